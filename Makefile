@@ -1,0 +1,22 @@
+# Each target is one line that calls a tool. `make` alone prints what there is.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint clean
+PY := .venv/bin/python
+
+help: ## print this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+setup: ## make .venv and install everything in it (PYTHON=python3.12 chooses the interpreter)
+	@bash tools/setup.sh
+
+demo: setup ## prepare real document pages, train on them, evaluate, draw the result
+	$(PY) tools/demo.py
+
+test: setup ## run the whole test-suite
+	$(PY) -m pytest -n auto --maxprocesses 4 --dist worksteal
+
+lint: setup ## check style and format
+	$(PY) -m ruff check . && $(PY) -m ruff format --check .
+
+clean: ## remove .venv and what tools left in the repository; keeps output/
+	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,141 @@
+"""Every configuration key that dense_det adds to Detectron2's, and the one door to a config file."""
+
+from pathlib import Path
+
+import yaml
+from detectron2.config import CfgNode as CN
+from detectron2.config import get_cfg as get_detectron2_cfg
+
+from dense_det.suggest import unknown
+
+
+def add_dense_det_config(cfg: CN) -> CN:
+    """Add dense_det's keys, with their defaults, to Detectron2's `cfg`; returns `cfg`."""
+    # --- the bottom-up network below the pyramid -----------------------------------------------
+    cfg.MODEL.BOTTOM_UP = CN()
+    # a key of BACKBONE_REGISTRY: one of ours, or one of Detectron2's own (build_resnet_backbone)
+    cfg.MODEL.BOTTOM_UP.NAME = "build_vovnet_backbone"
+    # a row of that family's VARIANTS, by its published name
+    cfg.MODEL.BOTTOM_UP.VARIANT = "V-39-eSE"
+    # BN, SyncBN, FrozenBN, GN, LN or "" (none); FrozenBN only with weights
+    cfg.MODEL.BOTTOM_UP.NORM = "BN"
+    # ReLU, LeakyReLU, SiLU, Hardswish or GELU
+    cfg.MODEL.BOTTOM_UP.ACTIVATION = "ReLU"
+    # deformable 3x3 convolutions in stage2, stage3, stage4, stage5 (DCNv2, arXiv 1811.11168)
+    cfg.MODEL.BOTTOM_UP.DEFORM_ON_PER_STAGE = [False, False, False, False]
+
+    # --- the pyramid (widths, norm and IN_FEATURES are Detectron2's own MODEL.FPN keys) ----------
+    # levels above p5: LastLevelP6P7 (RetinaNet, FCOS), LastLevelMaxPool (Faster R-CNN) or "" (none)
+    cfg.MODEL.FPN.TOP_BLOCK = "LastLevelP6P7"
+    # what the top block reads: a pyramid level ("p5") or a stage of the bottom-up ("stage5")
+    cfg.MODEL.FPN.TOP_BLOCK_IN = "p5"
+
+    # --- input: what training images go through (flips and sizes are Detectron2's own keys) ------
+    cfg.INPUT.AUGMENT = CN()
+    # factor on the resized image, drawn log-uniformly; (1, 1) is off
+    cfg.INPUT.AUGMENT.SCALE_RANGE = [1.0, 1.0]
+    # largest shift of the page, as a share of its width and height
+    cfg.INPUT.AUGMENT.SHIFT = 0.0
+    # strengths of photometric jitter: factors are drawn from [1 - s, 1 + s]
+    cfg.INPUT.AUGMENT.BRIGHTNESS = 0.0
+    cfg.INPUT.AUGMENT.CONTRAST = 0.0
+    cfg.INPUT.AUGMENT.SATURATION = 0.0
+    # probability of scan wear: blur, noise, paper tint, uneven light, JPEG
+    cfg.INPUT.AUGMENT.SCAN_WEAR = 0.0
+
+    # --- data ----------------------------------------------------------------------------------
+    # run check_data on every data set before training (the result is cached by content)
+    cfg.DATASETS.CHECK = True
+
+    # --- training ------------------------------------------------------------------------------
+    # activations and weights as NHWC in memory: same numbers, faster convolutions
+    cfg.MODEL.CHANNELS_LAST = True
+    # read .pkl and other pickled checkpoints, which may run any code: only files that you made
+    cfg.MODEL.TRUST_PICKLE = False
+    # SGD (Detectron2's) or AdamW (decoupled decay, arXiv 1711.05101); both per SOLVER's keys
+    cfg.SOLVER.OPTIMIZER = "SGD"
+    # exponential moving average of the weights, used for evaluation and final weights; 0 is off
+    cfg.SOLVER.EMA_DECAY = 0.0
+    # stop after so many evaluations without a better TEST.BEST_METRIC; 0 is never
+    cfg.SOLVER.EARLY_STOP_PATIENCE = 0
+
+    # --- evaluation ----------------------------------------------------------------------------
+    # "task/metric" that decides which checkpoint is the best
+    cfg.TEST.BEST_METRIC = "bbox/AP"
+    # compute the losses on the test set at every evaluation, too
+    cfg.TEST.VAL_LOSS = True
+    # how many of the worst images to draw after an evaluation
+    cfg.TEST.WORST_IMAGES = 25
+    return cfg
+
+
+def get_cfg() -> CN:
+    """Detectron2's default config with dense_det's keys."""
+    return add_dense_det_config(get_detectron2_cfg())
+
+
+def load_cfg(path, opts=()) -> CN:
+    """The config of a YAML file, then of `opts`, a flat list KEY VALUE KEY VALUE ...
+
+    Raises:
+        FileNotFoundError: no such file; the nearest names of its folder are suggested.
+        ValueError: YAML that does not parse or is not safe, a key that does not exist (the nearest
+            ones are suggested), a value of the wrong type, or KEYs and VALUEs that do not pair up.
+    """
+    cfg = get_cfg()
+    path = Path(path)
+    _merge_file(cfg, path)
+    opts = list(opts)
+    if len(opts) % 2:
+        raise ValueError(f"overrides must be pairs KEY VALUE, got {len(opts)} words: {' '.join(map(str, opts))}")
+    known = _key_names(cfg)
+    for key in opts[::2]:
+        if key not in known:
+            raise ValueError(f"command line: {_unknown_key(key, known)}")
+    try:
+        cfg.merge_from_list(opts)
+    except (ValueError, AssertionError, KeyError) as error:
+        raise ValueError(f"command line: {error}") from error
+    return cfg
+
+
+def _merge_file(cfg: CN, path: Path, children: tuple[Path, ...] = ()) -> None:
+    """Merge the `_BASE_` chain of `path`, ground first, naming file and key when something is wrong."""
+    if not path.is_file():
+        folder = path.parent if path.parent.is_dir() else Path(".")
+        raise FileNotFoundError(unknown(f"config file in {folder}/", path.name, sorted(p.name for p in folder.glob("*.yaml"))))
+    if path.resolve() in children:
+        raise ValueError(f"{path}: _BASE_ leads back to this file")
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not a safe YAML file: {error}") from error
+    if not isinstance(tree, dict):
+        raise ValueError(f"{path}: expected KEY: VALUE lines, got a {type(tree).__name__}")
+    base = tree.pop("_BASE_", None)
+    if base is not None:
+        _merge_file(cfg, path.parent / Path(base).expanduser(), (*children, path.resolve()))
+    known = _key_names(cfg)
+    for key in _key_names(tree):
+        if key not in known:
+            raise ValueError(f"{path}: {_unknown_key(key, known)}")
+    try:
+        cfg.merge_from_other_cfg(CN(tree))
+    except (ValueError, AssertionError, KeyError) as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _key_names(tree: dict, prefix: str = "") -> list[str]:
+    """["MODEL", "MODEL.FPN", "MODEL.FPN.NORM", ...] of a nested dict."""
+    names = []
+    for key, value in tree.items():
+        names.append(f"{prefix}{key}")
+        if isinstance(value, dict):
+            names += _key_names(value, f"{prefix}{key}.")
+    return names
+
+
+def _unknown_key(key: str, known: list[str]) -> str:
+    # a known last word at another place ("MODEL.NORM") says more than an alike spelling
+    same_leaf = [k for k in known if k.split(".")[-1] == str(key).split(".")[-1]]
+    return unknown("config key", key, known, near=same_leaf[:3])

@@ -1,0 +1,38 @@
+"""What dense_det is called, what it needs, and what is extra. Exact, checked-together versions: constraints.txt."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+VERSION = re.search(r'__version__ = "(.+?)"', Path(__file__).with_name("dense_det").joinpath("__init__.py").read_text())
+
+EVAL = ["hotcoco>=1.3"]  # COCO metrics several times faster than pycocotools, the same numbers
+PDF = ["pypdfium2>=5.0"]  # pages and boxes from born-digital PDFs
+
+setup(
+    name="dense_det",
+    version=VERSION[1],
+    description="Small, fast document detectors for Detectron2, on CPU and GPU",
+    license="Apache-2.0",
+    packages=find_packages(include=["dense_det*"]),
+    python_requires=">=3.11",  # tested on 3.11 and 3.12
+    # Detectron2 is missing here because no index has it under its name: tools/install_detectron2.py installs it.
+    install_requires=[
+        "torch>=2.6",
+        "torchvision>=0.21",
+        "numpy>=2.0",
+        "fvcore>=0.1.5",
+        "pycocotools>=2.0.8",  # the first that runs on NumPy 2
+        "opencv-python-headless>=4.10",  # headless: the other one needs libGL, which a bare server lacks
+        "Pillow>=10.0",
+        "matplotlib>=3.8",
+        "PyYAML>=6.0",
+        "yacs>=0.1.8",
+    ],
+    extras_require={
+        "eval": EVAL,
+        "pdf": PDF,
+        "test": ["pytest>=8.0", "pytest-xdist>=3.5", "hypothesis>=6.100", "ruff>=0.9", *EVAL, *PDF],
+    },
+)

@@ -1,0 +1,51 @@
+import pytest
+
+from dense_det.config import get_cfg, load_cfg
+
+
+def write(path, text):
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_leaf_overrides_its_base_and_options_override_the_leaf(tmp_path):
+    write(tmp_path / "base.yaml", "SOLVER: {MAX_ITER: 5, BASE_LR: 0.5}\nSEED: 3\n")
+    leaf = write(tmp_path / "leaf.yaml", "_BASE_: base.yaml\nSOLVER: {MAX_ITER: 6}\n")
+    cfg = load_cfg(leaf, ["SEED", "7"])
+    assert (cfg.SOLVER.MAX_ITER, cfg.SOLVER.BASE_LR, cfg.SEED) == (6, 0.5, 7)
+
+
+def test_our_keys_do_not_touch_detectron2s_own_defaults():
+    import detectron2.config
+
+    assert "BOTTOM_UP" in get_cfg().MODEL
+    assert "BOTTOM_UP" not in detectron2.config.get_cfg().MODEL
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ("MODEL: {RETINANET: {NUM_CLASES: 3}}", [], "leaf.yaml: .*'MODEL.RETINANET.NUM_CLASES'.*'MODEL.RETINANET.NUM_CLASSES'"),
+        ("", ["SOLVER.MAX_ITR", "3"], "command line: .*did you mean 'SOLVER.MAX_ITER'"),
+        ("", ["MODEL.NORM", "GN"], "did you mean 'MODEL.FPN.NORM'"),
+        ("", ["SOLVER.MAX_ITER"], "pairs KEY VALUE, got 1 words"),
+        ("", ["SOLVER.MAX_ITER", "many"], "SOLVER.MAX_ITER"),
+        ("SOLVER: {MAX_ITER: many}", [], "leaf.yaml: .*MAX_ITER"),
+        ("SOLVER: [", [], "leaf.yaml: not a safe YAML file"),
+        ("- a\n- b", [], "leaf.yaml: expected KEY: VALUE lines, got a list"),
+        ("!!python/object/apply:os.system ['touch hacked']", [], "not a safe YAML file"),
+        ("_BASE_: leaf.yaml", [], "leads back to this file"),
+    ],
+)
+def test_mistakes_are_named_with_their_place_and_the_nearest_key(tmp_path, monkeypatch, text, options, message):
+    monkeypatch.chdir(tmp_path)
+    leaf = write(tmp_path / "leaf.yaml", text)
+    with pytest.raises(ValueError, match=message):
+        load_cfg(leaf, options)
+    assert not (tmp_path / "hacked").exists()
+
+
+def test_a_misspelt_file_is_answered_with_the_nearest_one(tmp_path):
+    write(tmp_path / "retina_vovnet.yaml", "")
+    with pytest.raises(FileNotFoundError, match="did you mean 'retina_vovnet.yaml'"):
+        load_cfg(tmp_path / "retina_vovnt.yaml")

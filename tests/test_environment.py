@@ -1,0 +1,32 @@
+import subprocess
+import sys
+
+from dense_det import environment
+
+
+def run(code: str, **variables) -> str:
+    env = {"PATH": "/usr/bin:/bin", **variables}
+    return subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def load(code: str) -> str:
+    """Code that loads environment.py alone, without the package and so without torch."""
+    return f"import importlib.util as u; s = u.spec_from_file_location('e', {environment.__file__!r}); m = u.module_from_spec(s); s.loader.exec_module(m); import os; {code}"
+
+
+def test_threads_sleep_at_barriers_unless_the_user_decided():
+    code = load("m.prepare_process(); print(os.environ['OMP_WAIT_POLICY'], m.prepared_in_time())")
+    assert run(code) == "PASSIVE True"
+    assert run(code, OMP_WAIT_POLICY="ACTIVE") == "ACTIVE False"
+
+
+def test_torch_loaded_too_early_is_noticed():
+    code = "import sys; sys.modules['torch'] = sys; " + load("m.prepare_process(); print(m.prepared_in_time())")
+    assert run(code) == "False"
+
+
+def test_bfloat16_needs_a_unit_for_it(monkeypatch):
+    monkeypatch.setattr(environment, "cpu_flags", lambda: frozenset({"avx2", "avx512f"}))
+    assert not environment.cpu_has_bfloat16()
+    monkeypatch.setattr(environment, "cpu_flags", lambda: frozenset({"avx512_bf16"}))
+    assert environment.cpu_has_bfloat16()
