@@ -1,0 +1,1 @@
+"""What a model costs, and how a training went: parameters, multiply-adds, plots."""
