@@ -36,12 +36,17 @@ def add_dense_det_config(cfg: CN) -> CN:
     cfg.INPUT.AUGMENT.SCALE_RANGE = [1.0, 1.0]
     # largest shift of the page, as a share of its width and height
     cfg.INPUT.AUGMENT.SHIFT = 0.0
+    # probability that an enlarged page (SCALE_RANGE above 1) is cut such that a random object lies within
+    cfg.INPUT.AUGMENT.FOCUS = 0.0
     # strengths of photometric jitter: factors are drawn from [1 - s, 1 + s]
     cfg.INPUT.AUGMENT.BRIGHTNESS = 0.0
     cfg.INPUT.AUGMENT.CONTRAST = 0.0
     cfg.INPUT.AUGMENT.SATURATION = 0.0
     # probability of scan wear: blur, noise, paper tint, uneven light, JPEG
     cfg.INPUT.AUGMENT.SCAN_WEAR = 0.0
+
+    # documents have handedness: a mirrored page is no page (Detectron2's default is "horizontal")
+    cfg.INPUT.RANDOM_FLIP = "none"
 
     # --- data ----------------------------------------------------------------------------------
     # run check_data on every data set before training (the result is cached by content)
@@ -103,7 +108,9 @@ def _merge_file(cfg: CN, path: Path, children: tuple[Path, ...] = ()) -> None:
     """Merge the `_BASE_` chain of `path`, ground first, naming file and key when something is wrong."""
     if not path.is_file():
         folder = path.parent if path.parent.is_dir() else Path(".")
-        raise FileNotFoundError(unknown(f"config file in {folder}/", path.name, sorted(p.name for p in folder.glob("*.yaml"))))
+        raise FileNotFoundError(
+            unknown(f"config file in {folder}/", path.name, sorted(p.name for p in folder.glob("*.yaml")))
+        )
     if path.resolve() in children:
         raise ValueError(f"{path}: _BASE_ leads back to this file")
     try:

@@ -1,0 +1,172 @@
+"""Loaders whose batches depend on the seed and the step, and on nothing else."""
+
+import logging
+import random
+from contextlib import contextmanager
+
+import cv2
+import numpy as np
+import torch
+from detectron2.data import DatasetCatalog, DatasetFromList, MapDataset, MetadataCatalog
+from detectron2.data.build import filter_images_with_only_crowd_annotations, print_instances_class_histogram
+from detectron2.data.samplers import InferenceSampler, RepeatFactorTrainingSampler
+from detectron2.utils import comm
+from torch.utils.data import BatchSampler, DataLoader, Dataset
+
+from dense_det.data.mapper import build_mapper
+from dense_det.data.sampler import PositionSampler, seeded_state
+from dense_det.suggest import unknown
+
+logger = logging.getLogger(__name__)
+
+
+def build_train_loader(cfg, start_iter: int = 0) -> DataLoader:
+    """Endless batches (lists of dicts, see PageMapper) from training step `start_iter` on.
+
+    The global batch of step t is a pure function of cfg.SEED, t and the data: the same for any number of loader
+    workers, of processes, and after a resume. DATALOADER.ASPECT_RATIO_GROUPING is not honoured: a batch that
+    waits for images of its shape depends on all batches before it.
+
+    Raises:
+        ValueError: a batch that the processes cannot share evenly, an unknown sampler, data sets
+            that are unknown, empty or have different classes, an image size or augmentation without meaning.
+    """
+    assert cfg.SEED >= 0, f"SEED must be drawn before the loader is built, got {cfg.SEED}"
+    processes = comm.get_world_size()
+    batch_size = cfg.SOLVER.IMS_PER_BATCH
+    if batch_size < 1 or batch_size % processes:
+        raise ValueError(
+            f"SOLVER.IMS_PER_BATCH is {batch_size}, which {processes} processes cannot share evenly: "
+            f"choose a multiple of {processes}"
+        )
+    records = load_records(cfg.DATASETS.TRAIN)
+    if cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS:
+        records = filter_images_with_only_crowd_annotations(records)
+        if not records:
+            raise ValueError(
+                f"no image of {', '.join(cfg.DATASETS.TRAIN)} has an object to learn from; "
+                "DATALOADER.FILTER_EMPTY_ANNOTATIONS False would train on empty images"
+            )
+    print_instances_class_histogram(records, MetadataCatalog.get(cfg.DATASETS.TRAIN[0]).thing_classes)
+
+    repeats = build_repeats(cfg, records)
+    dataset = PositionedImages(records, build_mapper(cfg, is_train=True, with_annotations=True), cfg.SEED)
+    sampler = PositionSampler(repeats, cfg.SEED, start_iter * batch_size, comm.get_rank(), processes)
+    return _loader(
+        dataset,
+        cfg.DATALOADER.NUM_WORKERS,
+        batch_sampler=BatchSampler(sampler, batch_size // processes, drop_last=True),
+        persistent_workers=cfg.DATALOADER.NUM_WORKERS > 0,
+    )
+
+
+def build_repeats(cfg, records: list[dict]) -> list[float]:
+    """How often each image stands in an epoch, by DATALOADER.SAMPLER_TRAIN.
+
+    TrainingSampler: once. RepeatFactorTrainingSampler: images of rare classes more often (LVIS, arXiv 1908.03195,
+    appendix B), so that a class on fewer than DATALOADER.REPEAT_THRESHOLD of the images is met more often.
+
+    Raises:
+        ValueError: another sampler, or no REPEAT_THRESHOLD.
+    """
+    name = cfg.DATALOADER.SAMPLER_TRAIN
+    if name == "TrainingSampler":
+        return [1.0] * len(records)
+    if name != "RepeatFactorTrainingSampler":
+        samplers = ["TrainingSampler", "RepeatFactorTrainingSampler"]
+        raise ValueError(f"DATALOADER.SAMPLER_TRAIN: {unknown('sampler', name, samplers)}")
+    threshold = cfg.DATALOADER.REPEAT_THRESHOLD
+    if not 0 < threshold <= 1:
+        raise ValueError(f"{name} needs DATALOADER.REPEAT_THRESHOLD in (0, 1], got {threshold}")
+    return RepeatFactorTrainingSampler.repeat_factors_from_category_frequency(records, threshold).tolist()
+
+
+def build_test_loader(cfg, dataset_name: str, with_annotations: bool = False) -> DataLoader:
+    """Every image of a data set once, in order, at the test size, one by one; each process reads its share.
+
+    Args:
+        with_annotations: give "instances", too, for the losses on a test set.
+
+    Raises:
+        ValueError: a data set that is unknown or empty, an image size without meaning.
+    """
+    records = load_records([dataset_name])
+    mapper = build_mapper(cfg, is_train=False, with_annotations=with_annotations)
+    dataset = MapDataset(DatasetFromList(records, copy=False), mapper)
+    return _loader(dataset, cfg.DATALOADER.NUM_WORKERS, batch_size=1, sampler=InferenceSampler(len(records)))
+
+
+def load_records(names) -> list[dict]:
+    """The records (Detectron2's dataset dicts) of registered data sets, one after the other.
+
+    Raises:
+        ValueError: no data set, an unknown or empty one, or sets whose class names differ.
+    """
+    if not names:
+        raise ValueError("no data set given: set DATASETS.TRAIN and DATASETS.TEST, or --train-json and --val-json")
+    records, classes = [], {}
+    for name in names:
+        if name not in DatasetCatalog.list():
+            raise ValueError(unknown("data set", name, DatasetCatalog.list()))
+        of_this = DatasetCatalog.get(name)
+        if not of_this:
+            raise ValueError(f"data set {name!r} has no images")
+        records += of_this
+        classes[name] = list(MetadataCatalog.get(name).thing_classes)
+    first = names[0]
+    for name in names:
+        if classes[name] != classes[first]:
+            raise ValueError(
+                f"data sets that are used together need the same classes in the same order: {first!r} has "
+                f"{classes[first]}, {name!r} has {classes[name]}"
+            )
+    return records
+
+
+class PositionedImages(Dataset):
+    """Maps a (position, index) of PositionSampler to image `index`, with the randomness of that position."""
+
+    def __init__(self, records: list[dict], mapper, seed: int):
+        self.records = DatasetFromList(records, copy=False)
+        self.mapper = mapper
+        self.seed = seed
+
+    def __getitem__(self, place: tuple[int, int]) -> dict:
+        position, index = place
+        with _seeded(self.seed, position):
+            return self.mapper(self.records[index])
+
+
+@contextmanager
+def _seeded(*numbers: int):
+    """NumPy's and Python's global generators (Detectron2 and its plugins draw from them) seeded within the block."""
+    numpy_state, python_state = np.random.get_state(), random.getstate()
+    state = seeded_state(*numbers)
+    np.random.set_state(state.get_state())
+    random.seed(state.bytes(16))
+    try:
+        yield
+    finally:
+        np.random.set_state(numpy_state)
+        random.setstate(python_state)
+
+
+def _loader(dataset: Dataset, num_workers: int, **kwargs) -> DataLoader:
+    return DataLoader(
+        dataset,
+        num_workers=num_workers,
+        collate_fn=_as_list,
+        worker_init_fn=_single_thread,
+        # an iterator draws one number from torch's global generator unless it has its own
+        generator=torch.Generator().manual_seed(0),
+        **kwargs,
+    )
+
+
+def _as_list(batch: list[dict]) -> list[dict]:
+    return batch
+
+
+def _single_thread(worker_id: int) -> None:
+    """torch gives each worker one thread by itself, OpenCV does not."""
+    cv2.setNumThreads(0)

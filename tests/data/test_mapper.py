@@ -1,0 +1,145 @@
+import numpy as np
+import pytest
+import torch
+from detectron2.data.detection_utils import read_image as detectron2_read_image
+from detectron2.structures import BoxMode
+from PIL import Image
+
+from dense_det.config import get_cfg
+from dense_det.data.mapper import build_mapper, read_image, visible_share, xyxy_boxes
+
+RED = (200, 30, 10)
+
+
+def page_cfg():
+    cfg = get_cfg()
+    cfg.INPUT.MIN_SIZE_TRAIN, cfg.INPUT.MAX_SIZE_TRAIN, cfg.INPUT.RANDOM_FLIP = (50,), 200, "none"
+    cfg.INPUT.MIN_SIZE_TEST, cfg.INPUT.MAX_SIZE_TEST = 50, 200
+    return cfg
+
+
+def annotation(box, category=0, **more):
+    return {"bbox": list(box), "bbox_mode": BoxMode.XYWH_ABS, "category_id": category, **more}
+
+
+@pytest.fixture
+def record(tmp_path):
+    path = tmp_path / "page.png"
+    Image.new("RGB", (100, 200), "white").save(path)
+    boxes = [annotation((10, 20, 30, 40), 1), annotation((50, 100, 40, 60), 0)]
+    return {"file_name": str(path), "image_id": 7, "height": 200, "width": 100, "annotations": boxes}
+
+
+def test_a_record_by_hand(record):
+    mapped = build_mapper(page_cfg(), is_train=True, with_annotations=True)(record)
+    assert mapped["image"].shape == (3, 100, 50) and mapped["image"].dtype == torch.uint8
+    assert (mapped["height"], mapped["width"], mapped["image_id"]) == (200, 100, 7)
+    # half the size, xywh to xyxy
+    assert mapped["instances"].gt_boxes.tensor.tolist() == [[5, 10, 20, 30], [25, 50, 45, 80]]
+    assert mapped["instances"].gt_classes.tolist() == [1, 0]
+    assert mapped["instances"].image_size == (100, 50)
+    assert "annotations" not in mapped and len(record["annotations"]) == 2
+    assert record["annotations"][0]["bbox"] == [10, 20, 30, 40]
+
+
+def test_without_annotations_there_are_no_instances(record):
+    mapped = build_mapper(page_cfg(), is_train=False, with_annotations=False)(record)
+    assert set(mapped) == {"file_name", "image_id", "height", "width", "image"}
+
+
+def test_crowds_and_cut_boxes_are_no_targets(record):
+    record["annotations"] = [
+        annotation((0, 0, 50, 50), iscrowd=1),
+        annotation((61, 0, 100, 10), 2),  # 39 % on the page
+        annotation((60, 0, 100, 10), 3),  # 40 %
+        annotation((10, 10, 0, 5), 4),
+    ]
+    instances = build_mapper(page_cfg(), True, True)(record)["instances"]
+    assert instances.gt_classes.tolist() == [3]
+    assert instances.gt_boxes.tensor.tolist() == [[30, 0, 50, 5]]
+
+
+def test_a_page_without_objects(record):
+    for annotations in ({"annotations": []}, {}):
+        mapped = build_mapper(page_cfg(), True, True)({**record, "annotations": [], **annotations})
+        assert mapped["instances"].gt_boxes.tensor.shape == (0, 4) and len(mapped["instances"].gt_classes) == 0
+    del record["annotations"]
+    assert len(build_mapper(page_cfg(), True, True)(record)["instances"]) == 0
+
+
+def test_polygons_follow(record):
+    cfg = page_cfg()
+    cfg.MODEL.MASK_ON = True
+    record["annotations"] = [annotation((10, 20, 30, 40), segmentation=[[10, 20, 40, 20, 40, 60]])]
+    instances = build_mapper(cfg, True, True)(record)["instances"]
+    assert instances.gt_masks.polygons[0][0].tolist() == [5, 10, 20, 10, 20, 30]
+
+
+def test_visible_share_by_hand():
+    boxes = np.array([[0, 0, 10, 10], [-5, 0, 5, 10], [-5, -5, 5, 5], [30, 0, 40, 10], [3, 3, 3, 9]], float)
+    assert visible_share(boxes, (20, 20)).tolist() == [1, 0.5, 0.25, 0, 0]
+
+
+def test_boxes_of_several_modes():
+    mixed = [annotation((1, 2, 3, 4)), {"bbox": [1, 2, 3, 4], "bbox_mode": BoxMode.XYXY_ABS, "category_id": 0}]
+    assert xyxy_boxes(mixed).tolist() == [[1, 2, 4, 6], [1, 2, 3, 4]]
+    assert xyxy_boxes([]).shape == (0, 4)
+
+
+def save(image, path, **kwargs):
+    image.save(path, **kwargs)
+    return path
+
+
+def test_plain_files_are_read_as_detectron2_does(tmp_path):
+    pixels = np.random.RandomState(0).randint(0, 256, (32, 48, 3), dtype=np.uint8)
+    image = Image.fromarray(pixels)
+    files = {"a.png": image, "a.jpg": image, "palette.png": image.quantize(16)}
+    files |= {"grey.png": image.convert("L"), "print.jpg": image.convert("CMYK"), "fax.png": image.convert("1")}
+    for name, kind in files.items():
+        path = save(kind, tmp_path / name)
+        for order in ("BGR", "RGB"):
+            theirs = detectron2_read_image(str(path), order)
+            np.testing.assert_array_equal(read_image(path, order), theirs, err_msg=name)
+
+
+def test_16_bit_scans_keep_their_tones(tmp_path):
+    levels = np.array([[0, 256, 128 * 256], [255 * 256, 65535, 255]], np.uint16)
+    read = read_image(save(Image.fromarray(levels), tmp_path / "scan.png"))
+    assert read[:, :, 0].tolist() == [[0, 1, 128], [255, 255, 0]] and read.shape == (2, 3, 3)
+
+
+def test_transparent_pixels_are_paper(tmp_path):
+    glass = Image.new("RGBA", (4, 2), (0, 0, 0, 0))
+    glass.putpixel((1, 0), (*RED, 255))
+    palette = Image.new("P", (4, 2), 0)
+    palette.putpalette([0, 0, 0, *RED])
+    palette.putpixel((1, 0), 1)
+    for path in (
+        save(glass, tmp_path / "rgba.png"),
+        save(palette, tmp_path / "palette.png", transparency=0),
+    ):
+        read = read_image(path, "RGB")
+        assert read[0, 0].tolist() == [255, 255, 255] and read[0, 1].tolist() == list(RED)
+    grey = read_image(save(glass.convert("LA"), tmp_path / "la.png"), "RGB")
+    assert grey[1, 3].tolist() == [255, 255, 255]
+
+
+def test_exif_turns_the_image(tmp_path):
+    image = Image.new("RGB", (4, 2), "white")
+    image.putpixel((0, 0), (0, 0, 0))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise
+    read = read_image(save(image, tmp_path / "photo.png", exif=exif))
+    assert read.shape == (4, 2, 3) and read[0, 1].tolist() == [0, 0, 0]
+
+
+def test_bad_files_are_named(record, tmp_path):
+    mapper = build_mapper(page_cfg(), True, True)
+    damaged = tmp_path / "damaged.jpg"
+    damaged.write_bytes(b"\xff\xd8 no image")
+    for name in (damaged, tmp_path / "missing.png"):
+        with pytest.raises(ValueError, match=f"{name.name}: cannot be read.*check_data"):
+            mapper({**record, "file_name": str(name)})
+    with pytest.raises(ValueError, match="page.png.*check_data"):
+        mapper({**record, "width": 101})
