@@ -1,0 +1,148 @@
+"""Detectron2's RetinaNet with any norm in the head, and losses that do not depend on how a batch is divided."""
+
+import torch
+import torch.distributed as dist
+from detectron2.config import CfgNode
+from detectron2.layers import CycleBatchNormList
+from detectron2.modeling import META_ARCH_REGISTRY
+from detectron2.modeling.box_regression import _dense_box_regression_loss
+from detectron2.modeling.meta_arch.retinanet import RetinaNet, RetinaNetHead
+from detectron2.structures import ImageList
+from detectron2.utils.events import EventStorage, get_event_storage
+from fvcore.nn import sigmoid_focal_loss
+from torch import Tensor
+from torch.nn import functional as F
+
+from dense_det.layers.norm import NORMS, norm_factory
+
+
+@META_ARCH_REGISTRY.register()
+class DenseDetRetinaNet(RetinaNet):
+    """RetinaNet (arXiv 1708.02002). Differences to Detectron2's class of the same name:
+
+    - MODEL.RETINANET.NORM is any of BN, SyncBN, FrozenBN, GN (any width), LN, "" (none);
+    - the losses are divided by a moving average of the matched anchors of *all* processes, which is kept
+      in checkpoints: N processes with a batch of B / N give the losses of one with B, and a resumed run
+      goes on as if it had not stopped;
+    - `validation_losses`;
+    - images are laid out in memory as the weights are (channels_last).
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        # moving average of the matched anchors per image; 0 before the first training step
+        self.register_buffer("positives_per_image", torch.zeros(()))
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode) -> dict:
+        # Detectron2 names the head's class in its from_config, with its own get_norm: let it build a plain one
+        plain = cfg.clone()
+        plain.defrost()
+        plain.MODEL.RETINANET.NORM = ""
+        try:
+            arguments = super().from_config(plain)
+        except KeyError as error:
+            if error.args[0] not in cfg.MODEL.RETINANET.IN_FEATURES:
+                raise
+            raise ValueError(f"MODEL.RETINANET.IN_FEATURES: the backbone has no output {error}") from error
+        shapes = arguments["backbone"].output_shape()
+        head = RetinaNetHead.from_config(cfg, [shapes[f] for f in cfg.MODEL.RETINANET.IN_FEATURES])
+        head["norm"] = head_norm(cfg.MODEL.RETINANET.NORM, num_levels=len(head["input_shape"]))
+        arguments["head"] = RetinaNetHead(**head)
+        return arguments
+
+    def preprocess_image(self, batched_inputs: list[dict]) -> ImageList:
+        images = super().preprocess_image(batched_inputs)
+        if any(_is_channels_last(p) for p in self.parameters()):
+            images.tensor = images.tensor.contiguous(memory_format=torch.channels_last)
+        return images
+
+    def losses(self, anchors, pred_logits, gt_labels, pred_anchor_deltas, gt_boxes) -> dict[str, Tensor]:
+        """See RetinaNet.losses. In training this also moves the normaliser, in evaluation it does not.
+
+        Written anew for one reason: Detectron2 calls a torch.jit.script focal loss, whose first calls in a process
+        round differently from the later ones, so that a resumed run would not end with the same weights.
+        """
+        labels = torch.stack(gt_labels)  # (N, R) in {-1: ignored, 0..K-1, K: background}
+        valid = labels >= 0
+        positive = valid & (labels != self.num_classes)
+        one_hot = F.one_hot(labels[valid], self.num_classes + 1)[:, :-1]  # background is no class
+        logits = torch.cat(pred_logits, dim=1)[valid]
+        loss_cls = sigmoid_focal_loss(
+            logits, one_hot.to(logits.dtype), self.focal_loss_alpha, self.focal_loss_gamma, reduction="sum"
+        )
+        loss_box_reg = _dense_box_regression_loss(
+            anchors,
+            self.box2box_transform,
+            pred_anchor_deltas,
+            gt_boxes,
+            positive,
+            box_reg_loss_type=self.box_reg_loss_type,
+            smooth_l1_beta=self.smooth_l1_beta,
+        )
+        num_positives, num_images = positive.sum(), len(gt_labels)
+        get_event_storage().put_scalar("num_pos_anchors", num_positives.item() / num_images)
+        normalizer = self._update_normalizer if self.training else self._current_normalizer
+        divisor = normalizer(num_positives, num_images)
+        return {"loss_cls": loss_cls / divisor, "loss_box_reg": loss_box_reg / divisor}
+
+    @torch.no_grad()
+    def _update_normalizer(self, num_positives: Tensor, num_images: int, momentum: float = 0.9) -> Tensor:
+        """Detectron2's average (momentum 0.9, from 100 matched anchors per batch) over the batch of all processes.
+
+        Returns:
+            Tensor: what this process divides its sums by. The mean over the processes of these quotients, which
+            is what DistributedDataParallel makes of the gradients, is the quotient of one process.
+        """
+        totals = torch.stack([num_positives.float(), num_positives.new_tensor(num_images, dtype=torch.float)])
+        world_size = 1
+        if dist.is_available() and dist.is_initialized():
+            world_size = dist.get_world_size()
+            dist.all_reduce(totals)
+        positives, images = totals
+        before = torch.where(self.positives_per_image > 0, self.positives_per_image, 100 / images)
+        self.positives_per_image.copy_(momentum * before + (1 - momentum) * positives.clamp(min=1) / images)
+        return self.positives_per_image * images / world_size
+
+    def _current_normalizer(self, num_positives: Tensor, num_images: int) -> Tensor:
+        """The matched anchors that training expects of `num_images`; before any training those that there are."""
+        expected = self.positives_per_image * num_images
+        return torch.where(expected > 0, expected, num_positives.clamp(min=1))
+
+    @torch.no_grad()
+    def validation_losses(self, batched_inputs: list[dict]) -> dict[str, Tensor]:
+        """The losses of annotated images as evaluation sees them: no state of the model or of training changes.
+
+        Sums over images are divided by the training's matched anchors per image: the mean over batches, weighted
+        by their images, compares to the training losses whatever the batch size. Processes need not keep step.
+
+        Args:
+            batched_inputs: dicts with "image" and "instances", as in training.
+        """
+        training = self.training
+        self.eval()
+        try:
+            images = self.preprocess_image(batched_inputs)
+            features = self.backbone(images.tensor)
+            features = [features[f] for f in self.head_in_features]
+            instances = [x["instances"].to(self.device) for x in batched_inputs]
+            # Detectron2's losses log into the current storage: not into the training's
+            with EventStorage():
+                return self.forward_training(images, features, self.head(features), instances)
+        finally:
+            self.train(training)
+
+
+def head_norm(name: str, num_levels: int):
+    """The `norm=` of a head that `num_levels` pyramid levels share, or "".
+
+    Batch norms keep statistics of their own for each level, in turn (arXiv 2105.07576, section 5.2).
+    """
+    if name not in ("BN", "SyncBN"):
+        return norm_factory(name)
+    return lambda channels: CycleBatchNormList(num_levels, bn_class=NORMS[name], num_features=channels)
+
+
+def _is_channels_last(weight: Tensor) -> bool:
+    # 1x1 and depthwise weights are contiguous in either layout, and tell nothing
+    return weight.dim() == 4 and not weight.is_contiguous() and weight.is_contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,90 @@
+import pytest
+import torch
+from detectron2.layers import FrozenBatchNorm2d
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from dense_det.layers.norm import (
+    ACTIVATIONS,
+    NORMS,
+    ChannelLayerNorm,
+    GroupNorm,
+    SyncBatchNorm,
+    get_activation,
+    get_norm,
+    norm_factory,
+    num_groups,
+)
+
+
+@pytest.mark.parametrize(
+    ("channels", "groups"), [(1, 1), (7, 7), (37, 1), (64, 32), (80, 20), (112, 28), (366, 6), (1024, 32)]
+)
+def test_groups_by_hand(channels, groups):
+    assert num_groups(channels) == groups
+
+
+@given(st.integers(1, 2048))
+def test_group_norm_fits_any_width(channels):
+    groups = num_groups(channels)
+    assert channels % groups == 0 and 1 <= groups <= 32
+    assert not any(channels % larger == 0 for larger in range(groups + 1, 33))
+    assert get_norm("GN", channels).num_channels == channels
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("BN", nn.BatchNorm2d), ("SyncBN", SyncBatchNorm), ("FrozenBN", FrozenBatchNorm2d), ("GN", GroupNorm)],
+)
+def test_norm_by_name(name, kind):
+    assert type(get_norm(name, 6)) is kind
+    assert type(norm_factory(name)(6)) is kind
+
+
+def test_group_norm_of_a_single_value_is_its_bias():
+    norm = get_norm("GN", 3)  # three groups of one channel
+    torch.nn.init.constant_(norm.bias, 0.5)
+    assert norm(torch.tensor([1.0, 2.0, 3.0]).reshape(1, 3, 1, 1)).flatten().tolist() == pytest.approx([0.5] * 3, abs=1e-4)
+
+
+def test_no_norm():
+    assert get_norm("", 6) is None
+    assert norm_factory("") == ""
+
+
+def test_layer_norm_is_over_the_channels_of_a_pixel():
+    x = torch.tensor([[1.0, 10.0], [3.0, 10.0]]).reshape(1, 2, 1, 2)  # two channels, two pixels
+    expected = torch.tensor([[-1.0, 0.0], [1.0, 0.0]]).reshape(1, 2, 1, 2)
+    assert torch.allclose(get_norm("LN", 2)(x), expected, atol=1e-4)
+    assert isinstance(get_norm("LN", 2), ChannelLayerNorm)
+
+
+@pytest.mark.parametrize("name", list(NORMS))
+def test_every_norm_keeps_the_shape_and_frozen_bn_has_no_parameters(name):
+    norm = get_norm(name, 12)
+    x = torch.randn(2, 12, 5, 3)
+    assert norm(x).shape == x.shape
+    assert sum(p.numel() for p in norm.parameters()) == (0 if name == "FrozenBN" else 24)
+
+
+def test_a_misspelt_norm_is_answered_with_the_nearest():
+    with pytest.raises(ValueError, match="no norm named 'SynchBN'; did you mean 'SyncBN'"):
+        get_norm("SynchBN", 8)
+
+
+def test_activations_at_minus_one():
+    values = {"ReLU": 0.0, "LeakyReLU": -0.1, "SiLU": -0.2689, "Hardswish": -1 / 3, "GELU": -0.1587}
+    assert set(values) == set(ACTIVATIONS)
+    for name, value in values.items():
+        assert get_activation(name)(torch.tensor(-1.0)).item() == pytest.approx(value, abs=1e-4)
+    with pytest.raises(ValueError, match="did you mean 'ReLU'"):
+        get_activation("Relu")
+
+
+def test_sync_bn_of_one_process_is_bn():
+    sync, plain = SyncBatchNorm(3), nn.BatchNorm2d(3)
+    x = torch.randn(2, 3, 4, 4)
+    assert torch.equal(sync(x), plain(x))
+    assert torch.equal(sync.running_var, plain.running_var)
+    assert torch.equal(sync.eval()(x), plain.eval()(x))
