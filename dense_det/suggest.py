@@ -4,7 +4,7 @@ import difflib
 
 
 def unknown(kind: str, name: str, known, near=()) -> str:
-    """"no VoVNet variant named 'V-93'; did you mean 'V-39-eSE'? Known: ..." for an error's text.
+    """ "no VoVNet variant named 'V-93'; did you mean 'V-39-eSE'? Known: ..." for an error's text.
 
     Args:
         kind: what was looked for, as a noun ("config key", "file in configs/").

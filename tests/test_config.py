@@ -25,7 +25,11 @@ def test_our_keys_do_not_touch_detectron2s_own_defaults():
 @pytest.mark.parametrize(
     ("text", "options", "message"),
     [
-        ("MODEL: {RETINANET: {NUM_CLASES: 3}}", [], "leaf.yaml: .*'MODEL.RETINANET.NUM_CLASES'.*'MODEL.RETINANET.NUM_CLASSES'"),
+        (
+            "MODEL: {RETINANET: {NUM_CLASES: 3}}",
+            [],
+            "leaf.yaml: .*'MODEL.RETINANET.NUM_CLASES'.*'MODEL.RETINANET.NUM_CLASSES'",
+        ),
         ("", ["SOLVER.MAX_ITR", "3"], "command line: .*did you mean 'SOLVER.MAX_ITER'"),
         ("", ["MODEL.NORM", "GN"], "did you mean 'MODEL.FPN.NORM'"),
         ("", ["SOLVER.MAX_ITER"], "pairs KEY VALUE, got 1 words"),

@@ -6,12 +6,18 @@ from dense_det import environment
 
 def run(code: str, **variables) -> str:
     env = {"PATH": "/usr/bin:/bin", **variables}
-    return subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
+    ).stdout.strip()
 
 
 def load(code: str) -> str:
-    """Code that loads environment.py alone, without the package and so without torch."""
-    return f"import importlib.util as u; s = u.spec_from_file_location('e', {environment.__file__!r}); m = u.module_from_spec(s); s.loader.exec_module(m); import os; {code}"
+    """Code that loads environment.py alone as `m`, without the package and so without torch."""
+    return (
+        "import importlib.util as u, os; "
+        f"s = u.spec_from_file_location('e', {environment.__file__!r}); "
+        f"m = u.module_from_spec(s); s.loader.exec_module(m); {code}"
+    )
 
 
 def test_threads_sleep_at_barriers_unless_the_user_decided():

@@ -1,0 +1,1 @@
+"""Starting a run: arguments, set-up, processes, the trainer and its hooks."""

@@ -1,0 +1,132 @@
+"""What happens around the steps: evaluation, best checkpoint and early stop, averaging, seeds, batch pictures."""
+
+import logging
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import torch
+from detectron2.data import MetadataCatalog
+from detectron2.engine.hooks import HookBase
+from detectron2.evaluation.testing import flatten_results_dict
+from detectron2.utils import comm
+
+from dense_det.atomic_file import atomic_file
+from dense_det.data.preview import draw_batch
+
+logger = logging.getLogger(__name__)
+
+
+class EarlyStop(BaseException):
+    """Leaves Detectron2's loop; no Exception, which the loop would log as a crash."""
+
+
+class SeedStep(HookBase):
+    """Draw each step's random numbers from (seed, iteration, rank), so that a resumed run draws the same."""
+
+    def __init__(self, seed: int):
+        self.seed = seed
+
+    def before_step(self) -> None:
+        # large odd factors keep neighbouring iterations and ranks apart
+        torch.manual_seed((self.seed + 1_000_003 * self.trainer.iter + 7_368_787 * comm.get_rank()) % 2**63)
+
+
+class AverageWeights(HookBase):
+    """Update a WeightAverage after every optimizer step."""
+
+    def __init__(self, average, model: torch.nn.Module):
+        self.average = average
+        self.model = model
+
+    def after_step(self) -> None:
+        self.average.update(self.model)
+
+
+class BatchPictures(HookBase):
+    """train_batch0.jpg, 1 and 2: the first batches as the network sees them.
+
+    Args:
+        dataset_name: registered; its class names are known once it is loaded.
+        input_format: "RGB" or "BGR".
+    """
+
+    def __init__(self, output_dir, dataset_name: str, input_format: str, count: int = 3):
+        self.output_dir = Path(output_dir)
+        self.dataset_name = dataset_name
+        self.input_format = input_format
+        self.count = count
+
+    def after_step(self) -> None:
+        if self.trainer.iter >= self.count:
+            return
+        class_names = MetadataCatalog.get(self.dataset_name).thing_classes
+        picture = draw_batch(self.trainer.batch, class_names, self.input_format)
+        _, encoded = cv2.imencode(".jpg", picture[:, :, ::-1])
+        with atomic_file(self.output_dir / f"train_batch{self.trainer.iter}.jpg", "wb") as file:
+            file.write(encoded.tobytes())
+
+
+class Evaluation(HookBase):
+    """Evaluate every `period` iterations and after the last; remember the best and stop when it gets no better.
+
+    Args:
+        period: iterations between evaluations; 0 is only after the last.
+        evaluate: () -> nested dict of metrics on the main process, anything elsewhere.
+        metric: "task/metric" to maximise; NaN and a missing metric count as worse than all.
+        save_best: called on every new best.
+        patience: evaluations without a new best before training stops; 0 is never.
+
+    Raises:
+        EarlyStop: out of Detectron2's loop.
+    """
+
+    def __init__(self, period: int, evaluate: Callable, metric: str, save_best: Callable, patience: int = 0):
+        self.period = period
+        self.evaluate = evaluate
+        self.metric = metric
+        self.save_best = save_best
+        self.patience = patience
+        self.best = -math.inf
+        self.best_iteration = -1
+        self.without_gain = 0
+        self.last = 0
+
+    def before_train(self) -> None:
+        # killed between a checkpoint and the evaluation that follows it: catch up, as if never stopped
+        if self._due(self.trainer.start_iter) and self.last != self.trainer.start_iter:
+            self._run(self.trainer.start_iter)
+
+    def after_step(self) -> None:
+        done = self.trainer.iter + 1
+        if self._due(done) or done == self.trainer.max_iter:
+            self._run(done)
+
+    def _due(self, done: int) -> bool:
+        return done > 0 and self.period > 0 and done % self.period == 0
+
+    def _run(self, done: int) -> None:
+        metrics = flatten_results_dict(self.evaluate() or {})
+        if metrics:
+            self.trainer.storage.put_scalars(**{k: float(v) for k, v in metrics.items()}, smoothing_hint=False)
+        # only the main process knows the metrics; all must agree on stopping
+        value = comm.all_gather(metrics.get(self.metric, math.nan))[0]
+        self.last = done
+        if value > self.best:  # False for NaN
+            self.best, self.best_iteration, self.without_gain = value, done, 0
+            self.save_best()
+        else:
+            self.without_gain += 1
+        logger.info(
+            "%s %.2f at iteration %d; best %.2f at %d", self.metric, value, done, self.best, self.best_iteration
+        )
+        if self.patience and self.without_gain >= self.patience and done < self.trainer.max_iter:
+            logger.info("stopping: no better %s in %d evaluations", self.metric, self.without_gain)
+            raise EarlyStop
+
+    def state_dict(self) -> dict:
+        return {k: getattr(self, k) for k in ("best", "best_iteration", "without_gain", "last")}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.__dict__.update(state)

@@ -1,0 +1,25 @@
+"""A model from a config: built, on its device, in the memory layout that is fast, with weights."""
+
+import torch
+from detectron2.modeling import build_model as build_detectron2_model
+
+from dense_det.checkpoint import load_weights
+
+
+def build_model(cfg) -> torch.nn.Module:
+    """The config's network with its initial weights, in training mode, on MODEL.DEVICE."""
+    model = build_detectron2_model(cfg)
+    return model.to(memory_format=torch.channels_last) if cfg.MODEL.CHANNELS_LAST else model
+
+
+def load_model(cfg) -> torch.nn.Module:
+    """The config's network with the weights of MODEL.WEIGHTS, for inference.
+
+    Raises:
+        ValueError: no MODEL.WEIGHTS, or a file that does not fill the network.
+    """
+    if not cfg.MODEL.WEIGHTS:
+        raise ValueError("no weights to evaluate: give MODEL.WEIGHTS path/to/model_best.pth")
+    model = build_model(cfg)
+    load_weights(model, cfg.MODEL.WEIGHTS, cfg.MODEL.TRUST_PICKLE)
+    return model.eval()

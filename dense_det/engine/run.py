@@ -1,0 +1,80 @@
+"""What one process of a run does: record what it is, then train or evaluate."""
+
+import json
+import logging
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+from detectron2.utils import comm
+from detectron2.utils.collect_env import collect_env_info
+from detectron2.utils.env import seed_all_rng
+from detectron2.utils.logger import setup_logger
+
+from dense_det.atomic_file import atomic_file
+from dense_det.engine.model import load_model
+from dense_det.engine.setup import Job, register
+from dense_det.engine.trainer import Trainer, evaluate
+
+logger = logging.getLogger(__name__)
+
+
+def run(job: Job) -> None:
+    """Train, or evaluate MODEL.WEIGHTS; everything that is left behind lies in OUTPUT_DIR."""
+    register(job.datasets)
+    cfg = job.cfg
+    folder = Path(cfg.OUTPUT_DIR) / ("evaluation" if job.eval_only else "")
+    start_logging(folder)
+    if comm.is_main_process():
+        record(cfg, folder)
+    seed_all_rng(max(cfg.SEED, 0) + comm.get_rank())
+    if job.eval_only:
+        evaluate(cfg, load_model(cfg), folder)
+    else:
+        Trainer(cfg, job.resume).train()
+    if comm.is_main_process():
+        logger.info("results, curves and pictures: %s", folder.resolve())
+
+
+def start_logging(folder=None) -> None:
+    """Log on the terminal and to log.txt of `folder`; Detectron2's logger shows only the names it is told."""
+    output = None if folder is None else str(folder)
+    setup_logger.cache_clear()  # it remembers its calls, and would not start anew for another run
+    for name in ("fvcore", "detectron2", "dense_det"):
+        logging.getLogger(name).handlers.clear()
+        setup_logger(output, distributed_rank=comm.get_rank(), name=name, abbrev_name=name)
+
+
+def record(cfg, folder) -> None:
+    """config.yaml, environment.txt and run.json (command, git commit, versions) of a run."""
+    folder = Path(folder)
+    with atomic_file(folder / "config.yaml") as file:
+        file.write(cfg.dump())
+    with atomic_file(folder / "environment.txt") as file:
+        file.write(collect_env_info() + "\n")
+    facts = {
+        "command": sys.argv,
+        "git": _git_commit(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "processes": comm.get_world_size(),
+        "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY"),
+    }
+    with atomic_file(folder / "run.json") as file:
+        json.dump(facts, file, indent=1)
+
+
+def _git_commit() -> str | None:
+    """The commit of the repository this package is in, marked "-dirty" with changes; None outside of one."""
+    try:
+        answer = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=40", "--dirty"],
+            cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip()

@@ -1,0 +1,200 @@
+"""From the command line to a job that any process can run: config, data sets, classes, anchors, folder."""
+
+import logging
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import yaml
+from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.modeling import BACKBONE_REGISTRY, META_ARCH_REGISTRY
+
+from dense_det.checkpoint import resumable
+from dense_det.config import load_cfg
+from dense_det.data.anchors import box_shapes, choose_anchors, measure_anchors
+from dense_det.data.cache import cache_folder
+from dense_det.data.catalog import register_coco
+from dense_det.data.check import check_once
+from dense_det.suggest import unknown
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every process of a run is given.
+
+    Args:
+        cfg: complete and frozen.
+        datasets: (name, COCO file, image folder) of those given on the command line, to register.
+        resume, eval_only: as on the command line.
+    """
+
+    cfg: object
+    datasets: tuple[tuple[str, str, str], ...]
+    resume: bool
+    eval_only: bool
+
+
+def setup(args) -> Job:
+    """Read, complete and check everything that can be wrong before a process starts.
+
+    Raises:
+        ValueError, FileNotFoundError: what the user typed or the data hold, with what to do.
+    """
+    cfg = load_cfg(args.config_file, args.opts)
+    _require_registered(cfg)
+    _choose_device(cfg, args)
+    cfg.MODEL.TRUST_PICKLE = cfg.MODEL.TRUST_PICKLE or args.trust_pickle
+    datasets = _choose_datasets(cfg, args)
+    register(datasets)
+    _require_datasets(cfg, args.eval_only)
+    if cfg.DATASETS.CHECK and int(os.environ.get("RANK", 0)) == 0:
+        _check(cfg, args.eval_only)
+    _set_classes(cfg, args.eval_only)
+    if not args.eval_only:
+        _require_trainable(cfg, args.resume)
+        cfg.SEED = _seed(cfg, args.resume)
+    if args.fit_anchors and not args.eval_only:
+        _fit_anchors(cfg)
+    cfg.freeze()
+    return Job(cfg, datasets, args.resume, args.eval_only)
+
+
+def register(datasets) -> None:
+    """Make the command line's data sets known by name in this process."""
+    for name, json_file, image_root in datasets:
+        register_coco(name, json_file, image_root)
+
+
+def _require_registered(cfg) -> None:
+    """Detectron2 answers an unknown name with a bare KeyError, after everything else was done."""
+    for key, name, registry in (
+        ("MODEL.META_ARCHITECTURE", cfg.MODEL.META_ARCHITECTURE, META_ARCH_REGISTRY),
+        ("MODEL.BACKBONE.NAME", cfg.MODEL.BACKBONE.NAME, BACKBONE_REGISTRY),
+    ):
+        if name not in registry:
+            raise ValueError(f"{key}: {unknown('entry of the registry', name, [known for known, _ in registry])}")
+
+
+def _choose_device(cfg, args) -> None:
+    if args.num_procs or (cfg.MODEL.DEVICE.startswith("cuda") and not torch.cuda.is_available()):
+        cfg.MODEL.DEVICE = "cpu"
+
+
+def _choose_datasets(cfg, args) -> tuple[tuple[str, str, str], ...]:
+    """Data sets of the command line; their name is their file's path."""
+    chosen = []
+    for split, key in (("train", "TRAIN"), ("val", "TEST")):
+        json_file, images = getattr(args, f"{split}_json"), getattr(args, f"{split}_images")
+        if json_file:
+            name = str(Path(json_file).resolve())
+            chosen.append((name, name, str(Path(images).resolve())))
+            cfg.DATASETS[key] = (name,)
+    return tuple(chosen)
+
+
+def _require_datasets(cfg, eval_only: bool) -> None:
+    needed = cfg.DATASETS.TEST if eval_only else cfg.DATASETS.TRAIN
+    if not needed:
+        split = "val" if eval_only else "train"
+        raise ValueError(
+            f"no data: give --{split}-json and --{split}-images, or DATASETS.{'TEST' if eval_only else 'TRAIN'}"
+        )
+    for name in (*(() if eval_only else cfg.DATASETS.TRAIN), *cfg.DATASETS.TEST):
+        if name not in DatasetCatalog:
+            raise ValueError(unknown("data set", name, sorted(DatasetCatalog.list())))
+        for path in _files(name):
+            if not Path(path).exists():
+                raise FileNotFoundError(
+                    f"data set {name}: {path} does not exist. Put it there, set DETECTRON2_DATASETS, or give "
+                    "--train-json/--train-images and --val-json/--val-images"
+                )
+
+
+def _files(name: str) -> tuple[str, str]:
+    meta = MetadataCatalog.get(name)
+    return meta.json_file, meta.image_root
+
+
+def _set_classes(cfg, eval_only: bool) -> None:
+    """NUM_CLASSES of every head, once, from the categories of the data."""
+    names = list(cfg.DATASETS.TEST) if eval_only else [*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST]
+    classes = {}
+    for name in names:
+        DatasetCatalog.get(name)  # loading the file is what tells its metadata the classes
+        classes[name] = list(MetadataCatalog.get(name).thing_classes)
+    first = classes[names[0]]
+    for name, others in classes.items():
+        if others != first:
+            raise ValueError(f"{names[0]} has the classes {first}, but {name} has {others}: they must be the same")
+    cfg.MODEL.RETINANET.NUM_CLASSES = len(first)
+    cfg.MODEL.ROI_HEADS.NUM_CLASSES = len(first)
+    logger.info("%d classes: %s", len(first), ", ".join(first[:12]) + (" ..." if len(first) > 12 else ""))
+
+
+def _require_trainable(cfg, resume: bool) -> None:
+    if cfg.MODEL.BOTTOM_UP.NORM == "FrozenBN" and not cfg.MODEL.WEIGHTS and not resume:
+        raise ValueError(
+            "MODEL.BOTTOM_UP.NORM is FrozenBN without MODEL.WEIGHTS: a frozen norm starts as the identity, so "
+            "activations grow a hundredfold and the loss becomes NaN. Give MODEL.WEIGHTS, or train with BN or GN"
+        )
+    if not cfg.MODEL.WEIGHTS and cfg.MODEL.BACKBONE.FREEZE_AT > 0 and not resume:
+        logger.warning(
+            "MODEL.BACKBONE.FREEZE_AT %d without MODEL.WEIGHTS freezes random layers", cfg.MODEL.BACKBONE.FREEZE_AT
+        )
+    folder = Path(cfg.OUTPUT_DIR)
+    if resume and not resumable(folder):
+        logger.warning("--resume, but %s holds no checkpoint: starting from the beginning", folder)
+    elif not resume and resumable(folder):
+        raise ValueError(
+            f"{folder} already holds a training: --resume goes on with it, OUTPUT_DIR another/folder starts a new one, "
+            "or remove the folder"
+        )
+
+
+def _seed(cfg, resume: bool) -> int:
+    """SEED, or a random one where it is negative; the same again when a run resumes."""
+    if cfg.SEED >= 0:
+        return cfg.SEED
+    earlier = Path(cfg.OUTPUT_DIR) / "config.yaml"
+    if resume and earlier.is_file():
+        return yaml.safe_load(earlier.read_text(encoding="utf-8"))["SEED"]
+    return secrets.randbelow(2**31)
+
+
+def _check(cfg, eval_only: bool) -> None:
+    """check_data on every data set of the run; training refuses data with errors."""
+    names = list(dict.fromkeys([*(() if eval_only else cfg.DATASETS.TRAIN), *cfg.DATASETS.TEST]))
+    for position, name in enumerate(names):
+        report = check_once(
+            *_files(name),
+            cache_folder() / "checks",
+            others=[_files(other) for other in names[:position]],
+            min_size=min(cfg.INPUT.MIN_SIZE_TRAIN),
+            max_size=cfg.INPUT.MAX_SIZE_TRAIN,
+            max_detections=cfg.TEST.DETECTIONS_PER_IMAGE,
+        )
+        if report.errors:
+            raise ValueError(
+                f"{report.to_text()}\ndata set {name} has errors: tools/check_data.py --fix OUT writes a cleaned copy "
+                "(DATASETS.CHECK False trains all the same)"
+            )
+        logger.info("data set %s: no errors, %d warnings (tools/check_data.py shows them)", name, len(report.warnings))
+
+
+def _fit_anchors(cfg) -> None:
+    """Anchor sizes and aspect ratios of the config, replaced by those that fit the training boxes."""
+    sizes = [cfg.INPUT.MIN_SIZE_TEST, cfg.INPUT.MAX_SIZE_TEST]
+    shapes = box_shapes([d for name in cfg.DATASETS.TRAIN for d in DatasetCatalog.get(name)], *sizes)
+    levels = cfg.MODEL.RETINANET.IN_FEATURES
+    strides = [2 ** int(level[1:]) for level in levels]
+    node = cfg.MODEL.ANCHOR_GENERATOR
+    before = measure_anchors(shapes, node.SIZES, node.ASPECT_RATIOS, strides)
+    # as many per location as before: the head costs the same
+    fit = choose_anchors(shapes, strides, len(before.sizes[0]) * len(before.aspect_ratios[0]))
+    node.SIZES, node.ASPECT_RATIOS = fit.sizes, fit.aspect_ratios
+    logger.info("anchors before: %s", before)
+    logger.info("anchors fitted to %d boxes: %s\n%s", len(shapes), fit, fit.as_yaml())

@@ -1,0 +1,84 @@
+import math
+
+import pytest
+import torch
+from detectron2.engine import TrainerBase
+
+from dense_det.engine.hooks import EarlyStop, Evaluation, SeedStep
+
+
+class Loop(TrainerBase):
+    """Steps that do nothing but remember a random number."""
+
+    def __init__(self, *hooks):
+        super().__init__()
+        self.drawn = []
+        self.register_hooks(list(hooks))
+
+    def run_step(self):
+        self.drawn.append(torch.rand(1).item())
+
+
+def evaluation(values, saved, **options) -> Evaluation:
+    """An Evaluation whose n-th result is values[n]; `saved` collects the values that were kept as best."""
+    results = iter(values)
+    last = []
+
+    def evaluate():
+        last.append(next(results))
+        return {"bbox": {"AP": last[-1]}}
+
+    return Evaluation(2, evaluate, "bbox/AP", lambda: saved.append(last[-1]), **options)
+
+
+def test_every_new_best_is_saved_and_nan_is_worse_than_all():
+    saved = []
+    Loop(evaluation([math.nan, 3, 2, math.nan, 5], saved)).train(0, 10)
+    assert saved == [3, 5]
+
+
+def test_the_last_iteration_is_evaluated_once_whatever_the_period():
+    for max_iter, runs in ((4, 2), (5, 3)):
+        values = iter(range(10))
+        Loop(Evaluation(2, lambda v=values: {"bbox": {"AP": next(v)}}, "bbox/AP", lambda: None)).train(0, max_iter)
+        assert next(values) == runs
+
+
+def test_training_stops_when_patience_ends():
+    saved, hook = [], None
+    hook = evaluation([4, 3, 2, 1], saved, patience=2)
+    loop = Loop(hook)
+    with pytest.raises(EarlyStop):
+        loop.train(0, 100)
+    assert loop.iter + 1 == 6 and hook.best_iteration == 2 and saved == [4]
+
+
+def test_a_metric_that_is_missing_counts_as_no_gain():
+    hook = Evaluation(1, lambda: {"segm": {"AP": 1}}, "bbox/AP", lambda: pytest.fail("nothing to save"), patience=2)
+    with pytest.raises(EarlyStop):
+        Loop(hook).train(0, 9)
+
+
+def test_a_resumed_run_catches_up_with_the_evaluation_it_missed():
+    saved = []
+    hook = evaluation([7, 8], saved)
+    hook.load_state_dict({"best": 6.0, "best_iteration": 2, "without_gain": 0, "last": 2})
+    Loop(hook).train(4, 5)
+    assert saved == [7, 8]  # at 4, where the kill came before the evaluation, and at 5, the last
+
+
+def test_a_resumed_run_does_not_evaluate_twice():
+    saved = []
+    hook = evaluation([7], saved)
+    hook.load_state_dict({"best": 6.0, "best_iteration": 4, "without_gain": 0, "last": 4})
+    Loop(hook).train(4, 5)
+    assert saved == [7]
+
+
+def test_random_numbers_depend_on_seed_and_iteration_only():
+    whole, tail, other = Loop(SeedStep(1)), Loop(SeedStep(1)), Loop(SeedStep(2))
+    whole.train(0, 4)
+    tail.train(2, 4)
+    other.train(0, 4)
+    assert whole.drawn[2:] == tail.drawn
+    assert len(set(whole.drawn + other.drawn)) == 8

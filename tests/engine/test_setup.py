@@ -1,0 +1,90 @@
+import json
+
+import pytest
+import torch
+
+from dense_det.engine.arguments import build_parser, parse
+from dense_det.engine.setup import setup
+
+
+def job(words):
+    return setup(parse(build_parser(), words))
+
+
+def test_classes_come_from_the_data_once(words, tmp_path):
+    cfg = job(words(tmp_path)).cfg
+    assert cfg.MODEL.RETINANET.NUM_CLASSES == cfg.MODEL.ROI_HEADS.NUM_CLASSES == 2
+    assert cfg.is_frozen()
+
+
+def test_a_machine_without_gpu_is_used_as_it_is(words, tmp_path):
+    assert job(words(tmp_path, flags=["--num-procs", "1"])).cfg.MODEL.DEVICE == "cpu"
+    if not torch.cuda.is_available():
+        assert job(words(tmp_path)).cfg.MODEL.DEVICE == "cpu"
+
+
+def test_a_frozen_norm_needs_weights(words, tmp_path):
+    with pytest.raises(ValueError, match="FrozenBN without MODEL.WEIGHTS.*identity"):
+        job(words(tmp_path, "MODEL.BOTTOM_UP.NORM", "FrozenBN"))
+    job(words(tmp_path, "MODEL.BOTTOM_UP.NORM", "FrozenBN", "MODEL.WEIGHTS", "weights.pth"))
+
+
+def test_a_second_training_does_not_run_over_the_first(words, tmp_path):
+    (tmp_path / "model_0000009.pth").write_bytes(b"of the first")
+    with pytest.raises(ValueError, match="already holds a training: --resume"):
+        job(words(tmp_path))
+    job(words(tmp_path, flags=["--resume"]))
+
+
+def test_classes_of_training_and_validation_must_agree(words, pages, tmp_path):
+    val = json.loads((pages / "val.json").read_text())
+    val["categories"][1]["name"] = "green"
+    (tmp_path / "val.json").write_text(json.dumps(val))
+    command = words(tmp_path)
+    command[command.index("--val-json") + 1] = str(tmp_path / "val.json")
+    with pytest.raises(ValueError, match="'blue'.*'green'"):
+        job(command)
+
+
+def test_data_with_errors_are_refused_with_the_findings(words, pages, tmp_path):
+    train = json.loads((pages / "train.json").read_text())
+    train["annotations"][3]["bbox"][2] = -5
+    (tmp_path / "train.json").write_text(json.dumps(train))
+    command = words(tmp_path)
+    command[command.index("--train-json") + 1] = str(tmp_path / "train.json")
+    with pytest.raises(ValueError, match="(?s)-5.*--fix OUT"):
+        job(command)
+    job([*command, "DATASETS.CHECK", "False"])
+
+
+def test_misspelt_data_sets_and_missing_files_are_answered(pages, tmp_path, words):
+    base = ["--config-file", str(pages / "tiny.yaml"), "OUTPUT_DIR", str(tmp_path)]
+    with pytest.raises(ValueError, match="did you mean 'coco_2017_train'"):
+        job([*base, "DATASETS.TRAIN", "('coco_2017_tran',)"])
+    with pytest.raises(ValueError, match="give --train-json and --train-images"):
+        job(base)
+    command = words(tmp_path)
+    command[command.index("--train-json") + 1] = str(pages / "trian.json")
+    with pytest.raises(FileNotFoundError, match=r"trian\.json"):
+        job(command)
+
+
+def test_anchors_are_fitted_to_the_training_boxes(words, tmp_path):
+    plain = job(words(tmp_path)).cfg.MODEL.ANCHOR_GENERATOR
+    fitted = job(words(tmp_path, flags=["--fit-anchors"])).cfg.MODEL.ANCHOR_GENERATOR
+    assert fitted.SIZES != plain.SIZES
+    assert len({len(sizes) for sizes in fitted.SIZES}) == 1
+
+
+def test_a_random_seed_is_drawn_once_for_a_run(words, tmp_path):
+    first = job(words(tmp_path, "SEED", -1)).cfg
+    assert first.SEED >= 0
+    (tmp_path / "config.yaml").write_text(first.dump())
+    assert job(words(tmp_path, "SEED", -1, flags=["--resume"])).cfg.SEED == first.SEED
+
+
+def test_misspelt_parts_of_the_model_are_answered(words, tmp_path):
+    with pytest.raises(ValueError, match="MODEL.META_ARCHITECTURE.*did you mean 'DenseDetRetinaNet'"):
+        job(words(tmp_path, "MODEL.META_ARCHITECTURE", "DenseRetinaNet"))
+    with pytest.raises(ValueError, match="MODEL.BACKBONE.NAME.*did you mean 'build_fpn_backbone'"):
+        job(words(tmp_path, "MODEL.BACKBONE.NAME", "build_fpn"))
