@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+import warnings
 
 from dense_det.environment import prepare_process
 
@@ -16,5 +17,10 @@ if "dense_det.doctor" not in sys.orig_argv:
             "dense_det needs Detectron2, which is not installed: run `make setup` in the repository, or "
             "`python tools/install_detectron2.py`, and `python -m dense_det.doctor` to see what else is missing."
         )
+    # Detectron2 and fvcore compile functions with it when they are imported; nobody here can change that
+    warnings.filterwarnings("ignore", message=r".*torch\.jit\.script.* is deprecated", category=FutureWarning)
     from dense_det import backbones, blocks, layers, retinanet  # noqa: F401  they register
     from dense_det.config import add_dense_det_config, get_cfg, load_cfg  # noqa: F401
+    from dense_det.data.catalog import register_builtin
+
+    register_builtin()

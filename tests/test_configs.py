@@ -10,6 +10,7 @@ from detectron2.utils.events import EventStorage
 
 import dense_det  # noqa: F401  registers
 from dense_det.config import load_cfg
+from dense_det.engine.trainer import Trainer
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").rglob("*.yaml"))
 
@@ -40,6 +41,17 @@ def test_parameters(path):
     with torch.device("meta"):
         model = build_model(cfg)
     assert sum(p.numel() for p in model.parameters()) == PARAMETERS[path.stem]
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
+def test_optimizer_and_schedule(path):
+    cfg = load_cfg(path)
+    optimizer = Trainer.build_optimizer(cfg, torch.nn.Conv2d(3, 4, 1))
+    scheduler = Trainer.build_lr_scheduler(cfg, optimizer)
+    assert optimizer.param_groups[0]["initial_lr"] == cfg.SOLVER.BASE_LR
+    optimizer.step()
+    scheduler.step()
+    assert 0 < scheduler.get_last_lr()[0] < cfg.SOLVER.BASE_LR  # warming up
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)

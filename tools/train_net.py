@@ -16,9 +16,9 @@ def main(argv=None) -> None:
     start_logging()
     try:
         job = setup(args)
-        launch(run, job, num_gpus=args.num_gpus, num_procs=args.num_procs)
     except (ValueError, FileNotFoundError) as error:
         sys.exit(f"error: {error}")
+    launch(run, job, num_gpus=args.num_gpus, num_procs=args.num_procs)
 
 
 if __name__ == "__main__":

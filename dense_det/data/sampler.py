@@ -10,8 +10,9 @@ class PositionSampler(Sampler):
     """One endless shuffled stream of images, of which each process reads every `world_size`-th place.
 
     Position p of the stream holds place p % E of epoch p // E, a shuffle of E images that depends on the seed and
-    the epoch: a pure function of seed and p. Training step t with a global batch of B images consists of the positions [t * B, (t + 1) * B),
-    so neither a resume (`start` = t * B) nor another number of processes changes any global batch.
+    the epoch: a pure function of seed and p. Training step t with a global batch of B images consists of the
+    positions [t * B, (t + 1) * B), so neither a resume (`start` = t * B) nor another number of processes changes
+    any global batch.
 
     Yields:
         (position, index): the place in the stream, which also seeds the image's augmentation, and the image.

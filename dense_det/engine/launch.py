@@ -19,17 +19,10 @@ def launch(main, args, num_gpus: int | None = None, num_procs: int | None = None
         main: a function at a module's top level: it is pickled for new processes.
         num_gpus: one process per GPU; None is one GPU where there is one, else the CPU.
         num_procs: CPU processes, which share the cores.
-
-    Raises:
-        ValueError: more GPUs than there are; a number of processes that torchrun already decided.
     """
-    if "LOCAL_RANK" in os.environ and "WORLD_SIZE" in os.environ:
-        if num_procs or (num_gpus or 0) > 1:
-            raise ValueError("torchrun already decides the number of processes: leave --num-procs and --num-gpus out")
+    if under_torchrun():
         return _join_torchrun(main, args)
     available = torch.cuda.device_count()
-    if num_gpus and num_gpus > available:
-        raise ValueError(f"--num-gpus {num_gpus}, but torch sees {available}: use --num-procs N for CPU processes")
     world_size = num_gpus or num_procs or 1
     on_gpu = not num_procs and bool(num_gpus or available)
     if world_size == 1:
@@ -39,6 +32,20 @@ def launch(main, args, num_gpus: int | None = None, num_procs: int | None = None
         torch.multiprocessing.spawn(
             _worker, args=(main, args, world_size, (Path(folder) / "rendezvous").as_uri(), on_gpu), nprocs=world_size
         )
+
+
+def under_torchrun() -> bool:
+    """Whether torchrun (or anything that sets its variables) started this process as one of several."""
+    return "LOCAL_RANK" in os.environ and "WORLD_SIZE" in os.environ
+
+
+def require_processes(num_gpus: int | None, num_procs: int | None) -> None:
+    """Raises ValueError for more GPUs than there are, or a number of processes that torchrun already decided."""
+    if under_torchrun() and (num_procs or (num_gpus or 0) > 1):
+        raise ValueError("torchrun already decides the number of processes: leave --num-procs and --num-gpus out")
+    available = torch.cuda.device_count()
+    if num_gpus and num_gpus > available:
+        raise ValueError(f"--num-gpus {num_gpus}, but torch sees {available}: use --num-procs N for CPU processes")
 
 
 def _worker(rank: int, main, args, world_size: int, rendezvous: str, on_gpu: bool) -> None:

@@ -21,6 +21,9 @@ from dense_det.engine.trainer import Trainer, evaluate
 
 logger = logging.getLogger(__name__)
 
+# one line per loader that is built, and an evaluation builds two
+TALKATIVE = ("detectron2.data.common", "detectron2.data.dataset_mapper", "detectron2.data.datasets.coco")
+
 
 def run(job: Job) -> None:
     """Train, or evaluate MODEL.WEIGHTS; everything that is left behind lies in OUTPUT_DIR."""
@@ -45,7 +48,9 @@ def start_logging(folder=None) -> None:
     setup_logger.cache_clear()  # it remembers its calls, and would not start anew for another run
     for name in ("fvcore", "detectron2", "dense_det"):
         logging.getLogger(name).handlers.clear()
-        setup_logger(output, distributed_rank=comm.get_rank(), name=name, abbrev_name=name)
+        setup_logger(output, distributed_rank=comm.get_rank(), name=name, abbrev_name=name).setLevel(logging.INFO)
+    for name in TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def record(cfg, folder) -> None:

@@ -17,6 +17,8 @@ from dense_det.data.anchors import box_shapes, choose_anchors, measure_anchors
 from dense_det.data.cache import cache_folder
 from dense_det.data.catalog import register_coco
 from dense_det.data.check import check_once
+from dense_det.engine.launch import require_processes
+from dense_det.engine.model import build_model
 from dense_det.suggest import unknown
 
 logger = logging.getLogger(__name__)
@@ -44,6 +46,7 @@ def setup(args) -> Job:
     Raises:
         ValueError, FileNotFoundError: what the user typed or the data hold, with what to do.
     """
+    require_processes(args.num_gpus, args.num_procs)
     cfg = load_cfg(args.config_file, args.opts)
     _require_registered(cfg)
     _choose_device(cfg, args)
@@ -59,6 +62,7 @@ def setup(args) -> Job:
         cfg.SEED = _seed(cfg, args.resume)
     if args.fit_anchors and not args.eval_only:
         _fit_anchors(cfg)
+    _require_buildable(cfg)
     cfg.freeze()
     return Job(cfg, datasets, args.resume, args.eval_only)
 
@@ -93,6 +97,9 @@ def _choose_datasets(cfg, args) -> tuple[tuple[str, str, str], ...]:
             name = str(Path(json_file).resolve())
             chosen.append((name, name, str(Path(images).resolve())))
             cfg.DATASETS[key] = (name,)
+    if args.train_json and not args.val_json and "DATASETS.TEST" not in args.opts:
+        logger.warning("no --val-json: training without evaluation, so without a best checkpoint")
+        cfg.DATASETS.TEST = ()
     return tuple(chosen)
 
 
@@ -153,6 +160,14 @@ def _require_trainable(cfg, resume: bool) -> None:
             f"{folder} already holds a training: --resume goes on with it, OUTPUT_DIR another/folder starts a new one, "
             "or remove the folder"
         )
+
+
+def _require_buildable(cfg) -> None:
+    """Build the network without memory, so that a wrong variant, norm or feature is answered before anything starts."""
+    plan = cfg.clone()
+    plan.MODEL.DEVICE = "meta"
+    with torch.device("meta"):
+        build_model(plan)
 
 
 def _seed(cfg, resume: bool) -> int:

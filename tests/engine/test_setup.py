@@ -88,3 +88,13 @@ def test_misspelt_parts_of_the_model_are_answered(words, tmp_path):
         job(words(tmp_path, "MODEL.META_ARCHITECTURE", "DenseRetinaNet"))
     with pytest.raises(ValueError, match="MODEL.BACKBONE.NAME.*did you mean 'build_fpn_backbone'"):
         job(words(tmp_path, "MODEL.BACKBONE.NAME", "build_fpn"))
+    with pytest.raises(ValueError, match="did you mean .*'V-39-eSE'"):
+        job(words(tmp_path, "MODEL.BOTTOM_UP.VARIANT", "V-93-eSE"))
+    with pytest.raises(ValueError, match="no norm named 'BM'; did you mean"):
+        job(words(tmp_path, "MODEL.FPN.NORM", "BM"))
+
+
+def test_training_data_alone_train_without_evaluation(words, tmp_path):
+    command = words(tmp_path)
+    at = command.index("--val-json")
+    assert job(command[:at] + command[at + 4 :]).cfg.DATASETS.TEST == ()

@@ -45,7 +45,8 @@ def test_norm_by_name(name, kind):
 def test_group_norm_of_a_single_value_is_its_bias():
     norm = get_norm("GN", 3)  # three groups of one channel
     torch.nn.init.constant_(norm.bias, 0.5)
-    assert norm(torch.tensor([1.0, 2.0, 3.0]).reshape(1, 3, 1, 1)).flatten().tolist() == pytest.approx([0.5] * 3, abs=1e-4)
+    result = norm(torch.tensor([1.0, 2.0, 3.0]).reshape(1, 3, 1, 1))
+    assert result.flatten().tolist() == pytest.approx([0.5] * 3, abs=1e-4)
 
 
 def test_no_norm():
