@@ -16,8 +16,7 @@ def unknown(kind: str, name: str, known, near=()) -> str:
     lower = {k.lower(): k for k in known}
     near = near or [lower[k] for k in difflib.get_close_matches(str(name).lower(), list(lower), n=3, cutoff=0.6)]
     message = f"no {kind} named {name!r}"
-    if near:
-        message += "; did you mean " + " or ".join(repr(k) for k in near) + "?"
+    message += "; did you mean " + " or ".join(repr(k) for k in near) + "?" if near else "."
     if known and len(known) <= 20:
         message += f" Known: {', '.join(known)}"
     return message

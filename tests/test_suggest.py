@@ -12,7 +12,7 @@ def test_case_does_not_hide_the_name_that_was_meant():
 
 
 def test_nothing_alike_and_many_names_stay_short():
-    assert unknown("file", "zzz", [f"config_{i}" for i in range(100)]) == "no file named 'zzz'"
+    assert unknown("file", "zzz", [f"config_{i}" for i in range(100)]) == "no file named 'zzz'."
 
 
 def test_names_need_not_be_strings():

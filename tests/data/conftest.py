@@ -25,9 +25,8 @@ def _write_pdf(path, pages, size=(612, 792)):
         kids.append(f"{number} 0 R")
         box = f"[0 0 {size[0]} {size[1]}]"
         resources = f"<< /Font << {fonts} >> /XObject << /Im1 8 0 R >> >>"
-        objects[number] = (
-            f"<< /Type /Page /Parent 2 0 R /MediaBox {box} /Resources {resources} /Contents {number + 1} 0 R >>".encode()
-        )
+        page = f"<< /Type /Page /Parent 2 0 R /MediaBox {box} /Resources {resources} /Contents {number + 1} 0 R >>"
+        objects[number] = page.encode()
         data = stream.encode("latin1")
         objects[number + 1] = f"<< /Length {len(data)} >>\nstream\n".encode() + data + b"\nendstream"
     objects[1] = b"<< /Type /Catalog /Pages 2 0 R >>"

@@ -90,7 +90,7 @@ def test_misspelt_parts_of_the_model_are_answered(words, tmp_path):
         job(words(tmp_path, "MODEL.BACKBONE.NAME", "build_fpn"))
     with pytest.raises(ValueError, match="did you mean .*'V-39-eSE'"):
         job(words(tmp_path, "MODEL.BOTTOM_UP.VARIANT", "V-93-eSE"))
-    with pytest.raises(ValueError, match="no norm named 'BM'; did you mean"):
+    with pytest.raises(ValueError, match="no norm named 'BM'. Known: BN, SyncBN"):
         job(words(tmp_path, "MODEL.FPN.NORM", "BM"))
 
 
