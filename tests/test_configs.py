@@ -19,7 +19,7 @@ PARAMETERS = {
     "Base-RetinaNet": 36_963_444,
     "Base-DocPages": 1_789_356,
     "demo_docpages": 1_789_356,
-    "docpages_all": 4_126_412,
+    "docpages_all": 2_129_772,
     "retina_r50": 37_974_324,
     "retina_vovnet": 36_963_444,
     "retina_vovnet_19": 19_597_364,

@@ -62,6 +62,8 @@ def setup(args) -> Job:
         cfg.SEED = _seed(cfg, args.resume)
     if args.fit_anchors and not args.eval_only:
         _fit_anchors(cfg)
+    if args.eval_only or args.resume:
+        _require_same_meaning(cfg, Path(cfg.MODEL.WEIGHTS).parent if args.eval_only else Path(cfg.OUTPUT_DIR))
     _require_buildable(cfg)
     cfg.freeze()
     return Job(cfg, datasets, args.resume, args.eval_only)
@@ -160,6 +162,24 @@ def _require_trainable(cfg, resume: bool) -> None:
             f"{folder} already holds a training: --resume goes on with it, OUTPUT_DIR another/folder starts a new one, "
             "or remove the folder"
         )
+
+
+def _require_same_meaning(cfg, folder: Path) -> None:
+    """Weights mean nothing under other anchors or pixel values, and no tensor's shape would tell: compare with the
+    config.yaml that the training left beside them.
+    """
+    path = folder / "config.yaml"
+    if not path.is_file():
+        return
+    trained = load_cfg(path)
+    for key in ("ANCHOR_GENERATOR", "PIXEL_MEAN", "PIXEL_STD"):
+        if cfg.MODEL[key] != trained.MODEL[key]:
+            raise ValueError(
+                f"the weights in {folder} were trained with other MODEL.{key} than this config gives: "
+                f"use --config-file {path} (or repeat --fit-anchors with the same data to resume)"
+            )
+    if cfg.INPUT.FORMAT != trained.INPUT.FORMAT:
+        raise ValueError(f"the weights in {folder} were trained on {trained.INPUT.FORMAT}: use --config-file {path}")
 
 
 def _require_buildable(cfg) -> None:

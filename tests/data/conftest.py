@@ -14,7 +14,8 @@ def write_pdf():
 
 def _write_pdf(path, pages, size=(612, 792)):
     names = ["Times-Roman", "Courier", "Times-Bold", "Helvetica", "Symbol"]
-    objects = {3 + i: f"<< /Type /Font /Subtype /Type1 /BaseFont /{n} >>".encode() for i, n in enumerate(names)}
+    kind = "/Type /Font /Subtype /Type1 /Encoding /WinAnsiEncoding"
+    objects = {3 + i: f"<< {kind} /BaseFont /{name} >>".encode() for i, name in enumerate(names)}
     pixels = bytes(range(0, 192, 3))
     header = "<< /Type /XObject /Subtype /Image /Width 8 /Height 8 /ColorSpace /DeviceGray /BitsPerComponent 8"
     objects[8] = f"{header} /Length {len(pixels)} >>\nstream\n".encode() + pixels + b"\nendstream"

@@ -98,3 +98,17 @@ def test_training_data_alone_train_without_evaluation(words, tmp_path):
     command = words(tmp_path)
     at = command.index("--val-json")
     assert job(command[:at] + command[at + 4 :]).cfg.DATASETS.TEST == ()
+
+
+def test_weights_are_not_used_under_other_anchors(words, tmp_path):
+    fitted = job(words(tmp_path, flags=["--fit-anchors"])).cfg
+    (tmp_path / "config.yaml").write_text(fitted.dump())
+    (tmp_path / "model_best.pth").write_bytes(b"")
+    evaluate = words(tmp_path, "MODEL.WEIGHTS", tmp_path / "model_best.pth", flags=["--eval-only"])
+    with pytest.raises(ValueError, match="other MODEL.ANCHOR_GENERATOR .* use --config-file .*config.yaml"):
+        job(evaluate)
+    evaluate[evaluate.index("--config-file") + 1] = str(tmp_path / "config.yaml")
+    assert job(evaluate).cfg.MODEL.ANCHOR_GENERATOR == fitted.MODEL.ANCHOR_GENERATOR
+    with pytest.raises(ValueError, match="repeat --fit-anchors"):
+        job(words(tmp_path, flags=["--resume"]))
+    job(words(tmp_path, flags=["--resume", "--fit-anchors"]))

@@ -1,0 +1,1 @@
+"""Understanding a born-digital PDF page: what it draws -> (class, box) regions, by rules, without a network."""

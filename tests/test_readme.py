@@ -1,0 +1,33 @@
+"""What README says that code can check."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from detectron2.modeling import build_model
+
+from dense_det.analysis.complexity import detector_row, markdown_table
+from dense_det.config import load_cfg
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+MODELS = re.findall(r"^\| ((?:retina|d)\w+) \|", README, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_table_of_models_is_what_the_tool_prints(name):
+    with torch.device("meta"):
+        model = build_model(load_cfg(ROOT / "configs" / f"{name}.yaml", ["MODEL.DEVICE", "meta"]))
+    assert markdown_table([detector_row(name, model, [800, 1216])]).splitlines()[-1] in README
+
+
+def test_every_light_model_is_in_the_table():
+    assert {"retina_vovnet", "retina_vovnet_19_slim", "demo_docpages", "docpages_all"} <= set(MODELS)
+
+
+def test_files_that_are_named_exist():
+    for path in re.findall(
+        r"(?:tools|configs|datasets|dense_det|tests|docs)/[\w/]+\.(?:py|yaml|md|json|jpg|png)", README
+    ):
+        assert (ROOT / path).is_file(), path
