@@ -122,9 +122,10 @@ def _line(runs: list[Run]) -> Line:
 
 def without_line_numbers(runs: list[Run]) -> list[Run]:
     """`runs` without the numbers that manuscripts carry beside each line: a column of digits left of all words."""
-    words = sorted(run.box[0] for run in runs if not run.text.isdigit())
+    digits = [run for run in runs if run.text.replace(" ", "").isdigit() and len(run.text) < 6]
+    words = sorted(run.box[0] for run in runs if not any(run is number for number in digits))
     left = words[len(words) // 50] if words else 0.0  # but for a stray word or two
-    numbers = [run for run in runs if run.text.isdigit() and len(run.text) < 5 and run.box[2] < left]
+    numbers = [run for run in digits if run.box[2] < left]
     if len(numbers) < 8 or max(run.box[2] for run in numbers) - min(run.box[2] for run in numbers) > 12:
         return runs
     return [run for run in runs if not any(run is number for number in numbers)]
