@@ -1,6 +1,6 @@
 # Each target is one line that calls a tool. `make` alone prints what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint clean
+.PHONY: help setup demo test lint bench clean
 PY := .venv/bin/python
 
 help: ## print this list
@@ -17,6 +17,9 @@ test: setup ## run the whole test-suite
 
 lint: setup ## check style and format
 	$(PY) -m ruff check . && $(PY) -m ruff format --check .
+
+bench: setup ## measure what memory-efficient training saves and costs
+	$(PY) tools/bench_checkpointing.py
 
 clean: ## remove .venv and what tools left in the repository; keeps output/
 	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -19,16 +19,44 @@ def add_dense_det_config(cfg: CN) -> CN:
     cfg.MODEL.BOTTOM_UP.VARIANT = "V-39-eSE"
     # BN, SyncBN, FrozenBN, GN, LN or "" (none); FrozenBN only with weights
     cfg.MODEL.BOTTOM_UP.NORM = "BN"
-    # ReLU, LeakyReLU, SiLU, Hardswish or GELU
+    # ReLU, ReLU6, LeakyReLU, SiLU, Hardswish or GELU
     cfg.MODEL.BOTTOM_UP.ACTIVATION = "ReLU"
     # deformable 3x3 convolutions in stage2, stage3, stage4, stage5 (DCNv2, arXiv 1811.11168)
     cfg.MODEL.BOTTOM_UP.DEFORM_ON_PER_STAGE = [False, False, False, False]
+    # DenseNet and CSPDenseNet: compute concatenations again in the backward pass instead of keeping them
+    cfg.MODEL.BOTTOM_UP.MEMORY_EFFICIENT = False
+
+    # any block in a YAML: build_blocknet_backbone stacks BLOCK; where that is "", VARIANT names a row
+    cfg.MODEL.BOTTOM_UP.BLOCKNET = CN()
+    # a name in BLOCK_REGISTRY
+    cfg.MODEL.BOTTOM_UP.BLOCKNET.BLOCK = ""
+    # how many blocks, and of what width, in stage2, stage3, stage4, stage5
+    cfg.MODEL.BOTTOM_UP.BLOCKNET.NUM_BLOCKS = [2, 2, 2, 2]
+    cfg.MODEL.BOTTOM_UP.BLOCKNET.WIDTHS = [64, 128, 256, 512]
+    # the block's own parameters: NAME, value, NAME, value, ...
+    cfg.MODEL.BOTTOM_UP.BLOCKNET.OPTIONS = []
+    # ResNetStem, ConvStem, PeleeStem or MobileNetV2Stem, and its width
+    cfg.MODEL.BOTTOM_UP.BLOCKNET.STEM = "ResNetStem"
+    cfg.MODEL.BOTTOM_UP.BLOCKNET.STEM_WIDTH = 64
+
+    cfg.MODEL.PELEENET = CN()
+    # pools between stages round odd sizes up, as the authors' Caffe does, not down, as their PyTorch does
+    cfg.MODEL.PELEENET.CEIL_MODE = False
 
     # --- the pyramid (widths, norm and IN_FEATURES are Detectron2's own MODEL.FPN keys) ----------
     # levels above p5: LastLevelP6P7 (RetinaNet, FCOS), LastLevelMaxPool (Faster R-CNN) or "" (none)
     cfg.MODEL.FPN.TOP_BLOCK = "LastLevelP6P7"
     # what the top block reads: a pyramid level ("p5") or a stage of the bottom-up ("stage5")
     cfg.MODEL.FPN.TOP_BLOCK_IN = "p5"
+    # depthwise-separable 3x3 convolutions in the pyramid and its top block, for light nets
+    cfg.MODEL.FPN.DEPTHWISE = False
+
+    # --- RetinaNet's head (depth and norm are Detectron2's own MODEL.RETINANET keys) -------------
+    cfg.MODEL.RETINANET.HEAD = CN()
+    # of all its convolutions: 3 (Detectron2's head) or 1 (a light one, a ninth of the multiply-adds)
+    cfg.MODEL.RETINANET.HEAD.KERNEL_SIZE = 3
+    # channels of its convolutions; 0 is as many as the pyramid has
+    cfg.MODEL.RETINANET.HEAD.WIDTH = 0
 
     # --- input: what training images go through (flips and sizes are Detectron2's own keys) ------
     cfg.INPUT.AUGMENT = CN()
@@ -106,19 +134,9 @@ def load_cfg(path, opts=()) -> CN:
 
 def _merge_file(cfg: CN, path: Path, children: tuple[Path, ...] = ()) -> None:
     """Merge the `_BASE_` chain of `path`, ground first, naming file and key when something is wrong."""
-    if not path.is_file():
-        folder = path.parent if path.parent.is_dir() else Path(".")
-        raise FileNotFoundError(
-            unknown(f"config file in {folder}/", path.name, sorted(p.name for p in folder.glob("*.yaml")))
-        )
     if path.resolve() in children:
         raise ValueError(f"{path}: _BASE_ leads back to this file")
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not a safe YAML file: {error}") from error
-    if not isinstance(tree, dict):
-        raise ValueError(f"{path}: expected KEY: VALUE lines, got a {type(tree).__name__}")
+    tree = read_yaml(path)
     base = tree.pop("_BASE_", None)
     if base is not None:
         _merge_file(cfg, path.parent / Path(base).expanduser(), (*children, path.resolve()))
@@ -130,6 +148,27 @@ def _merge_file(cfg: CN, path: Path, children: tuple[Path, ...] = ()) -> None:
         cfg.merge_from_other_cfg(CN(tree))
     except (ValueError, AssertionError, KeyError) as error:
         raise ValueError(f"{path}: {error}") from error
+
+
+def read_yaml(path: Path) -> dict:
+    """What a config file itself says, `_BASE_` not followed.
+
+    Raises:
+        FileNotFoundError: no such file; the nearest names of its folder are suggested.
+        ValueError: YAML that does not parse, is not safe, or is no mapping.
+    """
+    if not path.is_file():
+        folder = path.parent if path.parent.is_dir() else Path(".")
+        raise FileNotFoundError(
+            unknown(f"config file in {folder}/", path.name, sorted(p.name for p in folder.glob("*.yaml")))
+        )
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not a safe YAML file: {error}") from error
+    if not isinstance(tree, dict):
+        raise ValueError(f"{path}: expected KEY: VALUE lines, got a {type(tree).__name__}")
+    return tree
 
 
 def _key_names(tree: dict, prefix: str = "") -> list[str]:

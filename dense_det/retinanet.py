@@ -3,17 +3,16 @@
 import torch
 import torch.distributed as dist
 from detectron2.config import CfgNode
-from detectron2.layers import CycleBatchNormList
 from detectron2.modeling import META_ARCH_REGISTRY
 from detectron2.modeling.box_regression import _dense_box_regression_loss
-from detectron2.modeling.meta_arch.retinanet import RetinaNet, RetinaNetHead
+from detectron2.modeling.meta_arch.retinanet import RetinaNet
 from detectron2.structures import ImageList
 from detectron2.utils.events import EventStorage, get_event_storage
 from fvcore.nn import sigmoid_focal_loss
 from torch import Tensor
 from torch.nn import functional as F
 
-from dense_det.layers.norm import NORMS, norm_factory
+from dense_det.retinanet_head import build_retinanet_head
 
 
 @META_ARCH_REGISTRY.register()
@@ -21,6 +20,7 @@ class DenseDetRetinaNet(RetinaNet):
     """RetinaNet (arXiv 1708.02002). Differences to Detectron2's class of the same name:
 
     - MODEL.RETINANET.NORM is any of BN, SyncBN, FrozenBN, GN (any width), LN, "" (none);
+    - a head of another width, or of 1x1 convolutions;
     - the losses are divided by a moving average of the matched anchors of *all* processes, which is kept
       in checkpoints: N processes with a batch of B / N give the losses of one with B, and a resumed run
       goes on as if it had not stopped;
@@ -46,9 +46,7 @@ class DenseDetRetinaNet(RetinaNet):
                 raise
             raise ValueError(f"MODEL.RETINANET.IN_FEATURES: the backbone has no output {error}") from error
         shapes = arguments["backbone"].output_shape()
-        head = RetinaNetHead.from_config(cfg, [shapes[f] for f in cfg.MODEL.RETINANET.IN_FEATURES])
-        head["norm"] = head_norm(cfg.MODEL.RETINANET.NORM, num_levels=len(head["input_shape"]))
-        arguments["head"] = RetinaNetHead(**head)
+        arguments["head"] = build_retinanet_head(cfg, [shapes[f] for f in cfg.MODEL.RETINANET.IN_FEATURES])
         return arguments
 
     def preprocess_image(self, batched_inputs: list[dict]) -> ImageList:
@@ -131,16 +129,6 @@ class DenseDetRetinaNet(RetinaNet):
                 return self.forward_training(images, features, self.head(features), instances)
         finally:
             self.train(training)
-
-
-def head_norm(name: str, num_levels: int):
-    """The `norm=` of a head that `num_levels` pyramid levels share, or "".
-
-    Batch norms keep statistics of their own for each level, in turn (arXiv 2105.07576, section 5.2).
-    """
-    if name not in ("BN", "SyncBN"):
-        return norm_factory(name)
-    return lambda channels: CycleBatchNormList(num_levels, bn_class=NORMS[name], num_features=channels)
 
 
 def _is_channels_last(weight: Tensor) -> bool:

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from detectron2.modeling import build_model
-from detectron2.structures import Boxes, Instances
+from detectron2.structures import Boxes, Instances, PolygonMasks
 from detectron2.utils.events import EventStorage
 
 import dense_det  # noqa: F401  registers
@@ -18,9 +19,19 @@ CONFIGS = sorted((Path(__file__).parents[1] / "configs").rglob("*.yaml"))
 PARAMETERS = {
     "Base-RetinaNet": 36_963_444,
     "Base-DocPages": 1_789_356,
+    "Base-RCNN": 43_103_520,
     "demo_docpages": 1_789_356,
     "docpages_all": 2_129_772,
+    "retina_cspdarknet": 38_265_428,
+    "retina_cspdensenet": 15_612_191,
+    "retina_cspresnet": 32_239_412,
+    "retina_densenet": 18_798_708,
+    "retina_peleenet": 5_151_316,
     "retina_r50": 37_974_324,
+    "retina_snet": 1_126_360,
+    "retina_snet_efm": 1_156_696,
+    "retina_snet_p3": 1_156_696,
+    "retina_thundernet_snet146": 1_768_108,
     "retina_vovnet": 36_963_444,
     "retina_vovnet_19": 19_597_364,
     "retina_vovnet_19_dw": 9_047_284,
@@ -28,6 +39,17 @@ PARAMETERS = {
     "retina_vovnet_19_slim_dw": 4_176_676,
     "retina_vovnet_57": 53_234_228,
     "retina_vovnet_99": 81_302_836,
+    "retina_blocknet_inception": 10_991_100,
+    "retina_resnet18_slim": 5_205_780,
+    "retina_mobilenetv2": 4_292_340,
+}
+
+
+# the authors' detectors, whose norms are frozen, and so not counted, and whose pyramid has none
+FROZEN_PARAMETERS = {
+    "faster_rcnn_vovnet": {"V-39-eSE": 43_081_056, "V-57-eSE": 59_340_640, "V-99-eSE": 87_386_720},
+    "mask_rcnn_vovnet": {"V-39-eSE": 45_724_336, "V-57-eSE": 61_983_920, "V-99-eSE": 90_030_000},
+    "panoptic_vovnet": {"V-39-eSE": 47_355_110, "V-57-eSE": 63_614_694},
 }
 
 
@@ -37,10 +59,24 @@ def test_the_configs_are_found():
 
 @pytest.mark.parametrize("path", [p for p in CONFIGS if p.stem in PARAMETERS], ids=lambda p: p.stem)
 def test_parameters(path):
-    cfg = load_cfg(path, ["MODEL.DEVICE", "meta", "MODEL.RETINANET.NUM_CLASSES", 80])
+    assert num_parameters(path) == PARAMETERS[path.stem]
+
+
+@pytest.mark.parametrize(
+    ("name", "variant"), [(name, variant) for name, rows in FROZEN_PARAMETERS.items() for variant in rows]
+)
+def test_parameters_of_the_authors_detectors(name, variant):
+    path = next(path for path in CONFIGS if path.stem == name)
+    frozen = ["MODEL.BOTTOM_UP.VARIANT", variant, "MODEL.BOTTOM_UP.NORM", "FrozenBN", "MODEL.FPN.NORM", ""]
+    assert num_parameters(path, *frozen) == FROZEN_PARAMETERS[name][variant]
+
+
+def num_parameters(path, *opts) -> int:
+    classes = ["MODEL.RETINANET.NUM_CLASSES", 80, "MODEL.ROI_HEADS.NUM_CLASSES", 80]
+    cfg = load_cfg(path, ["MODEL.DEVICE", "meta", *classes, *opts])
     with torch.device("meta"):
         model = build_model(cfg)
-    assert sum(p.numel() for p in model.parameters()) == PARAMETERS[path.stem]
+    return sum(p.numel() for p in model.parameters())
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
@@ -54,18 +90,37 @@ def test_optimizer_and_schedule(path):
     assert 0 < scheduler.get_last_lr()[0] < cfg.SOLVER.BASE_LR  # warming up
 
 
+def annotated_image(cfg) -> dict:
+    """An image with one object, and what the config's detector learns from beside boxes."""
+    instances = Instances((64, 64))
+    instances.gt_boxes = Boxes(torch.tensor([[4.0, 4.0, 50.0, 40.0]]))
+    instances.gt_classes = torch.tensor([1])
+    record = {"image": torch.rand(3, 64, 64) * 255, "instances": instances}
+    if cfg.MODEL.MASK_ON:
+        instances.gt_masks = PolygonMasks([[np.array([4.0, 4.0, 50.0, 4.0, 50.0, 40.0])]])
+    if cfg.MODEL.META_ARCHITECTURE == "PanopticFPN":
+        record["sem_seg"] = torch.zeros(64, 64, dtype=torch.long)
+    return record
+
+
+def expected_losses(cfg) -> set[str]:
+    if cfg.MODEL.META_ARCHITECTURE == "DenseDetRetinaNet":
+        return {"loss_cls", "loss_box_reg"}
+    losses = {"loss_rpn_cls", "loss_rpn_loc", "loss_cls", "loss_box_reg"}
+    losses |= {"loss_mask"} if cfg.MODEL.MASK_ON else set()
+    return losses | ({"loss_sem_seg"} if cfg.MODEL.META_ARCHITECTURE == "PanopticFPN" else set())
+
+
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
 def test_a_config_builds_trains_and_detects(path):
-    cfg = load_cfg(path, ["MODEL.DEVICE", "cpu", "MODEL.RETINANET.NUM_CLASSES", 3])
+    classes = ["MODEL.RETINANET.NUM_CLASSES", 3, "MODEL.ROI_HEADS.NUM_CLASSES", 3]
+    cfg = load_cfg(path, ["MODEL.DEVICE", "cpu", *classes])
     torch.manual_seed(0)
     model = build_model(cfg)
-    if sum(p.numel() for p in model.parameters()) < 40e6:  # the gradients of the largest are another network's test
-        instances = Instances((64, 64))
-        instances.gt_boxes = Boxes(torch.tensor([[4.0, 4.0, 50.0, 40.0]]))
-        instances.gt_classes = torch.tensor([1])
+    if sum(p.numel() for p in model.parameters()) < 48e6:  # the gradients of the largest are another network's test
         with EventStorage():
-            losses = model.train()([{"image": torch.rand(3, 64, 64) * 255, "instances": instances}] * 2)
-        assert set(losses) == {"loss_cls", "loss_box_reg"}
+            losses = model.train()([annotated_image(cfg)] * 2)
+        assert set(losses) == expected_losses(cfg)
         assert all(loss.isfinite() for loss in losses.values())
         sum(losses.values()).backward()
         assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters() if p.requires_grad)
@@ -73,3 +128,8 @@ def test_a_config_builds_trains_and_detects(path):
         (result,) = model.eval()([{"image": torch.rand(3, 64, 48) * 255, "height": 128, "width": 96}])
     assert result["instances"].image_size == (128, 96)
     assert len(result["instances"]) <= cfg.TEST.DETECTIONS_PER_IMAGE
+    if cfg.MODEL.MASK_ON:
+        assert result["instances"].pred_masks.shape[1:] == (128, 96)
+    if cfg.MODEL.META_ARCHITECTURE == "PanopticFPN":
+        assert result["sem_seg"].shape == (cfg.MODEL.SEM_SEG_HEAD.NUM_CLASSES, 128, 96)
+        assert result["panoptic_seg"][0].shape == (128, 96)

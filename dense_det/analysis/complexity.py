@@ -29,11 +29,9 @@ def count_macs(model: nn.Module, size) -> int:
 
 def macs_of_parts(model: nn.Module, size) -> dict[str, int]:
     """Multiply-adds of "bottom_up", "fpn" and "head" of a dense detector; of "model" for anything else."""
-    height, width = (size, size) if isinstance(size, int) else size
-    if not (hasattr(model, "backbone") and hasattr(model, "head")):
-        return {"model": _count(model, _image(height, width))[0]}
-    step = max(model.backbone.size_divisibility, 1)
-    image = _image(-(-height // step) * step, -(-width // step) * step)
+    image = image_without_data(model, size)
+    if not is_dense_detector(model):
+        return {"model": _count(model, image)[0]}
     bottom_up = getattr(model.backbone, "bottom_up", model.backbone)
     bottom_up_macs, _ = _count(bottom_up, image)
     backbone_macs, features = _count(model.backbone, image)
@@ -75,21 +73,33 @@ def markdown_table(rows: list[dict]) -> str:
     return "\n".join(lines)
 
 
-def _image(height: int, width: int) -> torch.Tensor:
-    return torch.empty(1, 3, height, width, device="meta")
+def is_dense_detector(model: nn.Module) -> bool:
+    return hasattr(model, "backbone") and hasattr(model, "head")
 
 
-def _count(module: nn.Module, inputs) -> tuple[int, object]:
-    """(multiply-adds, outputs) of `module(inputs)` in evaluation mode, on meta tensors; the module stays as it is."""
+def image_without_data(model: nn.Module, size) -> torch.Tensor:
+    """A meta tensor (1, 3, H, W) of `size`, padded as a dense detector pads it."""
+    height, width = (size, size) if isinstance(size, int) else size
+    step = max(model.backbone.size_divisibility, 1) if is_dense_detector(model) else 1
+    return torch.empty(1, 3, -(-height // step) * step, -(-width // step) * step, device="meta")
+
+
+def run_without_data(module: nn.Module, inputs, counter: FlopCounterMode):
+    """`module(inputs)` in evaluation mode, on meta tensors, under the eyes of `counter`; the module stays as it is."""
     states = {name: tensor.to("meta") for name, tensor in [*module.named_parameters(), *module.named_buffers()]}
-    counter = FlopCounterMode(display=False, custom_mapping={torch.ops.torchvision.deform_conv2d: _deform_conv_flops})
     training = module.training
     module.eval()
     try:
         with torch.no_grad(), counter:
-            outputs = torch.func.functional_call(module, states, (inputs,))
+            return torch.func.functional_call(module, states, (inputs,))
     finally:
         module.train(training)
+
+
+def _count(module: nn.Module, inputs) -> tuple[int, object]:
+    """(multiply-adds, outputs) of `module(inputs)`."""
+    counter = FlopCounterMode(display=False, custom_mapping={torch.ops.torchvision.deform_conv2d: _deform_conv_flops})
+    outputs = run_without_data(module, inputs, counter)
     return counter.get_total_flops() // 2, outputs
 
 

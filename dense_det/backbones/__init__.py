@@ -1,3 +1,14 @@
 """Backbones: importing this room registers every builder in Detectron2's BACKBONE_REGISTRY."""
 
-from dense_det.backbones import fpn, vovnet  # noqa: F401
+from dense_det.backbones import (  # noqa: F401
+    blocknet,
+    cspdensenet,
+    cspnet,
+    densenet,
+    efm,
+    fpn,
+    peleenet,
+    snet,
+    thundernet,
+    vovnet,
+)

@@ -10,7 +10,7 @@ from dense_det.suggest import unknown
 
 
 class StagedBackbone(Backbone):
-    """A stem to stride 4, then stages of blocks: stage k has stride 2^k.
+    """A stem to stride 2 or 4, then stages of blocks: stage k has stride 2^k.
 
     (N, C, H, W) -> {"stage2": (N, C2, H / 4, W / 4), ..., "stage5": (N, C5, H / 32, W / 32)}, those in `out_features`.
     H and W should be multiples of 32 (size_divisibility): pools round down, and a pyramid adds neighbouring stages.

@@ -10,7 +10,7 @@ from dense_det.layers.conv import LayerOptions, conv3x3, conv_norm_act, depthwis
 
 @BLOCK_REGISTRY.register()
 class OSABlock(Block):
-    """One-shot aggregation (VoVNetV2, arXiv 1911.06667): convs in a row, concatenated once, 1x1, eSE.
+    """One-shot aggregation (VoVNet, arXiv 1904.09730; V2: 1911.06667): convs in a row, concatenated once, 1x1, eSE.
 
     (N, C_in, H, W) -> (N, C_out, H / stride, W / stride), rounded down.
 
@@ -19,6 +19,7 @@ class OSABlock(Block):
         num_convs: how many 3x3 in a row.
         stride: 2 pools before the convolutions.
         residual: add the input at the end, after eSE.
+        attention: weigh the channels by eSE (VoVNetV2); VoVNet V1 has none.
         depthwise: 3x3 are depthwise-separable, after a 1x1 to mid_channels where the input has another width.
 
     Raises:
@@ -34,6 +35,7 @@ class OSABlock(Block):
         num_convs: int,
         stride: int = 1,
         residual: bool = False,
+        attention: bool = True,
         depthwise: bool = False,
         options: LayerOptions,
     ):
@@ -56,7 +58,7 @@ class OSABlock(Block):
         widths = [mid_channels if depthwise else in_channels] + [mid_channels] * (num_convs - 1)
         self.convs = nn.ModuleList(conv(width, mid_channels, options) for width in widths)
         self.aggregation = conv_norm_act(in_channels + num_convs * mid_channels, out_channels, 1, options)
-        self.attention = ESE(out_channels)
+        self.attention = ESE(out_channels) if attention else nn.Identity()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.pool(x)

@@ -31,3 +31,38 @@ class ConvStem(Block):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.conv3(self.conv2(self.conv1(x)))
+
+
+class ResNetStem(Block):
+    """7x7 of stride 2, max pool 3x3 of stride 2 (ResNet, arXiv 1512.03385, table 1).
+
+    (N, C_in, H, W) -> (N, C_out, H / 4, W / 4), each half rounded up.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, *, options: LayerOptions):
+        super().__init__(in_channels, out_channels, 4)
+        self.conv1 = conv_norm_act(in_channels, out_channels, 7, options, stride=2)
+        self.pool = nn.MaxPool2d(3, stride=2, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.pool(self.conv1(x))
+
+
+class PeleeStem(Block):
+    """A 3x3 of stride 2, halved again by a bottleneck and by a max pool side by side (Pelee, arXiv 1804.06882, fig. 2).
+
+    (N, C_in, H, W) -> (N, C_out, H / 4, W / 4), each half rounded up.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, *, options: LayerOptions):
+        super().__init__(in_channels, out_channels, 4)
+        self.stem1 = conv_norm_act(in_channels, out_channels, 3, options, stride=2)
+        self.stem2a = conv_norm_act(out_channels, out_channels // 2, 1, options)
+        self.stem2b = conv_norm_act(out_channels // 2, out_channels, 3, options, stride=2)
+        # rounded up, as the convolution beside it: with a floor, odd sizes do not fit together
+        self.pool = nn.MaxPool2d(2, stride=2, ceil_mode=True)
+        self.stem3 = conv_norm_act(2 * out_channels, out_channels, 1, options)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.stem1(x)
+        return self.stem3(torch.cat([self.pool(x), self.stem2b(self.stem2a(x))], dim=1))

@@ -4,7 +4,28 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from dense_det.layers.conv import init_conv
+from dense_det.layers.conv import init_conv, reduced
+
+
+class SE(nn.Module):
+    """Squeeze-and-excitation (arXiv 1709.01507, section 3): two 1x1 with a bottleneck of channels // rate.
+
+    (N, C, H, W) -> same: x * sigmoid(W2 relu(W1 mean(x) + b1) + b2), one number per image and channel.
+    """
+
+    def __init__(self, channels: int, rate: int = 16):
+        super().__init__()
+        squeezed = reduced(channels, rate)
+        self.fc1 = init_conv(nn.Conv2d(channels, squeezed, 1))
+        self.fc2 = init_conv(nn.Conv2d(squeezed, channels, 1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * torch.sigmoid(self.fc2(F.relu(self.fc1(x.mean((2, 3), keepdim=True)))))
+
+
+def squeeze_excitation(channels: int, rate: int) -> nn.Module:
+    """What a block's `se_rate` asks for: SE of that rate (the paper's is 16), or nothing where it is 0."""
+    return SE(channels, rate) if rate else nn.Identity()
 
 
 class ESE(nn.Module):

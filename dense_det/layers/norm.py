@@ -78,7 +78,9 @@ NORMS = {
 
 ACTIVATIONS = {
     "ReLU": lambda: nn.ReLU(inplace=True),
-    "LeakyReLU": lambda: nn.LeakyReLU(0.1, inplace=True),
+    "ReLU6": lambda: nn.ReLU6(inplace=True),
+    # torch's slope, with which timm trained its CSP networks; Darknet's is 0.1
+    "LeakyReLU": lambda: nn.LeakyReLU(0.01, inplace=True),
     "SiLU": nn.SiLU,
     "Hardswish": nn.Hardswish,
     "GELU": nn.GELU,
@@ -98,14 +100,30 @@ def norm_factory(name: str):
     return NORMS[name]
 
 
-def get_norm(name: str, channels: int) -> nn.Module | None:
-    """The norm called `name` ("BN", "SyncBN", "FrozenBN", "GN", "LN"; "" is None) of `channels` channels."""
+def get_norm(name: str, channels: int, affine: bool = True) -> nn.Module | None:
+    """The norm called `name` ("BN", "SyncBN", "FrozenBN", "GN", "LN"; "" is None) of `channels` channels.
+
+    Args:
+        affine: it has learnable scales and shifts.
+    """
     factory = norm_factory(name)
-    return factory(channels) if factory else None
+    norm = factory(channels) if factory else None
+    if norm is not None and not affine:
+        for parameter, _ in list(norm.named_parameters()):
+            norm.register_parameter(parameter, None)
+        norm.affine = False
+    return norm
 
 
-def get_activation(name: str) -> nn.Module:
-    """The activation called `name`: a key of ACTIVATIONS, else ValueError."""
+def get_activation(name: str, inplace: bool = True) -> nn.Module:
+    """The activation called `name`: a key of ACTIVATIONS, else ValueError.
+
+    Args:
+        inplace: it may overwrite its input, as behind a norm; False where something else reads that, too.
+    """
     if name not in ACTIVATIONS:
         raise ValueError(unknown("activation", name, ACTIVATIONS))
-    return ACTIVATIONS[name]()
+    activation = ACTIVATIONS[name]()
+    if not inplace:
+        activation.inplace = False
+    return activation

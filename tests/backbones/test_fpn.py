@@ -84,6 +84,39 @@ def test_average_instead_of_sum():
     assert torch.equal(outputs["avg"]["p5"], outputs["sum"]["p5"])
 
 
+def num_params(module):
+    return sum(p.numel() for p in module.parameters())
+
+
+@pytest.mark.parametrize(("norm", "extra"), [("", 16), ("GN", 2 * 16)])
+def test_depthwise_separable_outputs_by_hand(norm, extra):
+    fpn = build("MODEL.FPN.DEPTHWISE", True, "MODEL.FPN.NORM", norm)
+    assert sizes(fpn) == {"p3": 16, "p4": 8, "p5": 4, "p6": 2, "p7": 1}
+    for level in (3, 4, 5):
+        assert num_params(getattr(fpn, f"fpn_output{level}")) == 16 * 9 + 16 * 16 + extra
+    # no norm here, as in Detectron2's
+    assert num_params(fpn.top_block.p6) == 512 * 9 + 512 * 16 + 16
+    assert num_params(fpn.top_block.p7) == 16 * 9 + 16 * 16 + 16
+
+
+def test_depthwise_separable_outputs_are_linear_and_learn():
+    torch.manual_seed(0)
+    fpn = build("MODEL.FPN.DEPTHWISE", True, "MODEL.BOTTOM_UP.NORM", "GN")
+    outputs = fpn(torch.randn(2, 3, 128, 128))
+    assert all((x < 0).any() for x in outputs.values())
+    sum(x.square().mean() for x in outputs.values()).backward()
+    for name, parameter in fpn.named_parameters():
+        assert parameter.grad is not None and parameter.grad.isfinite().all() and parameter.grad.any(), name
+
+
+def test_p7_reads_what_is_positive_in_p6():
+    fpn = build("MODEL.FPN.DEPTHWISE", True)
+    x = torch.rand(1, 512, 8, 8)
+    with torch.no_grad():
+        p6, p7 = fpn.top_block(x)
+        assert torch.equal(p7, fpn.top_block.p7(p6.relu()))
+
+
 def test_detectron2s_resnet_through_the_same_door():
     cfg = get_cfg()
     cfg.merge_from_list([*VOVNET, "MODEL.BOTTOM_UP.NAME", "build_resnet_backbone", "MODEL.FPN.TOP_BLOCK_IN", "res5"])

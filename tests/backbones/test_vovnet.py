@@ -1,3 +1,5 @@
+import re
+
 import pytest
 import torch
 from detectron2.layers import ShapeSpec
@@ -8,7 +10,8 @@ from dense_det.config import get_cfg
 from dense_det.layers.attention import ESE
 from dense_det.layers.conv import DeformableConv, LayerOptions
 
-# bottom-up with BN, with FrozenBN, and the eSE layers of it: counted on the published networks
+# bottom-up with BN, with FrozenBN, and the eSE layers of it: counted on the published networks; V1's and timm's files
+# are published with BN alone
 PARAMETERS = {
     "V-19-slim-dw-eSE": (1_384_752, 1_379_152, 488_944),
     "V-19-dw-eSE": (5_518_080, 5_506_944, 1_968_640),
@@ -17,6 +20,13 @@ PARAMETERS = {
     "V-39-eSE": (25_184_128, 25_163_712, 3_608_832),
     "V-57-eSE": (41_454_912, 41_423_296, 5_839_616),
     "V-99-eSE": (69_523_520, 69_469_376, 9_317_888),
+    "ese_vovnet39b": (23_543_936, 23_523_520, 1_968_640),
+    "ese_vovnet57b": (37_583_936, 37_552_320, 1_968_640),
+    "ese_vovnet99b": (62_174_272, 62_120_128, 1_968_640),
+    "V-27-slim": (3_012_736, 3_006_144, 0),
+    "V-39": (21_575_296, 21_554_880, 0),
+    "V-57": (35_615_296, 35_583_680, 0),
+    "V-99": (60_205_632, 60_151_488, 0),
 }
 STAGES = ("stage2", "stage3", "stage4", "stage5")
 
@@ -46,7 +56,7 @@ def test_parameters(variant):
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_the_depth_is_in_the_name(variant):
     spec = VARIANTS[variant]
-    assert int(variant.split("-")[1]) == 3 + sum(spec.num_blocks) * (spec.num_convs + 1)
+    assert int(re.search(r"\d+", variant)[0]) == 3 + sum(spec.num_blocks) * (spec.num_convs + 1)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +82,24 @@ def test_the_first_block_of_a_stage_adds_nothing_and_the_others_their_input():
     ]
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize(
+    ("variant", "expected"),
+    [
+        ("V-57-eSE", [[1], [1], [1, 1, 1, 1], [1, 1, 1]]),
+        ("ese_vovnet57b", [[1], [1], [0, 0, 0, 1], [0, 0, 1]]),
+        ("V-57", [[0], [0], [0, 0, 0, 0], [0, 0, 0]]),
+    ],
+)
+def test_which_blocks_have_ese(variant, expected):
+    with torch.device("meta"):
+        net = make(variant)
+    assert [[isinstance(block.attention, ESE) for block in getattr(net, name)] for name in STAGES] == expected
+
+
+# the deep nets without eSE in every block have nothing that V-39 and the others do not have
+@pytest.mark.parametrize(
+    "variant", [v for v in VARIANTS if v not in ("V-57", "V-99", "ese_vovnet57b", "ese_vovnet99b")]
+)
 def test_every_parameter_gets_a_gradient(variant):
     torch.manual_seed(0)
     net = make(variant)

@@ -30,6 +30,14 @@ def test_parameters_by_hand():
     assert sum(p.numel() for p in block.parameters()) == convs + aggregation + attention
 
 
+def test_without_attention_the_block_is_its_aggregation():
+    block = OSABlock(8, 8, mid_channels=4, num_convs=2, attention=False, options=LayerOptions(norm=""))
+    torch.nn.init.zeros_(block.aggregation.weight)
+    torch.nn.init.ones_(block.aggregation.bias)
+    assert torch.equal(block(torch.randn(2, 8, 5, 5)), torch.ones(2, 8, 5, 5))
+    assert not any(name.startswith("attention") for name in block.state_dict())
+
+
 def test_the_input_is_added_after_the_attention():
     block = OSABlock(8, 8, mid_channels=4, num_convs=2, residual=True, options=LayerOptions(norm=""))
     torch.nn.init.zeros_(block.aggregation.weight)

@@ -2,7 +2,16 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from dense_det.layers.conv import DeformableConv, LayerOptions, conv3x3, conv_norm_act, depthwise_separable
+from dense_det.layers.conv import (
+    DeformableConv,
+    LayerOptions,
+    conv3x3,
+    conv3x3_norm,
+    conv_norm,
+    conv_norm_act,
+    depthwise_separable,
+    reduced,
+)
 
 
 def num_params(module):
@@ -79,3 +88,39 @@ def test_channels_last_weights_deform_alike():
 def test_an_unknown_kind_of_convolution_is_refused():
     with pytest.raises(ValueError, match="did you mean 'deform'"):
         LayerOptions(conv="deformable")
+
+
+def test_a_kernel_and_a_stride_may_be_pairs():
+    layer = conv_norm_act(2, 3, (5, 1), LayerOptions(norm=""), (2, 1))
+    assert num_params(layer) == 5 * 2 * 3 + 3
+    assert layer(torch.zeros(1, 2, 9, 7)).shape == (1, 3, 5, 7)
+
+
+@pytest.mark.parametrize("conv", ["plain", "deform"])
+def test_a_3x3_strides_as_it_is_asked_to(conv):
+    options = LayerOptions(norm="GN", conv=conv)
+    assert conv3x3(4, 6, options, groups=2, stride=2)(torch.randn(1, 4, 7, 8)).shape == (1, 6, 4, 4)
+
+
+@pytest.mark.parametrize("conv", ["plain", "deform"])
+def test_without_an_activation_values_stay_negative(conv):
+    x = torch.randn(1, 4, 8, 8)
+    assert (conv3x3_norm(4, 8, LayerOptions(norm="GN", conv=conv))(x) < 0).any()
+    assert (conv3x3(4, 8, LayerOptions(norm="GN", conv=conv))(x) >= 0).all()
+    assert (conv_norm(4, 8, 1, LayerOptions(norm="GN"))(x) < 0).any()
+
+
+@pytest.mark.parametrize(("channels", "rate", "expected"), [(32, 4, 8), (30, 4, 7), (3, 4, 1)])
+def test_reduced_by_a_rate(channels, rate, expected):
+    assert reduced(channels, rate) == expected
+
+
+def test_a_rate_below_one_is_refused():
+    with pytest.raises(ValueError, match="1 or more, got 0"):
+        reduced(32, 0)
+
+
+def test_a_block_without_a_full_3x3_refuses_to_be_deformed():
+    LayerOptions().refuse_deform("ABlock")
+    with pytest.raises(ValueError, match="ABlock has no full 3x3 to deform: take .*DEFORM_ON_PER_STAGE"):
+        LayerOptions(conv="deform").refuse_deform("ABlock")

@@ -75,12 +75,23 @@ def test_a_misspelt_norm_is_answered_with_the_nearest():
 
 
 def test_activations_at_minus_one():
-    values = {"ReLU": 0.0, "LeakyReLU": -0.1, "SiLU": -0.2689, "Hardswish": -1 / 3, "GELU": -0.1587}
+    values = {"ReLU": 0.0, "ReLU6": 0.0, "LeakyReLU": -0.01, "SiLU": -0.2689, "Hardswish": -1 / 3, "GELU": -0.1587}
     assert set(values) == set(ACTIVATIONS)
     for name, value in values.items():
         assert get_activation(name)(torch.tensor(-1.0)).item() == pytest.approx(value, abs=1e-4)
     with pytest.raises(ValueError, match="did you mean 'ReLU'"):
         get_activation("Relu")
+
+
+def test_relu6_is_cut_at_six():
+    assert get_activation("ReLU6")(torch.tensor([5.0, 7.0])).tolist() == [5.0, 6.0]
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_not_in_place_an_activation_leaves_its_input(name):
+    x = torch.tensor([-1.0, 1.0])
+    get_activation(name, inplace=False)(x)
+    assert x.tolist() == [-1.0, 1.0]
 
 
 def test_sync_bn_of_one_process_is_bn():
@@ -89,3 +100,12 @@ def test_sync_bn_of_one_process_is_bn():
     assert torch.equal(sync(x), plain(x))
     assert torch.equal(sync.running_var, plain.running_var)
     assert torch.equal(sync.eval()(x), plain.eval()(x))
+
+
+@pytest.mark.parametrize("name", NORMS)
+def test_a_norm_without_weights_is_what_the_norm_starts_as(name):
+    plain, bare = get_norm(name, 6), get_norm(name, 6, affine=False)
+    x = torch.randn(2, 6, 5, 4)
+    torch.testing.assert_close(bare(x), plain(x))
+    assert list(bare.parameters()) == []
+    assert torch.equal(FrozenBatchNorm2d.convert_frozen_batchnorm(bare.eval())(x), bare(x))
