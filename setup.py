@@ -9,6 +9,7 @@ VERSION = re.search(r'__version__ = "(.+?)"', Path(__file__).with_name("dense_de
 
 EVAL = ["hotcoco>=1.3"]  # COCO metrics several times faster than pycocotools, the same numbers
 PDF = ["pypdfium2>=5.0"]  # pages and boxes from born-digital PDFs
+WEIGHTS = ["safetensors>=0.4"]  # other people's weights in .safetensors files
 
 setup(
     name="dense_det",
@@ -33,6 +34,16 @@ setup(
     extras_require={
         "eval": EVAL,
         "pdf": PDF,
-        "test": ["pytest>=8.0", "pytest-xdist>=3.5", "hypothesis>=6.100", "ruff>=0.9", *EVAL, *PDF],
+        "weights": WEIGHTS,
+        "test": [
+            "pytest>=8.0",
+            "pytest-xdist>=3.5",
+            "hypothesis>=6.100",
+            "ruff>=0.9",
+            "timm>=1.0",  # whose networks ours are compared with
+            *EVAL,
+            *PDF,
+            *WEIGHTS,
+        ],
     },
 )

@@ -1,20 +1,31 @@
 """Checkpoints that survive a kill and cannot run code: written whole, read with weights_only, damage is named."""
 
+import dataclasses
+import importlib.util
 import logging
 import pickle
 import re
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import torch
 from detectron2.checkpoint import DetectionCheckpointer
+from detectron2.checkpoint.c2_model_loading import align_and_update_state_dicts
 
 from dense_det.atomic_file import atomic_file
 from dense_det.suggest import unknown
+from dense_det.weights.convert import OPEN_GATE, convert
+from dense_det.weights.report import Report
+from dense_det.weights.source import Pixels
 
 logger = logging.getLogger(__name__)
 
 NUMBERED = re.compile(r"model_(\d+)\.pth")
+SUFFIXES = (".pth", ".pt", ".pkl", ".tar", ".bin", ".safetensors")
+
+# of a part's tensors: with fewer, a file is not for this network
+LEAST_SHARE = 0.5
 
 
 class DamagedCheckpoint(ValueError):
@@ -32,14 +43,18 @@ def read_checkpoint(path, trust_pickle: bool = False) -> dict:
     Raises:
         FileNotFoundError: no such file.
         DamagedCheckpoint: truncated, bits changed, or not a torch file.
-        ValueError: an address (nothing is downloaded), or a pickle without `trust_pickle`.
+        ValueError: an address (nothing is downloaded), a pickle without `trust_pickle`, or a .safetensors file
+            without that package.
     """
     if "://" in str(path):
         raise ValueError(f"{path}: weights are read from files, nothing is downloaded: fetch it and give the path")
     path = Path(path)
     if not path.is_file():
-        there = sorted(p.name for p in path.parent.glob("*.pth")) if path.parent.is_dir() else []
+        files = path.parent.iterdir() if path.parent.is_dir() else []
+        there = sorted(p.name for p in files if p.suffix in SUFFIXES)
         raise FileNotFoundError(unknown(f"weights file in {path.parent}/", path.name, there))
+    if path.suffix == ".safetensors":
+        return {"model": _load_safetensors(path)}
     checkpoint = _load_trusted(path) if trust_pickle else _load_safely(path)
     if not isinstance(checkpoint, dict):
         raise DamagedCheckpoint(f"{path}: expected a dict of tensors, got a {type(checkpoint).__name__}")
@@ -76,32 +91,108 @@ def _load_trusted(path: Path) -> dict:
     return torch.load(path, map_location="cpu", weights_only=False)
 
 
-def load_weights(model: torch.nn.Module, path, trust_pickle: bool = False, complete: bool = True) -> None:
-    """Fill `model` from a checkpoint; its averaged weights (SOLVER.EMA_DECAY) are preferred to the raw ones.
+def _load_safetensors(path: Path) -> dict:
+    if importlib.util.find_spec("safetensors") is None:
+        raise ValueError(f"{path}: to read this kind of file: pip install safetensors")
+    import safetensors
+    import safetensors.torch
+
+    try:
+        return safetensors.torch.load_file(path, device="cpu")
+    except (safetensors.SafetensorError, OSError) as error:
+        raise DamagedCheckpoint(f"{path}: damaged or not a safetensors file ({error})") from error
+
+
+def read_weights(
+    path, targets: dict[str, torch.Tensor], trust_pickle: bool = False, gate_bias: float = OPEN_GATE
+) -> tuple[dict[str, torch.Tensor], Report]:
+    """What a file holds for a network: its tensors under the network's names, and what became of each.
+
+    Averaged weights (SOLVER.EMA_DECAY) are preferred to raw ones. Files of other people's networks are renamed
+    and completed: see dense_det/weights.
+
+    Args:
+        targets: the network's state dict; names and shapes are read.
+        gate_bias: for eSE gates that the file's network does not have: OPEN_GATE or TRAINABLE_GATE.
+
+    Raises:
+        ValueError: less than half of what the file should fill is in it; and what `read_checkpoint` raises.
+    """
+    checkpoint = read_checkpoint(path, trust_pickle)
+    state = checkpoint["ema"]["model"] if "ema" in checkpoint else checkpoint["model"]
+    if not isinstance(state, dict):
+        raise DamagedCheckpoint(f"{path}: expected tensors by name, got a {type(state).__name__}")
+    state = {k: torch.as_tensor(np.array(v) if isinstance(v, np.ndarray) else v) for k, v in _tensors(state)}
+    weights, report = convert(state, targets, gate_bias)
+    if report.share < LEAST_SHARE and checkpoint.get("matching_heuristics"):
+        caffe2 = checkpoint.get("__author__") == "Caffe2"
+        weights, report = convert(align_and_update_state_dicts(targets, state, c2_conversion=caffe2), targets)
+    if "pixels" in checkpoint:
+        report.pixels = Pixels(**checkpoint["pixels"])
+    if not report.loaded or report.share < LEAST_SHARE:
+        raise ValueError(_too_few(path, report))
+    return weights, report
+
+
+def _tensors(state: dict):
+    """The (name, tensor or array) of a state dict; files also keep versions and the like beside them."""
+    return ((name, value) for name, value in state.items() if isinstance(value, torch.Tensor | np.ndarray))
+
+
+def _too_few(path, report: Report) -> str:
+    lacking = report.lacking
+    return (
+        f"{path}: {len(report.loaded)} of {report.owner} {report.wanted} tensors are in it; missing or of another "
+        f"shape: {', '.join(lacking[:5])}{' ...' if len(lacking) > 5 else ''}. Is it another variant or number of "
+        f"classes? It was taken for weights of: {report.source}"
+    )
+
+
+def load_weights(model: torch.nn.Module, path, trust_pickle: bool = False, complete: bool = True) -> Report:
+    """Fill `model` from a checkpoint or from other people's weights, as `read_weights` finds them.
 
     Args:
         complete: every tensor of the model must be in the file with its shape, as evaluation needs;
             else what fits is taken (to start a training) and the rest is logged.
 
     Raises:
-        ValueError: nothing fits, or with `complete` not everything; and what `read_checkpoint` raises.
+        ValueError: too little fits, or with `complete` not everything; and what `read_checkpoint` raises.
     """
-    checkpoint = read_checkpoint(path, trust_pickle)
-    if "ema" in checkpoint:
-        checkpoint["model"] = checkpoint["ema"]["model"]
-    checkpointer = Checkpointer(model)
-    wanted = len(model.state_dict())
-    incompatible = checkpointer._load_model(checkpoint)
-    lacking = list(incompatible.missing_keys) + [name for name, *_ in incompatible.incorrect_shapes]
-    found = wanted - len(set(lacking))
-    logger.info("%s: %d of the model's %d tensors loaded", path, found, wanted)
-    if found == 0 or (complete and lacking):
-        raise ValueError(
-            f"{path}: {found} of the model's {wanted} tensors are in it; missing or of another shape: "
-            f"{', '.join(lacking[:5])}{' ...' if len(lacking) > 5 else ''}. Is it another variant or number of classes?"
+    network = Checkpointer(model).model  # without DistributedDataParallel around it
+    weights, report = read_weights(path, network.state_dict(), trust_pickle)
+    if complete and report.lacking:
+        raise ValueError(_too_few(path, report))
+    network.load_state_dict(weights, strict=False)
+    logger.log(logging.INFO if report.is_clean else logging.WARNING, "%s: %s", path, report.to_text())
+    if report.pixels:
+        _compare_pixels(network, report.pixels, path)
+    return report
+
+
+def save_weights(path, weights: dict[str, torch.Tensor], pixels: Pixels | None) -> None:
+    """Write what `read_weights` gave, with the pixels that belong to it, as a checkpoint."""
+    extra = {"pixels": dataclasses.asdict(pixels)} if pixels else {}
+    with atomic_file(path, "wb") as file:
+        torch.save({"model": weights, **extra}, file)
+
+
+def _compare_pixels(network: torch.nn.Module, pixels: Pixels, path) -> None:
+    """Warn where a detector feeds its network other pixels than the weights were made for."""
+    if not all(hasattr(network, name) for name in ("pixel_mean", "pixel_std", "input_format")):
+        return
+    given = (network.pixel_mean.flatten().tolist(), network.pixel_std.flatten().tolist())
+    same = network.input_format == pixels.format and all(
+        len(ours) == len(theirs) and np.allclose(ours, theirs, atol=0.01)
+        for ours, theirs in zip(given, (pixels.mean, pixels.std))
+    )
+    if not same:
+        logger.warning(
+            "%s expects other pixels than the config gives it (INPUT.FORMAT %s, PIXEL_MEAN %s, PIXEL_STD %s). Set\n%s",
+            path,
+            network.input_format,
+            *([round(value, 3) for value in values] for values in given),
+            pixels.as_yaml(),
         )
-    if lacking or incompatible.unexpected_keys:
-        checkpointer._log_incompatible_keys(incompatible)
 
 
 class Checkpointer(DetectionCheckpointer):

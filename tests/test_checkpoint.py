@@ -1,9 +1,20 @@
 import pickle
 
+import numpy as np
 import pytest
+import safetensors.torch
 import torch
 
-from dense_det.checkpoint import Checkpointer, DamagedCheckpoint, load_weights, read_checkpoint, resumable
+from dense_det.checkpoint import (
+    Checkpointer,
+    DamagedCheckpoint,
+    load_weights,
+    read_checkpoint,
+    read_weights,
+    resumable,
+    save_weights,
+)
+from dense_det.weights.source import CAFFE_BGR, IMAGENET_RGB
 
 
 class Evil:
@@ -149,3 +160,117 @@ def test_incomplete_weights_are_an_error_where_all_are_needed(tmp_path):
     torch.save({"strange": torch.ones(1)}, path)
     with pytest.raises(ValueError, match="0 of the model's 2"):
         load_weights(model, path, complete=False)
+
+
+class Detector(torch.nn.Module):
+    """What loading knows of a detector: a bottom-up with a stem, a head, and the pixels that its config gives it."""
+
+    def __init__(self, input_format="RGB", mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375)):
+        super().__init__()
+        self.backbone = torch.nn.Module()
+        self.backbone.stem = torch.nn.Module()
+        self.backbone.stem.conv1 = torch.nn.Conv2d(3, 4, 3, bias=False)
+        self.backbone.stem.conv1.norm = torch.nn.BatchNorm2d(4)
+        self.head = torch.nn.Conv2d(4, 5, 1)
+        self.input_format = input_format
+        self.register_buffer("pixel_mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
+        self.register_buffer("pixel_std", torch.tensor(std).view(-1, 1, 1), persistent=False)
+
+
+def timms(value: float) -> dict[str, torch.Tensor]:
+    """A file of timm's CSPResNet, as far as `Detector` goes."""
+    norm = {f"stem.conv1.bn.{name}": torch.full((4,), value) for name in ("weight", "bias", "running_mean")}
+    extra = {"stem.conv1.bn.running_var": torch.full((4,), value), "head.fc.bias": torch.zeros(1000)}
+    return {"stem.conv1.conv.weight": torch.full((4, 3, 3, 3), value), **norm, **extra}
+
+
+@pytest.mark.parametrize("kind", ["pth", "state_dict.pth.tar", "safetensors", "pkl"])
+def test_other_peoples_weights_start_a_detector(tmp_path, caplog, kind):
+    path = tmp_path / f"file.{kind}"
+    if kind == "safetensors":
+        safetensors.torch.save_file(timms(2.0), path)
+    elif kind == "pkl":
+        path.write_bytes(pickle.dumps({"model": {name: value.numpy() for name, value in timms(2.0).items()}}))
+    else:
+        torch.save(timms(2.0) if kind == "pth" else {"epoch": 3, "state_dict": timms(2.0), "optimizer": {}}, path)
+    model = Detector()
+    with caplog.at_level("INFO"):
+        report = load_weights(model, path, trust_pickle=kind == "pkl", complete=False)
+    assert model.backbone.stem.conv1.weight.unique().tolist() == [2.0]
+    assert model.backbone.stem.conv1.norm.running_var.tolist() == [2.0] * 4
+    assert "5 of backbone's 5 tensors loaded; source: timm cspresnet50" in caplog.text
+    assert report.is_clean and report.absent == ["head.weight", "head.bias"]
+    assert [record.levelname for record in caplog.records] == ["INFO"]  # the pixels are right, too
+
+
+def test_weights_of_a_bottom_up_are_not_enough_to_evaluate(tmp_path):
+    torch.save(timms(2.0), tmp_path / "file.pth")
+    with pytest.raises(ValueError, match="5 of backbone's 5 tensors .* head.weight, head.bias"):
+        load_weights(Detector(), tmp_path / "file.pth")
+
+
+@pytest.mark.parametrize(
+    ("pixels", "told"),
+    [
+        ({}, ""),
+        ({"input_format": "BGR"}, "INPUT.FORMAT BGR"),
+        ({"mean": (103.53, 116.28, 123.675)}, "PIXEL_MEAN [103.53, 116.28, 123.675]"),
+        ({"std": (1.0, 1.0, 1.0)}, "PIXEL_STD [1.0, 1.0, 1.0]"),
+        ({"mean": (120.0,), "std": (58.0,)}, "PIXEL_MEAN [120.0]"),
+    ],
+)
+def test_pixels_that_the_weights_do_not_expect_are_told_with_the_lines_that_mend_it(tmp_path, caplog, pixels, told):
+    torch.save(timms(2.0), tmp_path / "file.pth")
+    with caplog.at_level("WARNING", logger="dense_det.checkpoint"):  # not the report, which is for information
+        load_weights(Detector(**pixels), tmp_path / "file.pth", complete=False)
+    assert told in caplog.text and bool(caplog.text) is bool(told)
+    assert not told or IMAGENET_RGB.as_yaml() in caplog.text
+
+
+def test_less_than_half_is_an_error_also_to_start_with(tmp_path):
+    torch.save({name: value for name, value in timms(2.0).items() if "running" in name}, tmp_path / "file.pth")
+    with pytest.raises(ValueError, match="2 of backbone's 5 tensors are in it; .*backbone.stem.conv1.weight.*timm csp"):
+        load_weights(Detector(), tmp_path / "file.pth", complete=False)
+
+
+def test_half_of_them_is_a_warning_with_what_lacks_and_why(tmp_path, caplog):
+    state = timms(2.0) | {"stem.conv1.conv.weight": torch.zeros(4, 1, 3, 3)}
+    torch.save(state, tmp_path / "file.pth")
+    load_weights(Detector(), tmp_path / "file.pth", complete=False)
+    assert "stem.conv1.conv.weight (4, 1, 3, 3) in the file, (4, 3, 3, 3) here" in caplog.text
+    assert caplog.records[0].levelname == "WARNING"
+
+
+def test_a_model_that_is_no_dict_is_answered(tmp_path):
+    torch.save({"model": torch.zeros(3)}, tmp_path / "file.pth")
+    with pytest.raises(DamagedCheckpoint, match="expected tensors by name, got a Tensor"):
+        load_weights(Detector(), tmp_path / "file.pth")
+
+
+def test_a_damaged_safetensors_file_is_named(tmp_path):
+    path = tmp_path / "file.safetensors"
+    safetensors.torch.save_file(timms(2.0), path)
+    path.write_bytes(path.read_bytes()[:-8])
+    with pytest.raises(DamagedCheckpoint, match="file.safetensors"):
+        read_checkpoint(path)
+
+
+def test_what_is_converted_loads_like_our_own_and_keeps_its_pixels(tmp_path, caplog):
+    torch.save(timms(2.0), tmp_path / "file.pth")
+    weights, report = read_weights(tmp_path / "file.pth", Detector().state_dict())
+    assert report.pixels == IMAGENET_RGB
+    save_weights(tmp_path / "ours.pth", weights, CAFFE_BGR)
+    model = Detector()
+    load_weights(model, tmp_path / "ours.pth", complete=False)
+    assert model.backbone.stem.conv1.weight.unique().tolist() == [2.0]
+    assert CAFFE_BGR.as_yaml() in caplog.text
+
+
+def test_detectron2s_names_are_matched_by_their_ends_where_a_file_asks_for_it(tmp_path):
+    path = tmp_path / "file.pkl"
+    state = {"conv1.weight": np.full((4, 3, 3, 3), 2.0, np.float32)}
+    state |= {f"conv1.norm.{name}": np.full(4, 2.0, np.float32) for name in ("weight", "bias", "running_mean")}
+    path.write_bytes(pickle.dumps({"model": state, "__author__": "a", "matching_heuristics": True}))
+    model = Detector()
+    load_weights(model, path, trust_pickle=True, complete=False)
+    assert model.backbone.stem.conv1.weight.unique().tolist() == [2.0]

@@ -1,0 +1,215 @@
+"""A vovnet-detectron2 or centermask2 config in our keys, and what could not be taken along."""
+
+import ast
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from detectron2.config import CfgNode
+
+from dense_det.config import get_cfg, read_yaml
+
+RENAMED = {
+    "MODEL.VOVNET.CONV_BODY": "MODEL.BOTTOM_UP.VARIANT",
+    "MODEL.VOVNET.NORM": "MODEL.BOTTOM_UP.NORM",
+    "MODEL.VOVNET.STAGE_WITH_DCN": "MODEL.BOTTOM_UP.DEFORM_ON_PER_STAGE",
+}
+
+# key, or its beginning up to a dot -> why nothing here corresponds to it
+NO_CENTERMASK = "of FCOS and CenterMask, which are not here"
+DROPPED = {
+    "MODEL.VOVNET.OUT_FEATURES": "the stages that MODEL.FPN.IN_FEATURES names are computed",
+    "MODEL.VOVNET.OUT_CHANNELS": "it had no effect there either",
+    "MODEL.VOVNET.BACKBONE_OUT_CHANNELS": "it had no effect there either",
+    "MODEL.VOVNET.WITH_MODULATED_DCN": "deformable convolutions are always modulated here",
+    "MODEL.VOVNET.DEFORMABLE_GROUPS": "deformable convolutions have one group here",
+    "MODEL.MOBILENET": "MODEL.BACKBONE.NAME says it",
+    "MODEL.FCOS": NO_CENTERMASK,
+    "MODEL.MASKIOU_ON": NO_CENTERMASK,
+    "MODEL.MASKIOU_LOSS_WEIGHT": NO_CENTERMASK,
+    "MODEL.ROI_MASKIOU_HEAD": NO_CENTERMASK,
+    "MODEL.ROI_MASK_HEAD.ASSIGN_CRITERION": NO_CENTERMASK,
+    "MODEL.ROI_KEYPOINT_HEAD.ASSIGN_CRITERION": NO_CENTERMASK,
+}
+# what else a CenterMask config says of the parts that a RetinaNet does not have
+DROPPED_OF_CENTERMASK = {
+    "MODEL.PROPOSAL_GENERATOR": NO_CENTERMASK,
+    "MODEL.MASK_ON": NO_CENTERMASK,
+    "MODEL.KEYPOINT_ON": NO_CENTERMASK,
+    "MODEL.ROI_HEADS": NO_CENTERMASK,
+    "MODEL.ROI_MASK_HEAD": NO_CENTERMASK,
+    "MODEL.ROI_KEYPOINT_HEAD": NO_CENTERMASK,
+    "MODEL.SEM_SEG_HEAD": NO_CENTERMASK,
+    "MODEL.PANOPTIC_FPN": NO_CENTERMASK,
+}
+
+VOVNET = {
+    "MODEL.BOTTOM_UP.NAME": "build_vovnet_backbone",
+    "MODEL.BOTTOM_UP.VARIANT": "V-39-eSE",
+    "MODEL.BOTTOM_UP.NORM": "FrozenBN",
+}
+MOBILENET = {
+    "MODEL.BOTTOM_UP.NAME": "build_blocknet_backbone",
+    "MODEL.BOTTOM_UP.VARIANT": "MobileNetV2",
+    "MODEL.BOTTOM_UP.ACTIVATION": "ReLU6",
+    "MODEL.BOTTOM_UP.NORM": "FrozenBN",
+}
+RESNET = {"MODEL.BOTTOM_UP.NAME": "build_resnet_backbone"}
+RCNN = {"MODEL.FPN.TOP_BLOCK": "LastLevelMaxPool", "MODEL.FPN.TOP_BLOCK_IN": "p5"}
+FCOS = {"MODEL.FPN.TOP_BLOCK": "LastLevelP6P7", "MODEL.FPN.TOP_BLOCK_IN": "p5"}
+
+# their builders -> our bottom-up and the top of our pyramid, with the defaults that those builders have
+BUILDERS = {
+    "build_vovnet_fpn_backbone": VOVNET | RCNN,
+    "build_fcos_vovnet_fpn_backbone": VOVNET | FCOS,
+    "build_mobilenetv2_fpn_backbone": MOBILENET | RCNN,
+    "build_fcos_mobilenetv2_fpn_backbone": MOBILENET | FCOS,
+    "build_resnet_fpn_backbone": RESNET | RCNN,
+    "build_fcos_resnet_fpn_backbone": RESNET | FCOS,
+}
+STRIDES_OF_RETINANET = (8, 16, 32, 64, 128)
+
+
+@dataclass
+class Conversion:
+    """Our config, and what became of theirs.
+
+    Attributes:
+        tree: nested, as in a YAML file; without a `_BASE_`.
+        renamed: their key -> ours.
+        dropped: their key -> why.
+        remarks: what to know about the result.
+    """
+
+    tree: dict = field(default_factory=dict)
+    renamed: dict[str, str] = field(default_factory=dict)
+    dropped: dict[str, str] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+
+    def to_text(self) -> str:
+        """One line for each thing that is not as it was."""
+        lines = [f"renamed: {key} -> {new}" for key, new in self.renamed.items()]
+        lines += [f"dropped: {key}: {why}" for key, why in self.dropped.items()]
+        return "\n".join([*lines, *(f"note: {remark}" for remark in self.remarks)])
+
+
+def convert_config(path) -> Conversion:
+    """The config at `path`, with its `_BASE_` chain, for `load_cfg`.
+
+    Raises:
+        FileNotFoundError, ValueError: as `read_yaml`; a value that does not fit our key.
+    """
+    theirs = _read_chain(Path(path))
+    known = _flatten(get_cfg())
+    result = Conversion()
+    ours = {"INPUT.RANDOM_FLIP": "horizontal"}  # Detectron2's default, which is not ours
+    ours |= _pyramid(theirs, result)
+    dropped = dict(DROPPED)
+    if _is_centermask(theirs):
+        dropped |= DROPPED_OF_CENTERMASK
+        ours |= _retinanet(result)
+    for key, value in theirs.items():
+        reason = next((why for drop, why in dropped.items() if key == drop or key.startswith(f"{drop}.")), None)
+        if reason:
+            result.dropped[key] = reason
+        elif key in RENAMED:
+            result.renamed[key] = RENAMED[key]
+            ours[RENAMED[key]] = value
+        elif key not in known:
+            result.dropped[key] = "there is no such key here"
+        elif key in ("MODEL.META_ARCHITECTURE", "MODEL.BACKBONE.NAME") and key in ours:
+            result.renamed[f"{key} {value}"] = str(ours[key])
+        else:
+            ours[key] = value
+    _mend_values(ours, result)
+    for key, value in ours.items():
+        _set(result.tree, key, value)
+    try:
+        get_cfg().merge_from_other_cfg(CfgNode(result.tree))
+    except (ValueError, AssertionError, KeyError) as error:
+        raise ValueError(f"{path}: {error}") from error
+    return result
+
+
+def _read_chain(path: Path, children: tuple[Path, ...] = ()) -> dict:
+    """{"MODEL.FPN.NORM": value, ...} of a file on top of its `_BASE_`s."""
+    if path.resolve() in children:
+        raise ValueError(f"{path}: _BASE_ leads back to this file")
+    tree = read_yaml(path)
+    base = tree.pop("_BASE_", None)
+    ground = _read_chain(path.parent / Path(base).expanduser(), (*children, path.resolve())) if base else {}
+    return ground | {key: _literal(value) for key, value in _flatten(tree).items()}
+
+
+def _pyramid(theirs: dict, result: Conversion) -> dict:
+    """Our keys for their builder; {} for one that needs no translation."""
+    name = theirs.get("MODEL.BACKBONE.NAME", "")
+    if name not in BUILDERS:
+        return {}
+    modulated = theirs.get("MODEL.VOVNET.WITH_MODULATED_DCN", False)
+    if any(theirs.get("MODEL.VOVNET.STAGE_WITH_DCN", [])) and not modulated:
+        result.remarks.append("deformable convolutions become modulated ones: weights lack the masks' part")
+    if theirs.get("MODEL.BACKBONE.FREEZE_AT", 2) > 0:
+        result.remarks.append("FREEZE_AT freezes the stem and the first stages only; theirs froze all batch norms")
+    return {"MODEL.BACKBONE.NAME": "build_fpn_backbone"} | BUILDERS[name]
+
+
+def _is_centermask(theirs: dict) -> bool:
+    return (
+        theirs.get("MODEL.PROPOSAL_GENERATOR.NAME") == "FCOS"
+        or theirs.get("MODEL.ROI_HEADS.NAME") == "CenterROIHeads"
+        or theirs.get("MODEL.META_ARCHITECTURE") == "OneStageDetector"
+    )
+
+
+def _retinanet(result: Conversion) -> dict:
+    """The detector here that reads the same pyramid."""
+    result.remarks.append(
+        "the detector becomes a RetinaNet on the same pyramid: boxes from anchors instead of centres, and no masks"
+    )
+    return {
+        "MODEL.META_ARCHITECTURE": "DenseDetRetinaNet",
+        "MODEL.RETINANET.IN_FEATURES": ["p3", "p4", "p5", "p6", "p7"],
+        # three octave steps a level from four times its stride, as in the paper (arXiv 1708.02002, section 4)
+        "MODEL.ANCHOR_GENERATOR.SIZES": [
+            [round(4 * stride * 2 ** (step / 3), 1) for step in range(3)] for stride in STRIDES_OF_RETINANET
+        ],
+        "MODEL.ANCHOR_GENERATOR.ASPECT_RATIOS": [[0.5, 1.0, 2.0]],
+    }
+
+
+def _mend_values(ours: dict, result: Conversion) -> None:
+    """Values that mean something else here."""
+    if "://" in str(ours.get("MODEL.WEIGHTS", "")):
+        result.remarks.append(
+            f"nothing is downloaded at run time: fetch {ours['MODEL.WEIGHTS']} and put the file's path in MODEL.WEIGHTS"
+        )
+        ours["MODEL.WEIGHTS"] = ""
+    if ours.get("MODEL.META_ARCHITECTURE") == "RetinaNet":
+        ours["MODEL.META_ARCHITECTURE"] = result.renamed["MODEL.META_ARCHITECTURE RetinaNet"] = "DenseDetRetinaNet"
+    if ours.get("MODEL.BOTTOM_UP.NAME") == MOBILENET["MODEL.BOTTOM_UP.NAME"] and "MODEL.FPN.IN_FEATURES" in ours:
+        ours["MODEL.FPN.IN_FEATURES"] = [name.replace("res", "stage") for name in ours["MODEL.FPN.IN_FEATURES"]]
+
+
+def _literal(value):
+    """Detectron2's files write tuples as text: "(640, 800)" -> [640, 800]."""
+    if isinstance(value, str) and value[:1] in "([":
+        try:
+            value = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            return value
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _flatten(tree: dict, prefix: str = "") -> dict:
+    """{"A": {"B": 1}} -> {"A.B": 1}"""
+    flat = {}
+    for key, value in tree.items():
+        flat |= _flatten(value, f"{prefix}{key}.") if isinstance(value, dict) and value else {f"{prefix}{key}": value}
+    return flat
+
+
+def _set(tree: dict, key: str, value) -> None:
+    *folders, leaf = key.split(".")
+    for folder in folders:
+        tree = tree.setdefault(folder, {})
+    tree[leaf] = value
