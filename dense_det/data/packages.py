@@ -53,12 +53,25 @@ def fetch_packages(wanted: dict[str, str], folder) -> tuple[list[Package], dict[
 
 def _download(names: list[str], folder: Path) -> str:
     """Empty when all went well, else what apt-get said last."""
-    done = subprocess.run(["apt-get", "download", *names], cwd=folder, capture_output=True, text=True)
+    done = _apt_get(["download", *names], folder)
+    own_lists = folder / "apt-lists"
+    if "Unable to locate" in done.stderr and not own_lists.is_dir():
+        # a machine straight from its image has no package lists; lists of one's own need no root
+        (own_lists / "partial").mkdir(parents=True)
+        logger.info("making package lists in %s", own_lists)
+        _apt_get(["update"], folder)
+        done = _apt_get(["download", *names], folder)
     if done.returncode == 0:
         return ""
     said = [line for line in done.stderr.splitlines() if line.startswith("E:")]
-    hint = " (are the package lists there? apt-get update makes them)" if "Unable to locate" in done.stderr else ""
-    return (said[-1] if said else f"apt-get ended with {done.returncode}") + hint
+    return said[-1] if said else f"apt-get ended with {done.returncode}"
+
+
+def _apt_get(arguments: list[str], folder: Path) -> subprocess.CompletedProcess:
+    """apt-get in `folder`, with the lists in its apt-lists/ where that is there, else the machine's."""
+    lists = (folder / "apt-lists").absolute()
+    options = ["-o", f"Dir::State::Lists={lists}"] if lists.is_dir() else []
+    return subprocess.run(["apt-get", *options, *arguments], cwd=folder, capture_output=True, text=True)
 
 
 def read_packages(folder, prefer: dict[str, str] | None = None) -> dict[str, Package]:

@@ -1,6 +1,7 @@
 """A .deb made by hand: an ar archive of debian-binary, control.tar and data.tar."""
 
 import io
+import subprocess
 import tarfile
 
 import pytest
@@ -117,3 +118,23 @@ def test_without_apt_get_the_message_says_what_to_give(tmp_path, monkeypatch):
     monkeypatch.setattr(packages.shutil, "which", lambda name: None)
     found, missing = fetch_packages({"fox": "1"}, tmp_path)
     assert not found and "folder of .deb files" in missing["fox"]
+
+
+def test_a_machine_without_package_lists_gets_lists_of_its_own(write_deb, tmp_path, monkeypatch):
+    calls = []
+
+    def apt_get(command, cwd, **_options):
+        calls.append(command[1:])
+        if command[-1] == "update":
+            return subprocess.CompletedProcess(command, 0, "", "")
+        if "-o" not in command:
+            return subprocess.CompletedProcess(command, 100, "", "E: Unable to locate package owl")
+        write_deb("owl", "1", folder=cwd)
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(subprocess, "run", apt_get)
+    monkeypatch.setattr(packages.shutil, "which", lambda name: "/usr/bin/" + name)
+    found, missing = fetch_packages({"owl": "1"}, tmp_path)
+    lists = f"Dir::State::Lists={tmp_path / 'apt-lists'}"
+    assert [p.name for p in found] == ["owl"] and not missing
+    assert calls == [["download", "owl=1"], ["-o", lists, "update"], ["-o", lists, "download", "owl=1"]]
