@@ -27,7 +27,7 @@ def main(argv=None) -> None:
     )
     parser.add_argument("configs", nargs="*", type=Path, default=CONFIGS, metavar="CONFIG", help="default: both nets'")
     parser.add_argument("--size", nargs=2, type=int, default=[224, 224], metavar=("H", "W"), help="input, in pixels")
-    parser.add_argument("--batch", type=int, default=2, metavar="N", help="images (default: %(default)s)")
+    parser.add_argument("--batch", type=int, default=4, metavar="N", help="images (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=7, metavar="N", help="timed steps of each (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="of torch (default: %(default)s)")
     args = parser.parse_args(argv)

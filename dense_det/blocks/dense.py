@@ -37,7 +37,7 @@ class NormAct(Block):
     def __init__(self, channels: int, *, affine: bool = True, options: LayerOptions):
         super().__init__(channels, channels, 1)
         self.norm = get_norm(options.norm, channels, affine) or nn.Identity()
-        # the input is read by others, too, and no norm comes between
+        # without a norm it is the input itself, which others read, too, that would be overwritten
         self.activation = get_activation(options.activation, inplace=options.norm != "")
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -1,10 +1,12 @@
+import os
 from functools import partial
+from unittest.mock import MagicMock
 
 import pytest
 import torch
 from torch import nn
 
-from dense_det.analysis.memory import compare, saved_bytes, seconds_of_steps, train_step
+from dense_det.analysis.memory import compare, saved_bytes, seconds_of_steps, step_peak_bytes, train_step
 
 
 def make_net(width):
@@ -64,3 +66,15 @@ def test_a_comparison_is_relative_to_the_first():
     # each in a process of its own: the second does not profit from what the first has freed
     assert (1 - row["peak_ratio"]) * row["peak_mb"] == pytest.approx(16 * 2**22 / 1e6, rel=0.3)
     assert row["seconds"] > 0 and row["time_ratio"] > 0
+
+
+@pytest.mark.parametrize("before", [None, "123456"])
+def test_the_environment_is_as_before(monkeypatch, before):
+    monkeypatch.delenv("MALLOC_MMAP_THRESHOLD_", raising=False)
+    if before is not None:
+        monkeypatch.setenv("MALLOC_MMAP_THRESHOLD_", before)
+    pool = MagicMock()
+    pool.return_value.__enter__.return_value.apply = lambda *_: int(os.environ["MALLOC_MMAP_THRESHOLD_"])
+    monkeypatch.setattr("multiprocessing.context.SpawnContext.Pool", pool)
+    assert step_peak_bytes(nn.Identity, (1, 3, 2, 2)) == 64 * 1024
+    assert os.environ.get("MALLOC_MMAP_THRESHOLD_") == before
