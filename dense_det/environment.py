@@ -2,7 +2,6 @@
 
 import ctypes
 import os
-import sys
 from pathlib import Path
 
 # libgomp's threads spin at barriers by default: as soon as another process wants a core, every parallel
@@ -33,11 +32,6 @@ def prepare_process() -> None:
             mallopt(code, value)
 
 
-def prepared_in_time() -> bool:
-    """Whether OMP_WAIT_POLICY is PASSIVE and torch was not loaded before it could be set."""
-    return os.environ.get("OMP_WAIT_POLICY", "").upper() == "PASSIVE" and not _LATE
-
-
 def cpu_flags() -> frozenset[str]:
     """The instruction sets of this CPU as Linux names them ("avx2", "avx512_bf16"); empty elsewhere."""
     try:
@@ -51,6 +45,3 @@ def cpu_flags() -> frozenset[str]:
 def cpu_has_bfloat16() -> bool:
     """Whether the CPU computes in bfloat16; without it torch emulates, at a fifth of float32's speed."""
     return bool(cpu_flags() & {"avx512_bf16", "amx_bf16", "bf16"})
-
-
-_LATE = "torch" in sys.modules and "OMP_WAIT_POLICY" not in os.environ

@@ -21,14 +21,9 @@ def load(code: str) -> str:
 
 
 def test_threads_sleep_at_barriers_unless_the_user_decided():
-    code = load("m.prepare_process(); print(os.environ['OMP_WAIT_POLICY'], m.prepared_in_time())")
-    assert run(code) == "PASSIVE True"
-    assert run(code, OMP_WAIT_POLICY="ACTIVE") == "ACTIVE False"
-
-
-def test_torch_loaded_too_early_is_noticed():
-    code = "import sys; sys.modules['torch'] = sys; " + load("m.prepare_process(); print(m.prepared_in_time())")
-    assert run(code) == "False"
+    code = load("m.prepare_process(); print(os.environ['OMP_WAIT_POLICY'])")
+    assert run(code) == "PASSIVE"
+    assert run(code, OMP_WAIT_POLICY="ACTIVE") == "ACTIVE"
 
 
 def test_bfloat16_needs_a_unit_for_it(monkeypatch):

@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from dense_det.data.anchors import box_shapes, choose_anchors, measure_anchors
-from dense_det.data.catalog import register_builtin, register_coco
+from dense_det.data.catalog import register_coco
 from dense_det.data.loader import load_records
 
 EPILOG = """example:
@@ -32,7 +32,6 @@ def main(argv=None) -> int:
     args = parse(argv)
     try:
         cfg = dense_det.load_cfg(args.config_file, args.opts)
-        register_builtin()
         if args.train_json:
             register_coco("fit_anchors", args.train_json, args.train_images)
             cfg.DATASETS.TRAIN = ("fit_anchors",)

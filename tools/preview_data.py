@@ -9,7 +9,7 @@ import cv2
 from detectron2.data import MetadataCatalog
 
 from dense_det.atomic_file import atomic_file
-from dense_det.data.catalog import register_builtin, register_coco
+from dense_det.data.catalog import register_coco
 from dense_det.data.loader import build_train_loader
 from dense_det.data.preview import draw_batch
 
@@ -40,7 +40,6 @@ def main(argv=None) -> int:
     args = parse(argv)
     try:
         cfg = dense_det.load_cfg(args.config_file, args.opts)
-        register_builtin()
         if args.train_json:
             register_coco("preview_data", args.train_json, args.train_images)
             cfg.DATASETS.TRAIN = ("preview_data",)

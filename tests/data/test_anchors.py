@@ -90,7 +90,9 @@ def test_levels_that_no_box_needs_keep_their_size():
 def test_detectron2_takes_the_fit():
     fit = choose_anchors(layout_boxes(100), STRIDES, 3)
     cfg = get_cfg()
-    cfg.merge_from_list(fit.as_overrides())
+    cfg.merge_from_list(
+        ["MODEL.ANCHOR_GENERATOR.SIZES", fit.sizes, "MODEL.ANCHOR_GENERATOR.ASPECT_RATIOS", fit.aspect_ratios]
+    )
     node = cfg.MODEL.ANCHOR_GENERATOR
     generator = DefaultAnchorGenerator(sizes=node.SIZES, aspect_ratios=node.ASPECT_RATIOS, strides=list(STRIDES))
     assert generator.num_anchors == [3] * 5
