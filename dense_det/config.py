@@ -58,6 +58,66 @@ def add_dense_det_config(cfg: CN) -> CN:
     # channels of its convolutions; 0 is as many as the pyramid has
     cfg.MODEL.RETINANET.HEAD.WIDTH = 0
 
+    # --- FCOS, alone or below CenterMask's masks: MODEL.PROPOSAL_GENERATOR.NAME DenseDetFCOS -----
+    cfg.MODEL.FCOS = CN()
+    # as many as the data have: set by tools/train_net.py
+    cfg.MODEL.FCOS.NUM_CLASSES = 80
+    # levels of the pyramid, finest first
+    cfg.MODEL.FCOS.IN_FEATURES = ["p3", "p4", "p5", "p6", "p7"]
+    # distances to the farthest side, in pixels, that part the levels: one less than IN_FEATURES
+    cfg.MODEL.FCOS.SIZES_OF_INTEREST = [64, 128, 256, 512]
+    # 3x3 convolutions of the class tower, of the box tower, and before both
+    cfg.MODEL.FCOS.NUM_CLS_CONVS = 4
+    cfg.MODEL.FCOS.NUM_BOX_CONVS = 4
+    cfg.MODEL.FCOS.NUM_SHARE_CONVS = 0
+    # of the towers: GN, BN (statistics for each level), SyncBN, FrozenBN, LN or "" (none)
+    cfg.MODEL.FCOS.NORM = "GN"
+    # the last convolution of each tower is deformable
+    cfg.MODEL.FCOS.USE_DEFORMABLE = False
+    # a learnable factor on the distances of each level
+    cfg.MODEL.FCOS.USE_SCALE = True
+    # distances are relu(x) strides; False: exp(x) pixels, as in CenterMask's first version
+    cfg.MODEL.FCOS.USE_RELU = True
+    # what every class scores at the beginning
+    cfg.MODEL.FCOS.PRIOR_PROB = 0.01
+    # only locations within POS_RADIUS strides of an object's centre learn it
+    cfg.MODEL.FCOS.CENTER_SAMPLE = True
+    cfg.MODEL.FCOS.POS_RADIUS = 1.5
+    # alpha and gamma of the focal loss
+    cfg.MODEL.FCOS.LOSS_ALPHA = 0.25
+    cfg.MODEL.FCOS.LOSS_GAMMA = 2.0
+    # giou, iou or linear_iou
+    cfg.MODEL.FCOS.LOC_LOSS_TYPE = "giou"
+    # what weighs a box's score: ctrness (how central the location is) or iou (how well the box fits)
+    cfg.MODEL.FCOS.BOX_QUALITY = "ctrness"
+    # least class score of a box, in training (boxes for the mask head) and at test
+    cfg.MODEL.FCOS.INFERENCE_TH_TRAIN = 0.05
+    cfg.MODEL.FCOS.INFERENCE_TH_TEST = 0.05
+    # compare that with class score times quality instead
+    cfg.MODEL.FCOS.THRESH_WITH_CTR = False
+    # most boxes of a level before suppression, its IoU threshold, most boxes of an image after it
+    cfg.MODEL.FCOS.PRE_NMS_TOPK_TRAIN = 1000
+    cfg.MODEL.FCOS.PRE_NMS_TOPK_TEST = 1000
+    cfg.MODEL.FCOS.NMS_TH = 0.6
+    cfg.MODEL.FCOS.POST_NMS_TOPK_TRAIN = 100
+    cfg.MODEL.FCOS.POST_NMS_TOPK_TEST = 100
+    # cut boxes to the image before masks are predicted in them; published CenterMask2 does not
+    cfg.MODEL.FCOS.CLIP_BOXES = False
+
+    # --- CenterMask's masks: MODEL.ROI_HEADS.NAME DenseDetCenterROIHeads (Detectron2's ROI_MASK_HEAD keys hold) --
+    # which level a box's features come from: "ratio" (its share of the image) or "area" (its pixels, as in FPN)
+    cfg.MODEL.ROI_MASK_HEAD.ASSIGN_CRITERION = "area"
+    # turn masks into four corners (pred_quads; "quad" in the result file)
+    cfg.MODEL.ROI_MASK_HEAD.QUADS = False
+    # a head that predicts the IoU of each mask: masks are then ranked by box score times IoU
+    cfg.MODEL.MASKIOU_ON = False
+    cfg.MODEL.MASKIOU_LOSS_WEIGHT = 1.0
+    cfg.MODEL.ROI_MASKIOU_HEAD = CN()
+    # 3x3 convolutions, the last of stride 2, their width, and the width of the two layers behind them
+    cfg.MODEL.ROI_MASKIOU_HEAD.NUM_CONV = 4
+    cfg.MODEL.ROI_MASKIOU_HEAD.CONV_DIM = 256
+    cfg.MODEL.ROI_MASKIOU_HEAD.FC_DIM = 1024
+
     # --- input: what training images go through (flips and sizes are Detectron2's own keys) ------
     cfg.INPUT.AUGMENT = CN()
     # factor on the resized image, drawn log-uniformly; (1, 1) is off

@@ -12,6 +12,7 @@ from fvcore.nn import sigmoid_focal_loss
 from torch import Tensor
 from torch.nn import functional as F
 
+from dense_det.layers.memory_format import laid_out_as
 from dense_det.retinanet_head import build_retinanet_head
 
 
@@ -51,8 +52,7 @@ class DenseDetRetinaNet(RetinaNet):
 
     def preprocess_image(self, batched_inputs: list[dict]) -> ImageList:
         images = super().preprocess_image(batched_inputs)
-        if any(_is_channels_last(p) for p in self.parameters()):
-            images.tensor = images.tensor.contiguous(memory_format=torch.channels_last)
+        images.tensor = laid_out_as(self, images.tensor)
         return images
 
     def losses(self, anchors, pred_logits, gt_labels, pred_anchor_deltas, gt_boxes) -> dict[str, Tensor]:
@@ -129,8 +129,3 @@ class DenseDetRetinaNet(RetinaNet):
                 return self.forward_training(images, features, self.head(features), instances)
         finally:
             self.train(training)
-
-
-def _is_channels_last(weight: Tensor) -> bool:
-    # 1x1 and depthwise weights are contiguous in either layout, and tell nothing
-    return weight.dim() == 4 and not weight.is_contiguous() and weight.is_contiguous(memory_format=torch.channels_last)

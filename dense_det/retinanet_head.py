@@ -3,12 +3,12 @@
 import math
 
 from detectron2.config import CfgNode
-from detectron2.layers import CycleBatchNormList, ShapeSpec
+from detectron2.layers import ShapeSpec
 from detectron2.modeling.meta_arch.retinanet import RetinaNetHead
 from torch import Tensor, nn
 
 from dense_det.layers.conv import init_conv
-from dense_det.layers.norm import NORMS, norm_factory
+from dense_det.layers.norm import head_norm
 
 
 class LightRetinaNetHead(nn.Module):
@@ -82,13 +82,3 @@ def build_retinanet_head(cfg: CfgNode, input_shape: list[ShapeSpec]) -> nn.Modul
     if own.WIDTH:
         arguments["conv_dims"] = [own.WIDTH] * retinanet.NUM_CONVS
     return HEADS[own.KERNEL_SIZE](**arguments)
-
-
-def head_norm(name: str, num_levels: int):
-    """The `norm=` of a head that `num_levels` pyramid levels share, or "".
-
-    Batch norms keep statistics of their own for each level, in turn (arXiv 2105.07576, section 5.2).
-    """
-    if name not in ("BN", "SyncBN"):
-        return norm_factory(name)
-    return lambda channels: CycleBatchNormList(num_levels, bn_class=NORMS[name], num_features=channels)

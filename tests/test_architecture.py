@@ -19,7 +19,8 @@ MAY_IMPORT = {
     "blocks": {"layers"},
     "backbones": {"blocks", "layers"},
     "retinanet_head": {"layers"},
-    "retinanet": {"retinanet_head"},
+    "retinanet": {"retinanet_head", "layers"},
+    "centermask": {"layers"},
     # the job wing; the wings meet in Detectron2's registries and cfg, by name
     "config": set(),
     "config_conversion": {"config"},

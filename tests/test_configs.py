@@ -42,6 +42,11 @@ PARAMETERS = {
     "retina_blocknet_inception": 10_991_100,
     "retina_resnet18_slim": 5_205_780,
     "retina_mobilenetv2": 4_292_340,
+    "Base-CenterMask": 52_630_924,
+    "Base-CenterMask-Lite": 35_130_124,
+    "fcos_vovnet": 33_647_322,
+    "centermask_vovnet_deform": 54_404_527,
+    "panoptic_centermask_vovnet": 54_918_082,
 }
 
 
@@ -50,6 +55,15 @@ FROZEN_PARAMETERS = {
     "faster_rcnn_vovnet": {"V-39-eSE": 43_081_056, "V-57-eSE": 59_340_640, "V-99-eSE": 87_386_720},
     "mask_rcnn_vovnet": {"V-39-eSE": 45_724_336, "V-57-eSE": 61_983_920, "V-99-eSE": 90_030_000},
     "panoptic_vovnet": {"V-39-eSE": 47_355_110, "V-57-eSE": 63_614_694},
+    "centermask_vovnet": {"V-39-eSE": 52_608_972},
+    "centermask_vovnet_57": {"V-57-eSE": 68_868_556},
+    "centermask_vovnet_99": {"V-99-eSE": 96_914_636},
+    "centermask_r50": {"": 51_227_852},
+    "centermask_lite_vovnet_19_slim_dw": {"V-19-slim-dw-eSE": 11_176_924},
+    "centermask_lite_vovnet_19_slim": {"V-19-slim-eSE": 12_445_756},
+    "centermask_lite_vovnet_19": {"V-19-eSE": 20_115_788},
+    "centermask_lite_vovnet_39": {"V-39-eSE": 35_108_940},
+    "centermask_lite_mobilenetv2": {"MobileNetV2": 11_487_820},
 }
 
 
@@ -67,13 +81,18 @@ def test_parameters(path):
 )
 def test_parameters_of_the_authors_detectors(name, variant):
     path = next(path for path in CONFIGS if path.stem == name)
-    frozen = ["MODEL.BOTTOM_UP.VARIANT", variant, "MODEL.BOTTOM_UP.NORM", "FrozenBN", "MODEL.FPN.NORM", ""]
-    assert num_parameters(path, *frozen) == FROZEN_PARAMETERS[name][variant]
+    frozen = ["MODEL.BOTTOM_UP.NORM", "FrozenBN", "MODEL.RESNETS.NORM", "FrozenBN", "MODEL.FPN.NORM", ""]
+    row = ["MODEL.BOTTOM_UP.VARIANT", variant] if variant else []
+    assert num_parameters(path, *frozen, *row) == FROZEN_PARAMETERS[name][variant]
+
+
+def num_classes(number: int) -> list:
+    keys = ("MODEL.RETINANET.NUM_CLASSES", "MODEL.FCOS.NUM_CLASSES", "MODEL.ROI_HEADS.NUM_CLASSES")
+    return [word for key in keys for word in (key, number)]
 
 
 def num_parameters(path, *opts) -> int:
-    classes = ["MODEL.RETINANET.NUM_CLASSES", 80, "MODEL.ROI_HEADS.NUM_CLASSES", 80]
-    cfg = load_cfg(path, ["MODEL.DEVICE", "meta", *classes, *opts])
+    cfg = load_cfg(path, ["MODEL.DEVICE", "meta", *num_classes(80), *opts])
     with torch.device("meta"):
         model = build_model(cfg)
     return sum(p.numel() for p in model.parameters())
@@ -107,14 +126,16 @@ def expected_losses(cfg) -> set[str]:
     if cfg.MODEL.META_ARCHITECTURE == "DenseDetRetinaNet":
         return {"loss_cls", "loss_box_reg"}
     losses = {"loss_rpn_cls", "loss_rpn_loc", "loss_cls", "loss_box_reg"}
+    if cfg.MODEL.PROPOSAL_GENERATOR.NAME == "DenseDetFCOS":
+        losses = {"loss_fcos_cls", "loss_fcos_loc", "loss_fcos_ctr"}
+    losses |= {"loss_maskiou"} if cfg.MODEL.MASK_ON and cfg.MODEL.MASKIOU_ON else set()
     losses |= {"loss_mask"} if cfg.MODEL.MASK_ON else set()
     return losses | ({"loss_sem_seg"} if cfg.MODEL.META_ARCHITECTURE == "PanopticFPN" else set())
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
 def test_a_config_builds_trains_and_detects(path):
-    classes = ["MODEL.RETINANET.NUM_CLASSES", 3, "MODEL.ROI_HEADS.NUM_CLASSES", 3]
-    cfg = load_cfg(path, ["MODEL.DEVICE", "cpu", *classes])
+    cfg = load_cfg(path, ["MODEL.DEVICE", "cpu", *num_classes(3)])
     torch.manual_seed(0)
     model = build_model(cfg)
     if sum(p.numel() for p in model.parameters()) < 48e6:  # the gradients of the largest are another network's test

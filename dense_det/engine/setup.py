@@ -139,8 +139,8 @@ def _set_classes(cfg, eval_only: bool) -> None:
     for name, others in classes.items():
         if others != first:
             raise ValueError(f"{names[0]} has the classes {first}, but {name} has {others}: they must be the same")
-    cfg.MODEL.RETINANET.NUM_CLASSES = len(first)
-    cfg.MODEL.ROI_HEADS.NUM_CLASSES = len(first)
+    for node in (cfg.MODEL.RETINANET, cfg.MODEL.FCOS, cfg.MODEL.ROI_HEADS):
+        node.NUM_CLASSES = len(first)
     logger.info("%d classes: %s", len(first), ", ".join(first[:12]) + (" ..." if len(first) > 12 else ""))
 
 

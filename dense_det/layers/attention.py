@@ -1,4 +1,4 @@
-"""Attention over channels."""
+"""Attention over channels, and over places."""
 
 import torch
 import torch.nn.functional as F
@@ -40,3 +40,18 @@ class ESE(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x * F.hardsigmoid(self.fc(x.mean((2, 3), keepdim=True)))
+
+
+class SpatialAttention(nn.Module):
+    """Which places matter (CBAM, arXiv 1807.06521, section 3; CenterMask, arXiv 1911.06667, equation 3).
+
+    (N, C, H, W) -> same: x * sigmoid(conv(mean and maximum of x over its channels)), one number per image and place.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.conv = init_conv(nn.Conv2d(2, 1, 3, padding=1, bias=False))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        summary = torch.cat([x.mean(1, keepdim=True), x.amax(1, keepdim=True)], dim=1)
+        return x * torch.sigmoid(self.conv(summary))

@@ -2,7 +2,7 @@
 
 import torch
 import torch.distributed as dist
-from detectron2.layers import FrozenBatchNorm2d
+from detectron2.layers import CycleBatchNormList, FrozenBatchNorm2d
 from fvcore.nn.distributed import differentiable_all_reduce
 from torch import nn
 
@@ -98,6 +98,16 @@ def norm_factory(name: str):
     if name not in NORMS:
         raise ValueError(f'{unknown("norm", name, NORMS)}; "" is none')
     return NORMS[name]
+
+
+def head_norm(name: str, num_levels: int):
+    """The `norm=` of a head that `num_levels` pyramid levels share, or "".
+
+    Batch norms keep statistics of their own for each level, in turn (arXiv 2105.07576, section 5.2).
+    """
+    if name not in ("BN", "SyncBN"):
+        return norm_factory(name)
+    return lambda channels: CycleBatchNormList(num_levels, bn_class=NORMS[name], num_features=channels)
 
 
 def get_norm(name: str, channels: int, affine: bool = True) -> nn.Module | None:

@@ -22,6 +22,9 @@ SOURCES: tuple[Source, ...] = (
 PREFIXES = ("module.", "model.", "_orig_mod.", "backbone.", "bottom_up.", "img_backbone.", "features.")
 BOTTOM_UPS = ("backbone.bottom_up.", "bottom_up.", "backbone.", "")
 
+# what CenterMask2 calls its spatial attention -> ours; all other names of its heads are the same
+HEAD_NAMES = (("roi_heads.mask_head.spatialAtt.", "roi_heads.mask_head.spatial_attention."),)
+
 # counters and constants: taken where they are found, but nothing that was learnt is lost without them
 BOOKKEEPING = re.compile(
     r"(.*\.)?(num_batches_tracked|pixel_mean|pixel_std|positives_per_image|anchor_generator\.cell_anchors\.\d+)"
@@ -100,8 +103,11 @@ def find_bottom_up(targets: Collection[str]) -> str:
 
 
 def stripped(name: str) -> Iterator[str]:
-    """`name`, then without its first prefix, without its first two, ..."""
+    """`name`, then without its first prefix, without its first two, ...; with our name for a part of a head."""
     yield name
+    for theirs, ours in HEAD_NAMES:
+        if name.startswith(theirs):
+            yield ours + name.removeprefix(theirs)
     for prefix in PREFIXES:
         if name.startswith(prefix):
             yield from stripped(name.removeprefix(prefix))
