@@ -14,8 +14,16 @@ RENAMED = {
     "MODEL.VOVNET.STAGE_WITH_DCN": "MODEL.BOTTOM_UP.DEFORM_ON_PER_STAGE",
 }
 
+# (key, their name) -> ours: registries are shared, so that ours must differ where theirs may be imported, too
+RENAMED_VALUES = {
+    ("MODEL.META_ARCHITECTURE", "RetinaNet"): "DenseDetRetinaNet",
+    ("MODEL.META_ARCHITECTURE", "OneStageDetector"): "DenseDetCenterMask",
+    ("MODEL.PROPOSAL_GENERATOR.NAME", "FCOS"): "DenseDetFCOS",
+    ("MODEL.ROI_HEADS.NAME", "CenterROIHeads"): "DenseDetCenterROIHeads",
+    ("MODEL.ROI_MASK_HEAD.NAME", "SpatialAttentionMaskHead"): "DenseDetSpatialAttentionMaskHead",
+}
+
 # key, or its beginning up to a dot -> why nothing here corresponds to it
-NO_CENTERMASK = "of FCOS and CenterMask, which are not here"
 DROPPED = {
     "MODEL.VOVNET.OUT_FEATURES": "the stages that MODEL.FPN.IN_FEATURES names are computed",
     "MODEL.VOVNET.OUT_CHANNELS": "it had no effect there either",
@@ -23,23 +31,10 @@ DROPPED = {
     "MODEL.VOVNET.WITH_MODULATED_DCN": "deformable convolutions are always modulated here",
     "MODEL.VOVNET.DEFORMABLE_GROUPS": "deformable convolutions have one group here",
     "MODEL.MOBILENET": "MODEL.BACKBONE.NAME says it",
-    "MODEL.FCOS": NO_CENTERMASK,
-    "MODEL.MASKIOU_ON": NO_CENTERMASK,
-    "MODEL.MASKIOU_LOSS_WEIGHT": NO_CENTERMASK,
-    "MODEL.ROI_MASKIOU_HEAD": NO_CENTERMASK,
-    "MODEL.ROI_MASK_HEAD.ASSIGN_CRITERION": NO_CENTERMASK,
-    "MODEL.ROI_KEYPOINT_HEAD.ASSIGN_CRITERION": NO_CENTERMASK,
-}
-# what else a CenterMask config says of the parts that a RetinaNet does not have
-DROPPED_OF_CENTERMASK = {
-    "MODEL.PROPOSAL_GENERATOR": NO_CENTERMASK,
-    "MODEL.MASK_ON": NO_CENTERMASK,
-    "MODEL.KEYPOINT_ON": NO_CENTERMASK,
-    "MODEL.ROI_HEADS": NO_CENTERMASK,
-    "MODEL.ROI_MASK_HEAD": NO_CENTERMASK,
-    "MODEL.ROI_KEYPOINT_HEAD": NO_CENTERMASK,
-    "MODEL.SEM_SEG_HEAD": NO_CENTERMASK,
-    "MODEL.PANOPTIC_FPN": NO_CENTERMASK,
+    "MODEL.FCOS.FPN_STRIDES": "the pyramid says them",
+    "MODEL.FCOS.TOP_LEVELS": "MODEL.FPN.TOP_BLOCK says it",
+    "MODEL.ROI_MASKIOU_HEAD.NAME": "there is one such head",
+    "MODEL.ROI_KEYPOINT_HEAD.ASSIGN_CRITERION": "of keypoints by CenterMask, which are not here",
 }
 
 VOVNET = {
@@ -56,6 +51,12 @@ MOBILENET = {
 RESNET = {"MODEL.BOTTOM_UP.NAME": "build_resnet_backbone"}
 RCNN = {"MODEL.FPN.TOP_BLOCK": "LastLevelMaxPool", "MODEL.FPN.TOP_BLOCK_IN": "p5"}
 FCOS = {"MODEL.FPN.TOP_BLOCK": "LastLevelP6P7", "MODEL.FPN.TOP_BLOCK_IN": "p5"}
+# AdelaiDet's FCOS as a detector of its own
+FCOS_ALONE = {
+    "MODEL.PROPOSAL_GENERATOR.NAME": "DenseDetFCOS",
+    "MODEL.ROI_HEADS.NAME": "DenseDetCenterROIHeads",
+    "MODEL.MASK_ON": False,
+}
 
 # their builders -> our bottom-up and the top of our pyramid, with the defaults that those builders have
 BUILDERS = {
@@ -66,7 +67,6 @@ BUILDERS = {
     "build_resnet_fpn_backbone": RESNET | RCNN,
     "build_fcos_resnet_fpn_backbone": RESNET | FCOS,
 }
-STRIDES_OF_RETINANET = (8, 16, 32, 64, 128)
 
 
 @dataclass
@@ -103,12 +103,9 @@ def convert_config(path) -> Conversion:
     result = Conversion()
     ours = {"INPUT.RANDOM_FLIP": "horizontal"}  # Detectron2's default, which is not ours
     ours |= _pyramid(theirs, result)
-    dropped = dict(DROPPED)
-    if _is_centermask(theirs):
-        dropped |= DROPPED_OF_CENTERMASK
-        ours |= _retinanet(result)
+    ours |= _detector(theirs)
     for key, value in theirs.items():
-        reason = next((why for drop, why in dropped.items() if key == drop or key.startswith(f"{drop}.")), None)
+        reason = next((why for drop, why in DROPPED.items() if key == drop or key.startswith(f"{drop}.")), None)
         if reason:
             result.dropped[key] = reason
         elif key in RENAMED:
@@ -118,6 +115,8 @@ def convert_config(path) -> Conversion:
             result.dropped[key] = "there is no such key here"
         elif key in ("MODEL.META_ARCHITECTURE", "MODEL.BACKBONE.NAME") and key in ours:
             result.renamed[f"{key} {value}"] = str(ours[key])
+        elif isinstance(value, str) and (key, value) in RENAMED_VALUES:
+            result.renamed[f"{key} {value}"] = ours[key] = RENAMED_VALUES[key, value]
         else:
             ours[key] = value
     _mend_values(ours, result)
@@ -153,28 +152,13 @@ def _pyramid(theirs: dict, result: Conversion) -> dict:
     return {"MODEL.BACKBONE.NAME": "build_fpn_backbone"} | BUILDERS[name]
 
 
-def _is_centermask(theirs: dict) -> bool:
-    return (
-        theirs.get("MODEL.PROPOSAL_GENERATOR.NAME") == "FCOS"
-        or theirs.get("MODEL.ROI_HEADS.NAME") == "CenterROIHeads"
-        or theirs.get("MODEL.META_ARCHITECTURE") == "OneStageDetector"
-    )
-
-
-def _retinanet(result: Conversion) -> dict:
-    """The detector here that reads the same pyramid."""
-    result.remarks.append(
-        "the detector becomes a RetinaNet on the same pyramid: boxes from anchors instead of centres, and no masks"
-    )
-    return {
-        "MODEL.META_ARCHITECTURE": "DenseDetRetinaNet",
-        "MODEL.RETINANET.IN_FEATURES": ["p3", "p4", "p5", "p6", "p7"],
-        # three octave steps a level from four times its stride, as in the paper (arXiv 1708.02002, section 4)
-        "MODEL.ANCHOR_GENERATOR.SIZES": [
-            [round(4 * stride * 2 ** (step / 3), 1) for step in range(3)] for stride in STRIDES_OF_RETINANET
-        ],
-        "MODEL.ANCHOR_GENERATOR.ASPECT_RATIOS": [[0.5, 1.0, 2.0]],
-    }
+def _detector(theirs: dict) -> dict:
+    """Our keys for FCOS alone, and for the GeneralizedRCNN that has FCOS's boxes."""
+    if theirs.get("MODEL.META_ARCHITECTURE") == "OneStageDetector":
+        return FCOS_ALONE | {"MODEL.META_ARCHITECTURE": "DenseDetCenterMask"}
+    fcos = theirs.get("MODEL.PROPOSAL_GENERATOR.NAME") == "FCOS"
+    in_rcnn = theirs.get("MODEL.META_ARCHITECTURE") == "GeneralizedRCNN"
+    return {"MODEL.META_ARCHITECTURE": "DenseDetCenterMask"} if fcos and in_rcnn else {}
 
 
 def _mend_values(ours: dict, result: Conversion) -> None:
@@ -184,8 +168,6 @@ def _mend_values(ours: dict, result: Conversion) -> None:
             f"nothing is downloaded at run time: fetch {ours['MODEL.WEIGHTS']} and put the file's path in MODEL.WEIGHTS"
         )
         ours["MODEL.WEIGHTS"] = ""
-    if ours.get("MODEL.META_ARCHITECTURE") == "RetinaNet":
-        ours["MODEL.META_ARCHITECTURE"] = result.renamed["MODEL.META_ARCHITECTURE RetinaNet"] = "DenseDetRetinaNet"
     if ours.get("MODEL.BOTTOM_UP.NAME") == MOBILENET["MODEL.BOTTOM_UP.NAME"] and "MODEL.FPN.IN_FEATURES" in ours:
         ours["MODEL.FPN.IN_FEATURES"] = [name.replace("res", "stage") for name in ours["MODEL.FPN.IN_FEATURES"]]
 

@@ -42,12 +42,17 @@ MODEL:
     DEFORMABLE_GROUPS: 1
   FPN: {IN_FEATURES: ["stage3", "stage4", "stage5"], OUT_CHANNELS: 128}
   PROPOSAL_GENERATOR: {NAME: "FCOS"}
-  FCOS: {POST_NMS_TOPK_TEST: 50, NUM_CLS_CONVS: 2}
+  FCOS: {POST_NMS_TOPK_TEST: 50, NUM_CLS_CONVS: 2, NUM_BOX_CONVS: 2, TOP_LEVELS: 2}
   MASK_ON: True
   MASKIOU_ON: True
   ROI_HEADS: {NAME: "CenterROIHeads", IN_FEATURES: ["p3", "p4", "p5"]}
-  ROI_MASK_HEAD: {NAME: "SpatialAttentionMaskHead", ASSIGN_CRITERION: "ratio", NUM_CONV: 2}
-  ROI_MASKIOU_HEAD: {NUM_CONV: 2}
+  ROI_MASK_HEAD:
+    NAME: "SpatialAttentionMaskHead"
+    ASSIGN_CRITERION: "ratio"
+    NUM_CONV: 2
+    CONV_DIM: 128
+    POOLER_RESOLUTION: 14
+  ROI_MASKIOU_HEAD: {NAME: "MaskIoUHead", NUM_CONV: 2, CONV_DIM: 128}
 INPUT: {MIN_SIZE_TEST: 600}
 """
 MOBILENET = """
@@ -74,7 +79,8 @@ def convert(tmp_path):
 
 
 def num_parameters(cfg) -> int:
-    cfg.merge_from_list(["MODEL.ROI_HEADS.NUM_CLASSES", 80, "MODEL.RETINANET.NUM_CLASSES", 80])
+    for node in (cfg.MODEL.ROI_HEADS, cfg.MODEL.RETINANET, cfg.MODEL.FCOS):
+        node.NUM_CLASSES = 80
     with torch.device("meta"):
         return sum(p.numel() for p in build_model(cfg).parameters())
 
@@ -103,30 +109,48 @@ def test_what_happened_to_faster_rcnns_keys(convert):
     assert conversion.to_text().splitlines()[2].startswith("dropped: MODEL.VOVNET.OUT_FEATURES: ")
 
 
-def test_centermask_keeps_its_backbone_and_says_that_its_heads_are_gone(convert):
+def test_centermask_is_the_authors_network(convert):
     conversion, cfg = convert(CENTERMASK)
-    assert cfg.MODEL.META_ARCHITECTURE == "DenseDetRetinaNet" and not cfg.MODEL.MASK_ON
+    assert cfg.MODEL.META_ARCHITECTURE == "DenseDetCenterMask" and cfg.MODEL.MASK_ON and cfg.MODEL.MASKIOU_ON
     assert (cfg.MODEL.FPN.TOP_BLOCK, cfg.MODEL.FPN.TOP_BLOCK_IN) == ("LastLevelP6P7", "p5")
     assert list(cfg.MODEL.BOTTOM_UP.DEFORM_ON_PER_STAGE) == [False, True, True, True]
-    assert cfg.MODEL.ANCHOR_GENERATOR.SIZES[0] == [32.0, 40.3, 50.8]
-    assert cfg.INPUT.MIN_SIZE_TEST == 600
-    assert num_parameters(cfg) > 25_000_000
-    gone = "of FCOS and CenterMask, which are not here"
-    assert {key for key, why in conversion.dropped.items() if why == gone} == {
-        "MODEL.PROPOSAL_GENERATOR.NAME",
-        "MODEL.FCOS.POST_NMS_TOPK_TEST",
-        "MODEL.FCOS.NUM_CLS_CONVS",
-        "MODEL.MASK_ON",
-        "MODEL.MASKIOU_ON",
-        "MODEL.ROI_HEADS.NAME",
-        "MODEL.ROI_HEADS.IN_FEATURES",
-        "MODEL.ROI_MASK_HEAD.NAME",
-        "MODEL.ROI_MASK_HEAD.ASSIGN_CRITERION",
-        "MODEL.ROI_MASK_HEAD.NUM_CONV",
-        "MODEL.ROI_MASKIOU_HEAD.NUM_CONV",
+    assert (cfg.MODEL.FCOS.POST_NMS_TOPK_TEST, cfg.MODEL.FCOS.NUM_CLS_CONVS) == (50, 2)
+    assert cfg.MODEL.ROI_MASK_HEAD.ASSIGN_CRITERION == "ratio" and cfg.INPUT.MIN_SIZE_TEST == 600
+    assert conversion.renamed == {
+        "MODEL.META_ARCHITECTURE GeneralizedRCNN": "DenseDetCenterMask",
+        "MODEL.BACKBONE.NAME build_fcos_vovnet_fpn_backbone": "build_fpn_backbone",
+        "MODEL.VOVNET.CONV_BODY": "MODEL.BOTTOM_UP.VARIANT",
+        "MODEL.VOVNET.STAGE_WITH_DCN": "MODEL.BOTTOM_UP.DEFORM_ON_PER_STAGE",
+        "MODEL.PROPOSAL_GENERATOR.NAME FCOS": "DenseDetFCOS",
+        "MODEL.ROI_HEADS.NAME CenterROIHeads": "DenseDetCenterROIHeads",
+        "MODEL.ROI_MASK_HEAD.NAME SpatialAttentionMaskHead": "DenseDetSpatialAttentionMaskHead",
     }
-    assert any("RetinaNet on the same pyramid" in remark for remark in conversion.remarks)
-    assert not any("modulated" in remark for remark in conversion.remarks)
+    assert {key.removeprefix("MODEL.") for key in conversion.dropped} == {
+        "VOVNET.OUT_FEATURES",
+        "VOVNET.WITH_MODULATED_DCN",
+        "VOVNET.DEFORMABLE_GROUPS",
+        "FCOS.TOP_LEVELS",
+        "ROI_MASKIOU_HEAD.NAME",
+    }
+    plain = ["MODEL.BOTTOM_UP.DEFORM_ON_PER_STAGE", [False] * 4]
+    cfg.merge_from_list(plain)
+    assert num_parameters(cfg) == 35_108_940  # CenterMask2-Lite V39
+
+
+def test_fcos_alone_learns_from_boxes(convert):
+    conversion, cfg = convert(
+        """
+MODEL:
+  META_ARCHITECTURE: OneStageDetector
+  BACKBONE: {NAME: build_fcos_vovnet_fpn_backbone, FREEZE_AT: 0}
+  FPN: {IN_FEATURES: [stage3, stage4, stage5]}
+  PROPOSAL_GENERATOR: {NAME: FCOS}
+  FCOS: {BOX_QUALITY: iou, FPN_STRIDES: [8, 16, 32, 64, 128]}
+"""
+    )
+    assert cfg.MODEL.META_ARCHITECTURE == "DenseDetCenterMask" and not cfg.MODEL.MASK_ON
+    assert cfg.MODEL.FCOS.BOX_QUALITY == "iou" and list(conversion.dropped) == ["MODEL.FCOS.FPN_STRIDES"]
+    assert num_parameters(cfg) == 33_625_370
 
 
 def test_mobilenet_becomes_a_row_of_the_block_net(convert):

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from detectron2.modeling import build_model
 
-from dense_det.analysis.complexity import detector_row, markdown_table
+from dense_det.analysis.complexity import NUM_ROIS, detector_row, markdown_table
 from dense_det.atomic_file import atomic_file
 from dense_det.config import load_cfg
 
@@ -32,7 +32,8 @@ def main(argv=None) -> None:
     except (ValueError, FileNotFoundError) as error:
         sys.exit(f"error: {error}")
     print(markdown_table(rows))
-    print(f"\nInput {args.size[0]}x{args.size[1]}, one image; multiply-adds by torch.utils.flop_counter.")
+    rois = f"masks of {NUM_ROIS} boxes" if any("gmacs_masks" in row for row in rows) else "one image"
+    print(f"\nInput {args.size[0]}x{args.size[1]}, {rois}; multiply-adds by torch.utils.flop_counter.")
     if args.json:
         with atomic_file(args.json) as file:
             json.dump({"size": args.size, "counter": "torch.utils.flop_counter / 2", "rows": rows}, file, indent=2)

@@ -11,6 +11,11 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+# part -> its title in a table
+PARTS = {"bottom_up": "bottom-up", "fpn": "FPN", "head": "head", "masks": "masks"}
+# boxes whose masks are counted: as many as CenterMask's configs keep
+NUM_ROIS = 50
+
 
 def count_parameters(module: nn.Module) -> int:
     """Learnable numbers of a module, frozen ones included; FrozenBN's are buffers, and not counted."""
@@ -28,7 +33,9 @@ def count_macs(model: nn.Module, size) -> int:
 
 
 def macs_of_parts(model: nn.Module, size) -> dict[str, int]:
-    """Multiply-adds of "bottom_up", "fpn" and "head" of a dense detector; of "model" for anything else."""
+    """Multiply-adds of "bottom_up", "fpn" and "head" of a dense detector, and of the "masks" of NUM_ROIS boxes where it
+    has any; of "model" for anything else.
+    """
     image = image_without_data(model, size)
     if not is_dense_detector(model):
         return {"model": _count(model, image)[0]}
@@ -36,7 +43,12 @@ def macs_of_parts(model: nn.Module, size) -> dict[str, int]:
     bottom_up_macs, _ = _count(bottom_up, image)
     backbone_macs, features = _count(model.backbone, image)
     head_macs, _ = _count(model.head, [features[f] for f in model.head_in_features])
-    return {"bottom_up": bottom_up_macs, "fpn": backbone_macs - bottom_up_macs, "head": head_macs}
+    macs = {"bottom_up": bottom_up_macs, "fpn": backbone_macs - bottom_up_macs, "head": head_macs}
+    if mask_heads(model):
+        levels, size = model.roi_heads.in_features, model.roi_heads.mask_pooler.resolution
+        rois = features[levels[0]].new_empty(NUM_ROIS, features[levels[0]].shape[1], size, size)
+        macs["masks"] = _count(_Masks(**mask_heads(model)), rois)[0]
+    return macs
 
 
 def detector_row(name: str, model: nn.Module, size) -> dict:
@@ -47,30 +59,58 @@ def detector_row(name: str, model: nn.Module, size) -> dict:
     """
     macs = macs_of_parts(model, size)
     bottom_up = count_parameters(model.backbone.bottom_up)
+    params = {
+        "bottom_up": bottom_up,
+        "fpn": count_parameters(model.backbone) - bottom_up,
+        "head": count_parameters(model.head),
+    }
+    if "masks" in macs:
+        params["masks"] = sum(count_parameters(head) for head in mask_heads(model).values())
     return {
         "name": name,
-        "params_bottom_up": bottom_up,
-        "params_fpn": count_parameters(model.backbone) - bottom_up,
-        "params_head": count_parameters(model.head),
+        **{f"params_{part}": number for part, number in params.items()},
         "params": count_parameters(model),
-        "gmacs_bottom_up": macs["bottom_up"] / 1e9,
-        "gmacs_fpn": macs["fpn"] / 1e9,
-        "gmacs_head": macs["head"] / 1e9,
+        **{f"gmacs_{part}": number / 1e9 for part, number in macs.items()},
         "gmacs": sum(macs.values()) / 1e9,
     }
 
 
 def markdown_table(rows: list[dict]) -> str:
-    """Rows of `detector_row` as a Markdown table: parameters in millions."""
+    """Rows of `detector_row` as a Markdown table: parameters in millions; a part that a detector lacks is "-"."""
+    parts = [part for part in PARTS if any(f"params_{part}" in row for row in rows)]
+    titles = [*(PARTS[part] for part in parts), "total"]
+    header = ["model", *(f"{title}, M" for title in titles), f"{titles[0]}, GMACs", *titles[1:]]
     lines = [
-        "| model | bottom-up, M | FPN, M | head, M | total, M | bottom-up, GMACs | FPN | head | total |",
-        "|---|---|---|---|---|---|---|---|---|",
+        f"| {' | '.join(header)} |",
+        "|---" * len(header) + "|",
     ]
     for row in rows:
-        params = [f"{value / 1e6:.2f}" for key, value in row.items() if key.startswith("params")]
-        gmacs = [f"{value:.2f}" for key, value in row.items() if key.startswith("gmacs")]
-        lines.append("| " + " | ".join([row["name"], *params, *gmacs]) + " |")
+        params = [row.get(key) for key in [*(f"params_{part}" for part in parts), "params"]]
+        gmacs = [row.get(key) for key in [*(f"gmacs_{part}" for part in parts), "gmacs"]]
+        cells = [None if number is None else number / 1e6 for number in params] + gmacs
+        lines.append(
+            "| " + " | ".join([row["name"], *("-" if cell is None else f"{cell:.2f}" for cell in cells)]) + " |"
+        )
     return "\n".join(lines)
+
+
+class _Masks(nn.Module):
+    """The heads that give masks and judge them, on RoIs (R, C, S, S)."""
+
+    def __init__(self, mask_head: nn.Module, maskiou_head: nn.Module | None = None):
+        super().__init__()
+        self.mask_head = mask_head
+        self.maskiou_head = maskiou_head
+
+    def forward(self, rois: torch.Tensor) -> torch.Tensor:
+        logits = self.mask_head.layers(rois)
+        return logits if self.maskiou_head is None else self.maskiou_head(rois, logits[:, :1])
+
+
+def mask_heads(model: nn.Module) -> dict[str, nn.Module]:
+    """ "mask_head" and "maskiou_head" of a dense detector, those that it has."""
+    heads = {name: getattr(getattr(model, "roi_heads", None), name, None) for name in ("mask_head", "maskiou_head")}
+    return {name: head for name, head in heads.items() if head is not None}
 
 
 def is_dense_detector(model: nn.Module) -> bool:

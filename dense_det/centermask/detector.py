@@ -5,7 +5,7 @@ from detectron2.config import CfgNode, configurable
 from detectron2.modeling import META_ARCH_REGISTRY, GeneralizedRCNN
 from detectron2.structures import ImageList, Instances
 from detectron2.utils.events import EventStorage
-from torch import Tensor
+from torch import Tensor, nn
 
 from dense_det.centermask.quad import masks_to_quads
 from dense_det.layers.memory_format import laid_out_as
@@ -34,6 +34,15 @@ class DenseDetCenterMask(GeneralizedRCNN):
     @classmethod
     def from_config(cls, cfg: CfgNode) -> dict:
         return super().from_config(cfg) | {"quads": cfg.MODEL.MASK_ON and cfg.MODEL.ROI_MASK_HEAD.QUADS}
+
+    @property
+    def head(self) -> nn.Module:
+        """What reads the pyramid: with `head_in_features` this is a dense detector, as Detectron2 calls RetinaNet."""
+        return self.proposal_generator.fcos_head
+
+    @property
+    def head_in_features(self) -> list[str]:
+        return self.proposal_generator.in_features
 
     def preprocess_image(self, batched_inputs: list[dict]) -> ImageList:
         images = super().preprocess_image(batched_inputs)
@@ -70,7 +79,7 @@ class DenseDetCenterMask(GeneralizedRCNN):
             images = self.preprocess_image(batched_inputs)
             features = self.backbone(images.tensor)
             targets = [x["instances"].to(self.device) for x in batched_inputs]
-            outputs = fcos.fcos_head([features[name] for name in fcos.in_features])
+            outputs = self.head([features[name] for name in self.head_in_features])
             proposals = fcos.predict(outputs, images.image_sizes, fcos.train_selection)
             # Detectron2 logs the number of samples into the current storage: not into the training's
             with EventStorage():

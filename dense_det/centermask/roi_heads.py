@@ -50,13 +50,15 @@ class DenseDetCenterROIHeads(ROIHeads):
 
     @classmethod
     def from_config(cls, cfg: CfgNode, input_shape: dict[str, ShapeSpec]) -> dict:
-        names, own = cfg.MODEL.ROI_HEADS.IN_FEATURES, cfg.MODEL.ROI_MASK_HEAD
-        for name in names:
-            if name not in input_shape:
-                raise ValueError(f"MODEL.ROI_HEADS.IN_FEATURES: {unknown('output of the backbone', name, input_shape)}")
+        names, own = list(cfg.MODEL.ROI_HEADS.IN_FEATURES), cfg.MODEL.ROI_MASK_HEAD
         pooler = mask_head = maskiou_head = None
-        channels, resolution = input_shape[names[0]].channels, own.POOLER_RESOLUTION
         if cfg.MODEL.MASK_ON:
+            for name in names:
+                if name not in input_shape:
+                    raise ValueError(
+                        f"MODEL.ROI_HEADS.IN_FEATURES: {unknown('output of the backbone', name, input_shape)}"
+                    )
+            channels, resolution = input_shape[names[0]].channels, own.POOLER_RESOLUTION
             pooler = AdaptivePooler(
                 resolution=resolution,
                 strides=[input_shape[name].stride for name in names],
@@ -64,17 +66,17 @@ class DenseDetCenterROIHeads(ROIHeads):
                 criterion=own.ASSIGN_CRITERION,
             )
             mask_head = build_mask_head(cfg, ShapeSpec(channels=channels, height=resolution, width=resolution))
-            if cfg.MODEL.MASKIOU_ON:
-                maskiou_head = MaskIoUHead(
-                    in_channels=channels,
-                    resolution=resolution,
-                    num_classes=cfg.MODEL.ROI_HEADS.NUM_CLASSES,
-                    num_convs=cfg.MODEL.ROI_MASKIOU_HEAD.NUM_CONV,
-                    conv_dim=cfg.MODEL.ROI_MASKIOU_HEAD.CONV_DIM,
-                    fc_dim=cfg.MODEL.ROI_MASKIOU_HEAD.FC_DIM,
-                )
+        if cfg.MODEL.MASK_ON and cfg.MODEL.MASKIOU_ON:
+            maskiou_head = MaskIoUHead(
+                in_channels=channels,
+                resolution=resolution,
+                num_classes=cfg.MODEL.ROI_HEADS.NUM_CLASSES,
+                num_convs=cfg.MODEL.ROI_MASKIOU_HEAD.NUM_CONV,
+                conv_dim=cfg.MODEL.ROI_MASKIOU_HEAD.CONV_DIM,
+                fc_dim=cfg.MODEL.ROI_MASKIOU_HEAD.FC_DIM,
+            )
         return super().from_config(cfg) | {
-            "in_features": list(names),
+            "in_features": names,
             "mask_pooler": pooler,
             "mask_head": mask_head,
             "maskiou_head": maskiou_head,

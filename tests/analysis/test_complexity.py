@@ -96,3 +96,44 @@ def test_parts_of_a_detector_by_hand():
     assert (row["params_bottom_up"], row["params_fpn"], row["params_head"], row["params"]) == (8, 15, 6, 29)
     assert row["gmacs"] == pytest.approx((64 * 16 + 80) / 1e9)
     assert markdown_table([row]).splitlines()[2] == "| tiny | 0.00 | 0.00 | 0.00 | 0.00 | 0.00 | 0.00 | 0.00 | 0.00 |"
+
+
+class MaskHead(nn.Conv2d):
+    def layers(self, x):
+        return self(x)
+
+
+class Judge(nn.Linear):
+    def forward(self, rois, masks):
+        return super().forward(torch.cat([rois, masks], dim=1).flatten(1))
+
+
+def with_masks(model: nn.Module, **heads) -> nn.Module:
+    model.roi_heads = nn.Module()
+    model.roi_heads.in_features = ["p1"]
+    model.roi_heads.mask_pooler = nn.Module()
+    model.roi_heads.mask_pooler.resolution = 2
+    for name, head in heads.items():
+        model.roi_heads.add_module(name, head)
+    return model
+
+
+def test_masks_of_fifty_boxes_by_hand():
+    # RoIs of 5 channels and 2x2 cells: 3 logits for each cell; then 5 + 1 channels to one number
+    model = with_masks(Detector(), mask_head=MaskHead(5, 3, 1), maskiou_head=Judge(6 * 4, 1))
+    assert macs_of_parts(model, 8)["masks"] == 50 * (4 * 5 * 3 + 6 * 4)
+    row = detector_row("tiny", model, 8)
+    assert row["params_masks"] == (5 * 3 + 3) + (6 * 4 + 1) and row["params"] == 29 + 43
+    assert macs_of_parts(with_masks(Detector(), mask_head=MaskHead(5, 3, 1), maskiou_head=None), 8)["masks"] == 3000
+    assert "masks" not in macs_of_parts(with_masks(Detector(), mask_head=None, maskiou_head=None), 8)
+
+
+def test_a_part_that_a_detector_lacks_is_a_dash():
+    masked = with_masks(Detector(), mask_head=MaskHead(5, 3, 1))
+    table = markdown_table([detector_row("plain", Detector(), 8), detector_row("masked", masked, 8)])
+    header, _, plain, _ = table.splitlines()
+    assert header == (
+        "| model | bottom-up, M | FPN, M | head, M | masks, M | total, M "
+        "| bottom-up, GMACs | FPN | head | masks | total |"
+    )
+    assert [cell.strip() for cell in plain.split("|")[5:11:5]] == ["-", "-"]
