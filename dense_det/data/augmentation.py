@@ -162,7 +162,8 @@ class CanvasTransform(T.Transform):
         return self._lay(page, np.median(frame, axis=0))
 
     def apply_segmentation(self, segmentation):
-        return self._lay(self._resample(segmentation[..., None], "nearest", antialias=False), 0)[..., 0]
+        # "nearest" takes the pixel before the right one: half a pixel off where polygons are exact
+        return self._lay(self._resample(segmentation[..., None], "nearest-exact", antialias=False), 0)[..., 0]
 
     def apply_coords(self, coords):
         scale = np.array([self.page[1] / self.source[1], self.page[0] / self.source[0]])

@@ -8,6 +8,7 @@ from detectron2.structures import Boxes, BoxMode, Instances
 from PIL import Image, ImageOps
 
 from dense_det.data.augmentation import build_augmentation
+from dense_det.data.masks import require_mask_format, tighten_boxes, transformed_masks
 
 # Less than this share of a cut box is no longer the object: the last line of a table is text, a strip of a picture
 # is nothing. As a target it would teach wrong borders and classes; more of it is still plainly the object.
@@ -27,8 +28,7 @@ def build_mapper(cfg, is_train: bool, with_annotations: bool) -> "PageMapper":
         augmentations=build_augmentation(cfg, is_train),
         image_format=cfg.INPUT.FORMAT,
         use_instance_mask=cfg.MODEL.MASK_ON,
-        instance_mask_format=cfg.INPUT.MASK_FORMAT,
-        recompute_boxes=cfg.MODEL.MASK_ON and is_train and cfg.INPUT.CROP.ENABLED,
+        instance_mask_format=require_mask_format(cfg.INPUT.MASK_FORMAT),
     )
 
 
@@ -37,7 +37,8 @@ class PageMapper(DatasetMapper):
 
     A record in Detectron2's format gives a dict with "image" (C, H, W) uint8, "height" and "width" of the file,
     "image_id", "file_name" and, where annotations are asked for, "instances" at the size of "image". Crowds are
-    no targets. A record without annotations is an image without objects.
+    no targets. A record without annotations is an image without objects. With masks, "instances" have gt_masks and
+    gt_has_mask, see masks.transformed_masks: objects may have a box alone.
 
     Raises:
         ValueError: an image that is missing or unreadable, or not of the size that the record says.
@@ -72,17 +73,18 @@ class PageMapper(DatasetMapper):
         boxes = transforms.apply_box(xyxy_boxes(annotations))
         keep = visible_share(boxes, image_shape) >= MIN_VISIBLE
         annotations = [a for a, kept in zip(annotations, keep, strict=True) if kept]
-        if self.use_instance_mask and annotations:
-            dataset_dict["annotations"] = annotations
-            super()._transform_annotations(dataset_dict, transforms, image_shape)
-            return
-        # boxes alone, all at once: Detectron2 transforms them one by one, 6 ms for a page of 60 lines
+        # boxes all at once: Detectron2 transforms them one by one, 6 ms for a page of 60 lines
         instances = Instances(tuple(image_shape))
         instances.gt_boxes = Boxes(boxes[keep])
         instances.gt_boxes.clip(image_shape)
         instances.gt_classes = torch.tensor([int(a["category_id"]) for a in annotations], dtype=torch.int64)
+        if self.use_instance_mask:
+            masks, has_mask = transformed_masks(annotations, transforms, image_shape, self.instance_mask_format)
+            cut = np.abs(instances.gt_boxes.tensor.numpy() - boxes[keep]).max(1, initial=0) > 0.5
+            tighten_boxes(instances.gt_boxes, masks, cut & has_mask.numpy())
+            instances.gt_masks, instances.gt_has_mask = masks, has_mask
         del dataset_dict["annotations"]
-        dataset_dict["instances"] = detection_utils.filter_empty_instances(instances)
+        dataset_dict["instances"] = detection_utils.filter_empty_instances(instances, by_mask=False)
 
 
 def xyxy_boxes(annotations: list[dict]) -> np.ndarray:
