@@ -1,4 +1,4 @@
-"""Boxes, legends and montages on RGB pictures: uint8 arrays (H, W, 3)."""
+"""Boxes, masks, corners, legends and montages on RGB pictures: uint8 arrays (H, W, 3)."""
 
 import colorsys
 from functools import cache
@@ -69,6 +69,32 @@ def draw_boxes(image, boxes, labels=None, colors=None, width: int = 2) -> np.nda
             place = _place(label, corners, font, canvas.size, taken)
             _write_label(pen, place, label, font, color)
             taken = np.vstack([taken, place])
+    return np.array(canvas)
+
+
+def draw_masks(image, masks, colors, opacity: float = 0.4) -> np.ndarray:
+    """A copy of `image` with each mask, (H, W) bool, tinted in its colour."""
+    image = _checked(image).copy()
+    for mask, color in zip(masks, colors, strict=True):
+        tinted = (1 - opacity) * image[mask] + opacity * np.array(color)
+        image[mask] = tinted.round().astype(np.uint8)
+    return image
+
+
+def draw_quads(image, quads, colors, width: int = 2) -> np.ndarray:
+    """A copy of `image` with outlined quadrilaterals, and a dot on the first corner of each.
+
+    Args:
+        quads: (R, 4, 2) x, y in pixels; those with NaN are left out.
+    """
+    canvas = Image.fromarray(_checked(image))
+    pen = ImageDraw.Draw(canvas)
+    for quad, color in zip(np.asarray(quads, dtype=np.float64).reshape(-1, 4, 2), colors, strict=True):
+        if np.isfinite(quad).all():
+            corners = [tuple(corner) for corner in quad.tolist()]
+            pen.line([*corners, corners[0]], fill=tuple(color), width=width, joint="curve")
+            (x, y), radius = corners[0], 2 * width
+            pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=tuple(color), outline=PAPER)
     return np.array(canvas)
 
 

@@ -2,7 +2,8 @@
 
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,6 +11,18 @@ from dense_det.atomic_file import atomic_file
 from dense_det.evaluation.ground_truth import GroundTruth
 
 logger = logging.getLogger(__name__)
+
+
+class Prediction(NamedTuple):
+    """What a detector found on one image."""
+
+    image_id: int
+    boxes: np.ndarray  # (R, 4) float32 xyxy
+    scores: np.ndarray  # (R,)
+    classes: np.ndarray  # (R,)
+    masks: list[dict] | None = None  # R COCO RLE dicts with text counts
+    mask_scores: np.ndarray | None = None  # (R,) what masks are ranked by, where that is not the box's score
+    quads: np.ndarray | None = None  # (R, 4, 2) float32 x, y of the corners
 
 
 @dataclass(frozen=True)
@@ -20,21 +33,34 @@ class Detections:
     boxes_xywh: np.ndarray  # (R, 4) float64
     scores: np.ndarray  # (R,) float64
     classes: np.ndarray  # (R,)
+    masks: np.ndarray | None = None  # (R,) of RLE dicts; None of a detector without masks
+    mask_scores: np.ndarray | None = None  # (R,) float64; with masks
+    quads: np.ndarray | None = None  # (R, 4, 2) float64; None of a detector without corners
 
     def select(self, keep) -> "Detections":
-        """The rows of a mask (R,)."""
-        return Detections(self.image[keep], self.boxes_xywh[keep], self.scores[keep], self.classes[keep])
+        """The rows of a mask (R,), or of indices."""
+        columns = (getattr(self, field.name) for field in fields(self))
+        return Detections(*(None if column is None else column[keep] for column in columns))
 
     def rows(self) -> np.ndarray:
         """(R, 7) image, x, y, w, h, score, class: what `coco_stats` takes beside `GroundTruth.coco()`."""
         return np.column_stack([self.image, self.boxes_xywh, self.scores, self.classes])
+
+    def mask_rows(self) -> list[dict]:
+        """R COCO results of the masks, for `coco_stats` with iou_type "segm": ranked by mask_scores."""
+        columns = (self.image.tolist(), self.classes.tolist(), self.masks.tolist(), self.mask_scores.tolist())
+        return [
+            {"image_id": image, "category_id": k, "segmentation": mask, "score": score}
+            for image, k, mask, score in zip(*columns, strict=True)
+        ]
 
 
 def gather_detections(predictions, truth: GroundTruth) -> Detections:
     """One `Detections` of the predictions of all images, in an order that depends on nothing but them.
 
     Args:
-        predictions: (image id, boxes (R, 4) float32 xyxy, scores (R,), classes (R,)) of each image, in any order.
+        predictions: a Prediction (or a tuple of its first fields) of each image, in any order. Masks and quads are
+            kept if all images have them.
 
     Raises:
         ValueError: an image that the ground truth does not know, or a class beyond its classes.
@@ -46,12 +72,12 @@ def gather_detections(predictions, truth: GroundTruth) -> Detections:
             f"predictions on {len(strangers)} images that are not in the ground truth (image_id {strangers[0]!r}): "
             "do the data loader and the evaluator read the same data set?"
         )
-    predictions = sorted(predictions, key=lambda prediction: place[prediction[0]])
-    sizes = [len(scores) for _, _, scores, _ in predictions]
+    predictions = [Prediction(*p) for p in sorted(predictions, key=lambda prediction: place[prediction[0]])]
+    sizes = [len(p.scores) for p in predictions]
     image = np.repeat([place[image_id] for image_id, *_ in predictions], sizes).astype(np.int64)
-    boxes = np.concatenate([np.zeros((0, 4), np.float32), *(p[1].reshape(-1, 4) for p in predictions)])
-    scores = np.concatenate([np.zeros(0, np.float32), *(p[2] for p in predictions)]).astype(np.float64)
-    classes = np.concatenate([np.zeros(0, np.int64), *(p[3] for p in predictions)]).astype(np.int64)
+    boxes = np.concatenate([np.zeros((0, 4), np.float32), *(p.boxes.reshape(-1, 4) for p in predictions)])
+    scores = np.concatenate([np.zeros(0, np.float32), *(p.scores for p in predictions)]).astype(np.float64)
+    classes = np.concatenate([np.zeros(0, np.int64), *(p.classes for p in predictions)]).astype(np.int64)
     if len(classes) and not 0 <= classes.min() <= classes.max() < len(truth.class_names):
         raise ValueError(
             f"a prediction has class {classes.max()}, but the data set has only {len(truth.class_names)} classes: "
@@ -62,18 +88,51 @@ def gather_detections(predictions, truth: GroundTruth) -> Detections:
         logger.warning("%d detections with NaN or infinite boxes or scores are left out", (~finite).sum())
     # width and height in float32, as Detectron2 computes them: the same AP to the last digit
     boxes = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1).astype(np.float64)
+    detections = Detections(image, boxes, scores, classes, *_masks(predictions, scores), _quads(predictions))
     order = np.lexsort((-scores, image))
-    return Detections(image, boxes, scores, classes).select(order[finite[order]])
+    return detections.select(order[finite[order]])
+
+
+def _masks(predictions: list[Prediction], scores: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """masks and mask_scores of Detections."""
+    if not predictions or any(p.masks is None for p in predictions):
+        return None, None
+    masks = np.empty(len(scores), dtype=object)
+    masks[:] = [mask for p in predictions for mask in p.masks]
+    if any(p.mask_scores is None for p in predictions):
+        return masks, scores
+    return masks, np.concatenate([p.mask_scores for p in predictions]).astype(np.float64)
+
+
+def _quads(predictions: list[Prediction]) -> np.ndarray | None:
+    if not predictions or any(p.quads is None for p in predictions):
+        return None
+    return np.concatenate([p.quads.reshape(-1, 4, 2) for p in predictions]).astype(np.float64)
 
 
 def write_results(path, detections: Detections, truth: GroundTruth) -> None:
-    """Write COCO's results format, a list of image_id, category_id, bbox (xywh) and score, with the file's own ids."""
-    image_ids, category_ids = [image["id"] for image in truth.images], truth.category_ids
-    columns = (detections.image, detections.classes, detections.boxes_xywh.tolist(), detections.scores.tolist())
+    """Write COCO's results format, with the file's own ids: a list of image_id, category_id, bbox (xywh) and score.
+
+    With masks also "segmentation" (RLE) and "mask_score", what masks are ranked by; with corners "quad": x and y of
+    four, clockwise, 8 numbers in pixels.
+    """
     with atomic_file(path) as file:
         file.write("[")
-        for row, (image, k, box, score) in enumerate(zip(*columns, strict=True)):
-            result = {"image_id": image_ids[image], "category_id": category_ids[k], "bbox": box, "score": score}
+        for row in range(len(detections.scores)):
             # a line each: the list of a large set is never held as one text
-            file.write((",\n" if row else "\n") + json.dumps(result))
+            file.write((",\n" if row else "\n") + json.dumps(_result(detections, row, truth)))
         file.write("\n]\n")
+
+
+def _result(detections: Detections, row: int, truth: GroundTruth) -> dict:
+    result = {
+        "image_id": truth.images[detections.image[row]]["id"],
+        "category_id": truth.category_ids[detections.classes[row]],
+        "bbox": detections.boxes_xywh[row].tolist(),
+        "score": float(detections.scores[row]),
+    }
+    if detections.masks is not None:
+        result |= {"segmentation": detections.masks[row], "mask_score": float(detections.mask_scores[row])}
+    if detections.quads is not None:
+        result["quad"] = detections.quads[row].reshape(-1).round(2).tolist()
+    return result

@@ -23,11 +23,24 @@ class GroundTruth:
     crowd: np.ndarray  # (G,) bool: regions where detections are not judged
     area: np.ndarray  # (G,) pixels, COCO's "area": of the mask, where there is one
     annotated: bool = True  # False for a test set, whose file has no "annotations"
+    segmentations: list | None = None  # G: polygons or RLE, None for an object that has a box alone
+    quads: np.ndarray | None = None  # (G, 4, 2) x, y of the corners, the document's top left first; NaN where none
 
-    def coco(self) -> dict:
+    @property
+    def has_masks(self) -> bool:
+        """Whether any object to be found has a mask."""
+        return self.segmentations is not None and any(
+            segmentation and not crowd for segmentation, crowd in zip(self.segmentations, self.crowd, strict=True)
+        )
+
+    def coco(self, with_masks: bool = False) -> dict:
         """A COCO dict for `coco_stats`: image k is k, class k is k, annotations are numbered from 1.
 
         pycocotools takes an annotation with id 0 for unmatched, and mixes up equal ids; new numbers cannot fail so.
+
+        Args:
+            with_masks: for iou_type "segm". An object that has a box alone becomes a crowd of that box: masks found
+                there are neither right nor wrong.
         """
         annotations = [
             {"id": row + 1, "image_id": image, "category_id": k, "bbox": box, "area": area, "iscrowd": int(crowd)}
@@ -38,6 +51,13 @@ class GroundTruth:
                 )
             )
         ]  # fmt: skip
+        if with_masks:
+            for annotation, segmentation in zip(annotations, self.segmentations, strict=True):
+                if not segmentation:
+                    x, y, w, h = annotation["bbox"]
+                    segmentation = [[x, y, x + w, y, x + w, y + h, x, y + h]]
+                    annotation["iscrowd"] = 1
+                annotation["segmentation"] = segmentation
         return {
             "images": [{"id": k, "width": i["width"], "height": i["height"]} for k, i in enumerate(self.images)],
             "categories": [{"id": k, "name": name} for k, name in enumerate(self.class_names)],
@@ -58,7 +78,7 @@ def load_ground_truth(json_file, class_of_category: dict | None = None) -> Groun
             images that the file does not list, are left out, as COCOeval does.
 
     Raises:
-        ValueError: an annotation without a box of four finite numbers.
+        ValueError: an annotation without a box of four finite numbers, or with a "quad" that is not eight.
     """
     dataset = json.loads(Path(json_file).read_text(encoding="utf-8"))
     names = {category["id"]: category["name"] for category in dataset["categories"]}
@@ -83,6 +103,8 @@ def load_ground_truth(json_file, class_of_category: dict | None = None) -> Groun
         crowd=np.array([row[3] for row in rows], dtype=bool),
         area=np.array([_area(row[4]) for row in rows], dtype=np.float64),
         annotated="annotations" in dataset,
+        segmentations=[row[4].get("segmentation") for row in rows],
+        quads=np.array([_quad(row[4], json_file) for row in rows], dtype=np.float64).reshape(-1, 4, 2),
     )
 
 
@@ -95,6 +117,24 @@ def _box(annotation: dict, json_file) -> list[float]:
             "see tools/check_data.py --fix"
         )
     return box
+
+
+def _quad(annotation: dict, json_file) -> list[float]:
+    quad = annotation.get("quad")
+    if quad is None:
+        return [np.nan] * 8
+    if not is_quad(quad):
+        raise ValueError(
+            f"{json_file}: annotation {annotation.get('id')!r} has quad {quad!r}, expected the x and y of four "
+            "corners, clockwise from the document's top left: see tools/check_data.py"
+        )
+    return quad
+
+
+def is_quad(value) -> bool:
+    """Whether a value is eight finite numbers."""
+    good = isinstance(value, (list, tuple)) and len(value) == 8
+    return good and all(type(number) in (int, float) for number in value) and bool(np.isfinite(value).all())
 
 
 def _area(annotation: dict) -> float:

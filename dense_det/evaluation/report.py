@@ -6,50 +6,60 @@ import numpy as np
 
 from dense_det.evaluation.coco_ap import STAT_NAMES, CocoStats
 from dense_det.evaluation.confusion import confusion_matrix, plot_confusion, write_confusion_csv
-from dense_det.evaluation.curves import class_curves, score_thresholds
+from dense_det.evaluation.curves import class_curves
 from dense_det.evaluation.detections import Detections
 from dense_det.evaluation.ground_truth import GroundTruth
 from dense_det.evaluation.matching import match
+from dense_det.evaluation.operating_points import OperatingPoints
 from dense_det.evaluation.pr_figure import plot_pr_curves
 from dense_det.evaluation.tables import markdown_table, per_class_rows, write_metrics, write_per_class, write_thresholds
 from dense_det.evaluation.worst import count_errors, write_examples, write_worst
 
 
 def write_report(
-    output_dir, image_root, truth: GroundTruth, detections: Detections, stats: CocoStats, worst_images: int
+    output_dir,
+    image_root,
+    truth: GroundTruth,
+    detections: Detections,
+    stats: dict[str, CocoStats],
+    operating: OperatingPoints,
+    quads: dict[str, float],
+    worst_images: int,
 ) -> str:
     """Write metrics.json/csv, per_class.csv/md, thresholds.json, pr_curves.png, confusion_matrix.png/csv,
     worst/, worst.png and examples.png; returns the table of classes as text.
 
     Args:
-        stats: of these detections on `truth.coco()`.
+        stats: of these detections on `truth.coco()` by task: "bbox" and, with masks, "segm".
+        operating: `best_points` of them.
+        quads: `quad_metrics` of them, or {}.
         worst_images: how many images to draw at most.
     """
     output_dir = Path(output_dir)
-    names, counts = truth.class_names, truth.counts()
-    matches = match(truth, detections, min_iou=0.5)
-    curves = class_curves(truth, detections, matches)
+    names, counts, points = truth.class_names, truth.counts(), operating.points
     curves75 = class_curves(truth, detections, match(truth, detections, min_iou=0.75))
-    points = [curve.best() if curve else None for curve in curves]
-
-    kept = detections.scores >= score_thresholds(points)[detections.classes]
-    good, good_matches = detections.select(kept), matches[kept]
+    good, good_matches = detections.select(operating.kept), operating.matches[operating.kept]
     detected = np.bincount(good.classes, minlength=len(names))
 
-    rows = per_class_rows(names, stats.class_ap(), stats.class_ap(0.5), stats.class_ap(0.75), counts, detected, points)
+    boxes = stats["bbox"]
+    rows = per_class_rows(names, boxes.class_ap(), boxes.class_ap(0.5), boxes.class_ap(0.75), counts, detected, points)
     write_per_class(output_dir / "per_class.csv", output_dir / "per_class.md", rows)
     write_thresholds(output_dir / "thresholds.json", names, points)
     metrics = {
         "images": len(truth.images),
         "ground_truth": int(counts.sum()),
         "detections": len(detections.scores),
-        **{f"bbox/{name}": stats.percent(name) for name in STAT_NAMES},
+        **{f"{task}/{name}": of_task.percent(name) for task, of_task in stats.items() for name in STAT_NAMES},
+        **{f"quad/{name}": value for name, value in quads.items()},
         **_at_thresholds(truth, good, good_matches),
         **{f"bbox/{key}-{row['class']}": row[key] for row in rows for key in ("AP", "precision", "recall", "F1")},
     }
+    if "segm" in stats:
+        class_ap = 100 * stats["segm"].class_ap()
+        metrics |= {f"segm/AP-{name}": float(ap) for name, ap in zip(names, class_ap, strict=True)}
     write_metrics(output_dir / "metrics.json", output_dir / "metrics.csv", metrics)
 
-    plot_pr_curves(output_dir / "pr_curves.png", names, curves, curves75, counts)
+    plot_pr_curves(output_dir / "pr_curves.png", names, operating.curves, curves75, counts)
     matrix = confusion_matrix(truth, good)
     write_confusion_csv(output_dir / "confusion_matrix.csv", matrix, names)
     plot_confusion(output_dir / "confusion_matrix.png", matrix, names, "Confusion at IoU 0.5, best thresholds")

@@ -11,6 +11,7 @@ from dense_det.drawing import add_legend, class_color, draw_boxes, montage, resi
 from dense_det.evaluation.detections import Detections
 from dense_det.evaluation.ground_truth import GroundTruth
 from dense_det.evaluation.matching import UNMATCHED
+from dense_det.evaluation.shapes import draw_shapes
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +89,8 @@ def write_examples(path, image_root, truth: GroundTruth, detections: Detections,
         ]
         colors = [class_color(k) for k in detections.classes[rows].tolist()]
         boxes = _xyxy(detections.boxes_xywh[rows]) * scale
-        cells.append(draw_boxes(resize(image, scale), boxes, labels, colors))
+        picture = draw_shapes(resize(image, scale), scale, detections.select(rows), colors)
+        cells.append(draw_boxes(picture, boxes, labels, colors))
     if cells:
         save_image(path, montage(cells, columns=min(4, len(cells)), cell=(width, height)))
 
@@ -106,7 +108,9 @@ def _draw_errors(image, scale, truth, detections, matches, place, with_labels: b
         rows = of_detections & ((matches >= 0) == hit)
         boxes = _xyxy(detections.boxes_xywh[rows])
         groups.append((boxes, detections.classes[rows], detections.scores[rows], color, word))
-    image = resize(image, scale)
+    hits = matches[of_detections] >= 0
+    shades = [TRUE_POSITIVE if hit else FALSE_POSITIVE for hit in hits]
+    image = draw_shapes(resize(image, scale), scale, detections.select(of_detections), shades)
     if not with_labels:
         for boxes, _, _, color, _ in groups:
             image = draw_boxes(image, boxes * scale, colors=color)
