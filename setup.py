@@ -9,6 +9,7 @@ VERSION = re.search(r'__version__ = "(.+?)"', Path(__file__).with_name("dense_de
 
 EVAL = ["hotcoco>=1.3"]  # COCO metrics several times faster than pycocotools, the same numbers
 PDF = ["pypdfium2>=5.0"]  # pages and boxes from born-digital PDFs
+SCENES = ["scikit-image>=0.25", "faker>=30"]  # photographs and faces, and names, of invented ID documents
 WEIGHTS = ["safetensors>=0.4"]  # other people's weights in .safetensors files
 
 setup(
@@ -34,6 +35,7 @@ setup(
     extras_require={
         "eval": EVAL,
         "pdf": PDF,
+        "scenes": SCENES,
         "weights": WEIGHTS,
         "test": [
             "pytest>=8.0",
@@ -43,6 +45,7 @@ setup(
             "timm>=1.0",  # whose networks ours are compared with
             *EVAL,
             *PDF,
+            *SCENES,
             *WEIGHTS,
         ],
     },

@@ -15,7 +15,9 @@ BUILTIN = {
     **{f"publaynet_{s}": (f"publaynet/{s}.json", f"publaynet/{s}") for s in ("train", "val")},
     **{f"doclaynet_{s}": (f"DocLayNet_core/COCO/{s}.json", "DocLayNet_core/PNG") for s in ("train", "val", "test")},
 }
-DOCPAGES_SPLITS = ("train", "val")
+# made by datasets/prepare_*.py in a folder of that name in the cache
+PREPARED = ("docpages", "idcards")
+PREPARED_SPLITS = ("train", "val")
 
 
 def register_coco(name: str, json_file, image_root) -> None:
@@ -36,16 +38,17 @@ def register_coco(name: str, json_file, image_root) -> None:
 
 
 def register_builtin(root=None) -> None:
-    """Register PubLayNet and DocLayNet under `root` ($DETECTRON2_DATASETS, or datasets/), and docpages in the cache.
+    """Register PubLayNet and DocLayNet under `root` ($DETECTRON2_DATASETS, or datasets/), and PREPARED in the cache.
 
     The files need not exist yet: Detectron2 looks for them when the data set is used, as for its own names.
     """
     root = Path(root or os.environ.get("DETECTRON2_DATASETS") or "datasets").expanduser()
     for name, (json_file, image_root) in BUILTIN.items():
         _register(name, root / json_file, root / image_root)
-    docpages = cache_folder() / "docpages"
-    for split in DOCPAGES_SPLITS:
-        _register(f"docpages_{split}", docpages / f"{split}.json", docpages / "images")
+    for name in PREPARED:
+        folder = cache_folder() / name
+        for split in PREPARED_SPLITS:
+            _register(f"{name}_{split}", folder / f"{split}.json", folder / "images")
 
 
 def class_names(json_file) -> list[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dense_det.data.frozen_list import FrozenPdf, read_frozen_list
-from dense_det.data.packages import Package, fetch_packages, read_packages, unpack_pdfs
+from dense_det.data.packages import Package, fetch_packages, read_packages, unpack_files
 from dense_det.data.pdf.document import sha256_of
 
 logger = logging.getLogger(__name__)
@@ -89,7 +89,7 @@ def frozen_sources(frozen_list, debs, cache: Path) -> tuple[list[Source], list[s
 def _package_sources(package: Package, frozen: list[FrozenPdf], cache: Path) -> tuple[list[Source], list[str]]:
     folder = cache / f"{package.name}_{package.version.replace(':', '_')}"
     try:
-        paths = {path.relative_to(folder).as_posix(): path for path in unpack_pdfs(package, folder)}
+        paths = {path.relative_to(folder).as_posix(): path for path in unpack_files(package, folder)}
     except ValueError as error:
         return [], [f"package {package.name}: {error}"]
     sources, problems = [], []

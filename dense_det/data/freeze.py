@@ -7,7 +7,7 @@ from dense_det.data.docpages import code_digest
 from dense_det.data.docpages_sources import Source
 from dense_det.data.docpages_work import label_sources
 from dense_det.data.frozen_list import SPLITS, FrozenPdf, write_frozen_list
-from dense_det.data.packages import read_packages, unpack_pdfs
+from dense_det.data.packages import read_packages, unpack_files
 from dense_det.data.pdf.document import sha256_of
 
 
@@ -29,7 +29,7 @@ def freeze_docpages(path, splits: list[str], debs, workers: int) -> str:
             raise ValueError(f"{item!r}: expected PACKAGE=SPLIT with a split of {SPLITS} and a package in {debs}")
         package = packages[name]
         folder = cache / "packages" / f"{name}_{package.version.replace(':', '_')}"
-        for pdf in unpack_pdfs(package, folder):
+        for pdf in unpack_files(package, folder):
             sha256 = sha256_of(pdf)
             if sha256 not in seen:
                 seen.add(sha256)

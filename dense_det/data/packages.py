@@ -1,4 +1,4 @@
-"""Debian packages -> the PDFs inside: fetched with apt-get, opened without being installed, without root."""
+"""Debian packages -> the files inside: fetched with apt-get, opened without being installed, without root."""
 
 import io
 import logging
@@ -105,19 +105,19 @@ def read_package(path) -> Package:
     raise ValueError("its control file names no Package and Version")
 
 
-def unpack_pdfs(package: Package, folder) -> list[Path]:
-    """Write the PDFs of `package` under `folder`, at their own paths; those already there are kept.
+def unpack_files(package: Package, folder, suffixes: tuple[str, ...] = (".pdf",)) -> list[Path]:
+    """Write the files of `package` that end so under `folder`, at their own paths; those already there are kept.
 
     Raises:
         ValueError: a damaged archive.
     """
     folder = Path(folder)
-    pdfs = []
+    files = []
     with _member(package.path, "data.tar") as archive:
         try:
             for entry in archive:
                 inner = PurePosixPath(entry.name)
-                if not entry.isfile() or inner.suffix.lower() != ".pdf":
+                if not entry.isfile() or inner.suffix.lower() not in suffixes:
                     continue
                 if inner.is_absolute() or ".." in inner.parts:
                     raise ValueError(f"{package.path.name}: {entry.name} would leave its folder")
@@ -125,10 +125,10 @@ def unpack_pdfs(package: Package, folder) -> list[Path]:
                 if not target.is_file() or target.stat().st_size != entry.size:
                     with atomic_file(target, "wb") as file:
                         shutil.copyfileobj(archive.extractfile(entry), file)
-                pdfs.append(target)
+                files.append(target)
         except (tarfile.TarError, EOFError) as error:
             raise ValueError(f"{package.path.name} is damaged: {error}") from error
-    return sorted(pdfs)
+    return sorted(files)
 
 
 def _member(path: Path, stem: str) -> tarfile.TarFile:

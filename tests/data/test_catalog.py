@@ -58,7 +58,7 @@ def test_missing_files_are_named(name, coco, tmp_path):
 def test_builtin_names_need_no_files_and_leave_detectron2s_alone(tmp_path, monkeypatch):
     """Detectron2's catalog is one for the process: what the test adds is removed."""
     before = set(DatasetCatalog.list())
-    ours = {*catalog.BUILTIN, "docpages_train", "docpages_val"}
+    ours = {*catalog.BUILTIN, *(f"{name}_{split}" for name in catalog.PREPARED for split in ("train", "val"))}
     for known in ours & before:
         DatasetCatalog.remove(known)
         MetadataCatalog.remove(known)

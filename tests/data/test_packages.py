@@ -7,7 +7,7 @@ import tarfile
 import pytest
 
 from dense_det.data import packages
-from dense_det.data.packages import fetch_packages, read_package, read_packages, unpack_pdfs
+from dense_det.data.packages import fetch_packages, read_package, read_packages, unpack_files
 
 
 def tar_of(files, mode):
@@ -57,16 +57,16 @@ def test_name_and_version_are_the_control_files(write_deb):
 
 def test_only_pdfs_are_unpacked_and_those_there_are_kept(write_deb, tmp_path):
     package = read_package(write_deb("fox"))
-    (pdf,) = unpack_pdfs(package, tmp_path / "out")
+    (pdf,) = unpack_files(package, tmp_path / "out")
     assert pdf == tmp_path / "out/usr/share/a.pdf" and pdf.read_bytes() == b"%PDF-1"
     before = pdf.stat().st_mtime_ns
-    assert unpack_pdfs(package, tmp_path / "out") == [pdf] and pdf.stat().st_mtime_ns == before
+    assert unpack_files(package, tmp_path / "out") == [pdf] and pdf.stat().st_mtime_ns == before
 
 
 def test_a_path_that_leaves_the_folder_is_refused(write_deb, tmp_path):
     package = read_package(write_deb("fox", files={"../../evil.pdf": b"%PDF"}))
     with pytest.raises(ValueError, match="would leave"):
-        unpack_pdfs(package, tmp_path / "deep" / "out")
+        unpack_files(package, tmp_path / "deep" / "out")
     assert not (tmp_path / "evil.pdf").exists()
 
 
@@ -83,7 +83,7 @@ def test_a_package_cut_short(write_deb):
     path = write_deb("fox")
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(ValueError, match="cut short"):
-        unpack_pdfs(read_package(path), path.parent / "out")
+        unpack_files(read_package(path), path.parent / "out")
 
 
 def test_the_preferred_version_is_taken(write_deb, tmp_path):

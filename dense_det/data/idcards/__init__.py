@@ -1,0 +1,1 @@
+"""Scenes of ID documents in photographs: invented documents, real surroundings, exact masks and corners."""
