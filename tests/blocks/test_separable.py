@@ -22,6 +22,18 @@ def test_a_norm_and_no_activation_between_the_halves():
     assert torch.allclose(y.flatten(), torch.tensor([1.0, 0.0]), atol=1e-4)
 
 
+def test_squeeze_and_excitation_by_hand():
+    plain = SeparableBlock(6, 32, options=LayerOptions(norm="GN"))
+    gated = SeparableBlock(6, 32, se_rate=16, options=LayerOptions(norm="GN"))
+    extra = sum(p.numel() for p in gated.parameters()) - sum(p.numel() for p in plain.parameters())
+    assert extra == (32 * 2 + 2) + (2 * 32 + 32)
+    for fc in (gated.attention.fc1, gated.attention.fc2):
+        torch.nn.init.zeros_(fc.weight)
+    gated.load_state_dict(plain.state_dict(), strict=False)
+    x = torch.randn(1, 6, 5, 5)
+    assert torch.allclose(gated(x), 0.5 * plain(x))  # sigmoid(0)
+
+
 @pytest.mark.parametrize(("size", "halved"), [(8, 4), (7, 4), (1, 1)])
 def test_stride_two_rounds_up(size, halved):
     block = build_block("SeparableBlock", 4, 6, stride=2, options=LayerOptions(norm=""))
