@@ -4,18 +4,11 @@ from dataclasses import dataclass
 
 from dense_det.data.check_entries import Category, ImageEntry, unused_ids, without_deep_fields
 from dense_det.data.check_kinds import SMALL_OBJECT_PX
+from dense_det.data.check_masks import inspect_mask
 from dense_det.data.check_report import Report, Text
-from dense_det.data.check_values import (
-    id_key,
-    inspect_box,
-    inspect_segmentation,
-    is_finite,
-    is_id,
-    is_keypoints,
-    is_number,
-)
+from dense_det.data.check_values import id_key, inspect_box, is_finite, is_id, is_keypoints, is_number, is_quad
 
-_READ = ("bbox", "segmentation", "keypoints")  # fields that are looked at value by value
+_READ = ("bbox", "segmentation", "keypoints", "quad")  # fields that are looked at value by value
 
 
 @dataclass
@@ -124,15 +117,19 @@ class AnnotationInspector:
 
     def _inspect_shape(self, entry: dict, image: ImageEntry | None, place: dict) -> None:
         if entry.get("segmentation"):
-            kind, segmentation = inspect_segmentation(entry["segmentation"], image.size if image else None)
+            box = None if entry["iscrowd"] else entry.get("bbox")  # nothing learns the box of a crowd
+            kind, mask = inspect_mask(entry["segmentation"], box, image.size if image else None)
             if kind:
                 self.report.add(kind, entry["segmentation"], **place)
-                del entry["segmentation"]
-                if segmentation:
-                    entry["segmentation"] = segmentation
+                entry["segmentation"] = mask
+                if not mask:
+                    del entry["segmentation"]
         if entry.get("keypoints") and not is_keypoints(entry["keypoints"]):
             self.report.add("keypoints", entry["keypoints"], **place)
             del entry["keypoints"]
+        if entry.get("quad") is not None and not is_quad(entry["quad"]):
+            self.report.add("quad", entry["quad"], **place)
+            del entry["quad"]
 
     def _inspect_area(self, entry: dict, place: dict) -> None:
         area = entry.get("area")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 BOX_TOLERANCE_PX = 1.0  # rounding of annotation tools: a box may stick out of its image by this much
+MASK_TOLERANCE_PX = 2.0  # outlines and boxes are often drawn apart
 MIN_SIDE_PX = 0.01  # a box with a shorter side has no area left in float32 at page size
 SMALL_OBJECT_PX = 4.0  # shorter side at the training size, below which a stride-8 pyramid sees almost nothing
 MAX_PX = 2**24  # float32, which boxes become, counts in whole pixels up to here
@@ -109,5 +110,16 @@ KINDS = {
         "segmentation dropped, box kept",
     ),
     "segmentation-partly": _warning("some polygons are broken", "remove them", "broken polygons dropped"),
+    "segmentation-empty": _error(
+        "the mask has no pixel: a mask head learns that there is nothing",
+        "draw the mask, or remove it: objects may have a box alone",
+        "segmentation dropped, box kept",
+    ),
+    "segmentation-outside-box": _warning(
+        f"the mask reaches out of its box by more than {MASK_TOLERANCE_PX:g} px", "correct the mask or the box"
+    ),
+    "quad": _error(
+        "quad is not 8 finite numbers", "give x, y of four corners, top left first, clockwise", "quad dropped"
+    ),
     "keypoints": _error("keypoints are not x, y, visibility triples", "correct or remove them", "keypoints dropped"),
 }

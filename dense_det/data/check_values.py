@@ -6,8 +6,6 @@ Every function takes whatever JSON can hold and never raises.
 import math
 import re
 
-import numpy as np
-
 from dense_det.data.check_kinds import BOX_TOLERANCE_PX, MAX_ID, MAX_NESTING, MAX_PX, MIN_SIDE_PX
 
 
@@ -74,74 +72,16 @@ def inspect_box(box, size: tuple[int, int] | None) -> tuple[str | None, list | N
     return None, box
 
 
-def inspect_segmentation(segmentation, size: tuple[int, int] | None) -> tuple[str | None, list | dict | None]:
-    """The kind of finding about polygons or an RLE, or None, and the segmentation to use or None.
-
-    `size` is the image's (width, height), None if unknown; an RLE must be of that size.
-    """
-    if type(segmentation) is dict:
-        return (None, segmentation) if _is_rle(segmentation, size) else ("segmentation", None)
-    if type(segmentation) is not list:
-        return "segmentation", None
-    good = [polygon for polygon in segmentation if _is_polygon(polygon)]
-    if not good:
-        return "segmentation", None
-    if len(good) == len(segmentation):
-        return None, segmentation
-    # Detectron2 leaves out short and odd polygons by itself; what has no length or no numbers makes it fail
-    left_out = all(type(p) is list and (len(p) < 6 or len(p) % 2) for p in segmentation if not _is_polygon(p))
-    return "segmentation-partly" if left_out else "segmentation", good
-
-
-def _is_polygon(polygon) -> bool:
-    if type(polygon) is not list or len(polygon) < 6 or len(polygon) % 2:
-        return False
-    return all(is_pixel(v) for v in polygon)
-
-
-def _is_rle(rle: dict, size: tuple[int, int] | None) -> bool:
-    if is_too_deep(rle):
-        return False
-    counts, shape = rle.get("counts"), rle.get("size")
-    if type(shape) is not list or len(shape) != 2 or not all(type(v) is int and 0 < v < 2**31 for v in shape):
-        return False
-    if size is not None and tuple(shape) != (size[1], size[0]):  # an RLE's size is (height, width)
-        return False
-    if type(counts) is str:
-        counts = _decode_counts(counts)
-    if type(counts) is not list or not all(type(v) is int and 0 <= v < 2**32 for v in counts):
-        return False
-    return sum(counts) == shape[0] * shape[1]
-
-
-def _decode_counts(text: str) -> list[int] | None:
-    """The run lengths of COCO's compressed RLE: 5 bits a character, low first, bit 6 goes on, deltas to two runs ago.
-
-    None if the text is not such a code. pycocotools would read past its end without noticing.
-    """
-    if not text.isascii() or not text:
-        return None
-    codes = np.frombuffer(text.encode("ascii"), np.uint8).astype(np.int64) - 48
-    if codes.min() < 0 or codes.max() > 63 or codes[-1] & 32:
-        return None
-    ends = np.flatnonzero(codes & 32 == 0)
-    starts = np.concatenate([[0], ends[:-1] + 1])
-    lengths = ends - starts + 1
-    if lengths.max() > 7:  # 35 bits: more than any run
-        return None
-    shifts = 5 * (np.arange(len(codes)) - np.repeat(starts, lengths))
-    deltas = np.add.reduceat((codes & 31) << shifts, starts)
-    deltas -= np.where(codes[ends] & 16, 1 << (5 * lengths), 0)  # the last character's bit 5 is the sign
-    deltas[1::2] = np.cumsum(deltas[1::2])
-    deltas[2::2] = np.cumsum(deltas[2::2])
-    return deltas.tolist()
-
-
 def is_keypoints(keypoints) -> bool:
     """A list of x, y, visibility triples."""
     if type(keypoints) is not list or len(keypoints) % 3:
         return False
     return all(is_pixel(v) for v in keypoints)
+
+
+def is_quad(quad) -> bool:
+    """The x and y of four corners, which may lie outside of the image."""
+    return type(quad) is list and len(quad) == 8 and all(is_pixel(v) for v in quad)
 
 
 def is_too_deep(value) -> bool:

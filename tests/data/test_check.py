@@ -99,6 +99,9 @@ def test_clean(root):
         ("segmentation", "segmentation", {"counts": [8000], "size": [100, 80]}, None),
         ("segmentation", "segmentation", {"counts": [8000]}, None),
         ("segmentation-partly", "segmentation", [[1, 2, 9, 2, 9, 9], [1, 2]], None),
+        ("segmentation-empty", "segmentation", {"counts": [8000], "size": [80, 100]}, None),
+        ("segmentation-outside-box", "segmentation", [[10, 20, 43, 20, 40, 60]], "[[10, 20, 43, 20, 40, 60]]"),
+        ("quad", "quad", [10, 20, 40, 20], "[10, 20, 40, 20]"),
         ("keypoints", "keypoints", [1, 2], "[1, 2]"),
         ("keypoints", "keypoints", [1, 2, "x"], "[1, 2, 'x']"),
         ("json-nesting", "extra", [[[]]], "'extra'"),
@@ -169,7 +172,7 @@ def test_compressed_rle_as_pycocotools_writes_it(root):
     rle = mask_util.encode(mask)
     data = clean()
     counts = rle["counts"].decode()
-    data["annotations"][0]["segmentation"] = {"counts": counts, "size": rle["size"]}
+    data["annotations"][0] |= {"bbox": [3, 5, 87, 65], "segmentation": {"counts": counts, "size": rle["size"]}}
     data["annotations"][1]["segmentation"] = {"counts": counts[:-3], "size": rle["size"]}
     found = only(check(data, root))
     assert (found.kind, found.annotation_id) == ("segmentation", 8)
