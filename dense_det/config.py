@@ -157,6 +157,11 @@ def add_dense_det_config(cfg: CN) -> CN:
     cfg.TEST.BEST_METRIC = "bbox/AP"
     # compute the losses on the test set at every evaluation, too
     cfg.TEST.VAL_LOSS = True
+    # test-time augmentation (Detectron2's TEST.AUG keys) of --eval-only and of the evaluation that ends a training:
+    # what two views find of one class is one thing, if it overlaps by more than this IoU
+    cfg.TEST.AUG.NMS_THRESH = 0.5
+    # a mirrored page is no page here, either (Detectron2's default is True)
+    cfg.TEST.AUG.FLIP = False
     # how many of the worst images to draw after an evaluation
     cfg.TEST.WORST_IMAGES = 25
     return cfg

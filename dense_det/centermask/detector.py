@@ -59,8 +59,13 @@ class DenseDetCenterMask(GeneralizedRCNN):
         results = super().inference(batched_inputs, detected_instances, do_postprocess)
         if self.quads and do_postprocess:
             for result in results:
-                _add_quads(result["instances"])
+                self.add_quads(result["instances"])
         return results
+
+    def add_quads(self, instances: Instances) -> None:
+        """Give `instances` with pred_masks (R, H, W) their pred_quads."""
+        quads = masks_to_quads(instances.pred_masks.cpu().numpy(), instances.pred_boxes.tensor.cpu().numpy())
+        instances.pred_quads = torch.from_numpy(quads).to(instances.scores.device)
 
     @torch.no_grad()
     def validation_losses(self, batched_inputs: list[dict]) -> dict[str, Tensor]:
@@ -86,8 +91,3 @@ class DenseDetCenterMask(GeneralizedRCNN):
                 return fcos.losses(outputs, targets) | self.roi_heads.losses(features, proposals, targets)
         finally:
             self.train(training)
-
-
-def _add_quads(instances: Instances) -> None:
-    quads = masks_to_quads(instances.pred_masks.cpu().numpy(), instances.pred_boxes.tensor.cpu().numpy())
-    instances.pred_quads = torch.from_numpy(quads).to(instances.scores.device)

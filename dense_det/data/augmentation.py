@@ -19,7 +19,8 @@ def build_augmentation(cfg, is_train: bool) -> list[T.Augmentation]:
     """Detectron2's sizes, crop and flip with cfg.INPUT.AUGMENT's scale, shift, colour and scan wear.
 
     In training all geometry but the crop and the flip is one resampling onto a canvas of the size that
-    Detectron2's ResizeShortestEdge would give. At test time it is that resize alone.
+    Detectron2's ResizeShortestEdge would give. At test time it is that resize alone, and with
+    MIN_SIZE_TEST 0 nothing.
 
     Raises:
         ValueError: an INPUT value that has no meaning here.
@@ -27,6 +28,8 @@ def build_augmentation(cfg, is_train: bool) -> list[T.Augmentation]:
     inputs = cfg.INPUT
     if inputs.FORMAT not in FORMATS:
         raise ValueError(f"INPUT.FORMAT: {unknown('channel order', inputs.FORMAT, FORMATS)}")
+    if not is_train and inputs.MIN_SIZE_TEST == 0:  # as Detectron2 has it: no resizing
+        return []
     if not is_train:
         return [ResizeOntoCanvas([inputs.MIN_SIZE_TEST], inputs.MAX_SIZE_TEST)]
 

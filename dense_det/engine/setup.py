@@ -20,6 +20,7 @@ from dense_det.data.check import check_once
 from dense_det.engine.launch import require_processes
 from dense_det.engine.model import build_model
 from dense_det.suggest import unknown
+from dense_det.tta import build_tta
 
 logger = logging.getLogger(__name__)
 
@@ -187,7 +188,9 @@ def _require_buildable(cfg) -> None:
     plan = cfg.clone()
     plan.MODEL.DEVICE = "meta"
     with torch.device("meta"):
-        build_model(plan)
+        model = build_model(plan)
+    if cfg.TEST.AUG.ENABLED:
+        build_tta(cfg, model)
 
 
 def _seed(cfg, resume: bool) -> int:

@@ -23,6 +23,7 @@ from dense_det.engine.validation import validation_losses
 from dense_det.engine.writers import build_writers
 from dense_det.evaluation import build_evaluator
 from dense_det.suggest import unknown
+from dense_det.tta import build_tta
 
 logger = logging.getLogger(__name__)
 
@@ -157,7 +158,14 @@ class Trainer(DefaultTrainer):
 
 
 def evaluate(cfg, model, folder) -> OrderedDict:
-    """Evaluate on DATASETS.TEST; the files go to `folder`, or to a folder each below it for several data sets."""
+    """Evaluate on DATASETS.TEST, in the views of TEST.AUG if that is ENABLED.
+
+    The files go to `folder`, or to a folder each below it for several data sets.
+    """
+    if cfg.TEST.AUG.ENABLED:
+        model, cfg = build_tta(cfg, model), cfg.clone()
+        cfg.defrost()
+        cfg.INPUT.MIN_SIZE_TEST = 0  # views are made of the image as it is
     names = list(cfg.DATASETS.TEST)
     folders = [Path(folder)] if len(names) == 1 else [Path(folder) / name for name in names]
     evaluators = [build_evaluator(cfg, name, str(place)) for name, place in zip(names, folders, strict=True)]

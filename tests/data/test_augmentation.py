@@ -270,3 +270,9 @@ def test_focus_without_an_object_is_any_place():
     for boxes in (None, np.zeros((0, 4))):
         x, y = resize.get_transform(image, boxes).corner
         assert -80 <= x <= 0 and -100 <= y <= 0
+
+
+def test_size_0_leaves_test_images_as_they_are():
+    cfg = page_cfg()
+    cfg.INPUT.MIN_SIZE_TEST = 0
+    assert build_augmentation(cfg, is_train=False) == []

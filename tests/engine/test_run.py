@@ -131,3 +131,12 @@ def test_early_stop_ends_with_everything_in_place(words, tmp_path):
     train(words(tmp_path, *options))
     assert (tmp_path / "model_final.pth").is_file() and (tmp_path / "evaluation" / "metrics.json").is_file()
     assert read_checkpoint(tmp_path / "model_final.pth")["iteration"] < 5
+
+
+def test_evaluation_in_many_views_reads_images_as_they_are(finished, words, tmp_path):
+    options = ["MODEL.WEIGHTS", finished / "model_best.pth", "TEST.AUG.ENABLED", True, "TEST.AUG.MIN_SIZES", "(48, 64)"]
+    train(words(tmp_path, *options, flags=["--eval-only"]))
+    plain, augmented = (json.loads((f / "evaluation" / "metrics.json").read_text()) for f in (finished, tmp_path))
+    assert plain.keys() == augmented.keys() and plain["ground_truth"] == augmented["ground_truth"]
+    with pytest.raises(ValueError, match="TEST.AUG.NMS_THRESH"):  # before anything is read
+        train(words(tmp_path / "wrong", *options, "TEST.AUG.NMS_THRESH", 2, flags=["--eval-only"]))
