@@ -15,8 +15,7 @@ BUILTIN = {
     **{f"publaynet_{s}": (f"publaynet/{s}.json", f"publaynet/{s}") for s in ("train", "val")},
     **{f"doclaynet_{s}": (f"DocLayNet_core/COCO/{s}.json", "DocLayNet_core/PNG") for s in ("train", "val", "test")},
 }
-# made by datasets/prepare_*.py in a folder of that name in the cache
-PREPARED = ("docpages", "idcards")
+PREPARED = ("docpages", "idcards")  # by datasets/prepare_*.py, each with these splits:
 PREPARED_SPLITS = ("train", "val")
 
 
@@ -38,17 +37,17 @@ def register_coco(name: str, json_file, image_root) -> None:
 
 
 def register_builtin(root=None) -> None:
-    """Register PubLayNet and DocLayNet under `root` ($DETECTRON2_DATASETS, or datasets/), and PREPARED in the cache.
+    """Register PubLayNet and DocLayNet under `root` ($DETECTRON2_DATASETS, or datasets/), and what is in the cache.
 
     The files need not exist yet: Detectron2 looks for them when the data set is used, as for its own names.
     """
     root = Path(root or os.environ.get("DETECTRON2_DATASETS") or "datasets").expanduser()
     for name, (json_file, image_root) in BUILTIN.items():
         _register(name, root / json_file, root / image_root)
-    for name in PREPARED:
-        folder = cache_folder() / name
+    for prepared in PREPARED:
+        folder = cache_folder() / prepared
         for split in PREPARED_SPLITS:
-            _register(f"{name}_{split}", folder / f"{split}.json", folder / "images")
+            _register(f"{prepared}_{split}", folder / f"{split}.json", folder / "images")
 
 
 def class_names(json_file) -> list[str]:

@@ -10,7 +10,7 @@ from torchvision.models import MobileNet_V2_Weights
 from dense_det.backbones.blocknet import VARIANTS, make_blocknet
 from dense_det.checkpoint import load_weights
 from dense_det.data import published_weights
-from dense_det.data.idcards.people import skimage_data
+from dense_det.data.idcards.photos import shipped_folder
 from dense_det.data.published_weights import PUBLISHED, Published, prepare_weights, weights_path
 from dense_det.layers.conv import LayerOptions
 
@@ -84,7 +84,7 @@ def test_real_weights_give_torchvisions_features_and_name_photographs():
     recipe = MobileNet_V2_Weights.IMAGENET1K_V1
     names = recipe.meta["categories"]
     for file, name in (("coffee.png", "espresso"), ("chelsea.png", "Egyptian cat")):
-        pixels = torch.from_numpy(cv2.imread(str(skimage_data() / file))[:, :, ::-1].copy()).permute(2, 0, 1)
+        pixels = torch.from_numpy(cv2.imread(str(shipped_folder() / file))[:, :, ::-1].copy()).permute(2, 0, 1)
         image = recipe.transforms()(pixels)[None]
         with torch.no_grad():
             ours = network(image)["stage5"]

@@ -1,1 +1,1 @@
-"""Scenes of ID documents in photographs: invented documents, real surroundings, exact masks and corners."""
+"""Scenes of ID documents in photographs: drawn documents on real backgrounds, with exact boxes, masks and corners."""

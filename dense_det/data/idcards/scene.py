@@ -1,148 +1,178 @@
-"""A photograph of ID documents, with exact truth."""
+"""A scene: up to three documents on a photograph, as a telephone would see them, and the truth about them."""
 
 from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 
-from dense_det.data.idcards.camera import SUPERSAMPLED, document_mask, draw_pose, mask_polygons, warp_document
-from dense_det.data.idcards.clutter import draw_clutter, draw_finger
-from dense_det.data.idcards.design import CLASSES, NUM_DESIGNS, Design, make_design
-from dense_det.data.idcards.documents import draw_document
-from dense_det.data.idcards.light import cast_shadow, glare, light_scene, take_picture
-from dense_det.data.idcards.photos import PhotoShelf
+from dense_det.data.idcards.camera import project, quad_area, random_pose
+from dense_det.data.idcards.chance import happens, pick, stream
+from dense_det.data.idcards.distractor import draw_distractor
+from dense_det.data.idcards.document import Document, draw_document
+from dense_det.data.idcards.holder import draw_strap, draw_thumb, pixels_per_mm, strap, thumb
+from dense_det.data.idcards.light import expose, lay_down
+from dense_det.data.idcards.photos import Photo, crop_photo
+from dense_det.data.idcards.polygons import mask_box, mask_polygons, without_specks
+from dense_det.data.idcards.template import CLASSES, Template
 
-SPLITS = ("train", "val", "unlabelled")
-# how many documents are on a picture: 0 to 3
-NUM_DOCUMENTS = (0.08, 0.6, 0.2, 0.12)
-CLASS_WEIGHTS = (0.34, 0.2, 0.16, 0.15, 0.15)
-# of a document's whole area, or it is not laid there
-LEAST_VISIBLE = 0.4
-LEAST_SHARE_OF_FRAME = 0.01
-TRIES = 12
-RADII = {"id_card": 20.0, "passport": 12.0, "badge": 16.0}
-
-
-@dataclass
-class Document:
-    """A document on a picture.
-
-    Attributes:
-        quad: (4, 2) corners, its own top left first; they may lie outside of the picture.
-        mask: (H, W) uint8 at SUPERSAMPLED times the picture's size, what is seen of it.
-        whole: pixels of the picture that it would cover, were nothing before it and no frame.
-    """
-
-    design: Design
-    quad: np.ndarray
-    mask: np.ndarray
-    whole: float
-
-    @property
-    def visible(self) -> float:
-        """Share of it that is seen."""
-        return float(self.mask.sum()) / SUPERSAMPLED**2 / self.whole
+# a document of which less can be seen is not put there: none stands in a picture without its annotation
+LEAST_VISIBLE = 0.15
+_LEAST_SHARE = 0.008  # of the picture that a whole document covers
+_NUM_DOCUMENTS = ([0, 1, 2, 3], [0.08, 0.56, 0.24, 0.12])
+_CLASS_WEIGHTS = (0.28, 0.2, 0.18, 0.16, 0.18)
+_ATTEMPTS = 12
+_HELD = 1 / 320  # of the picture's longer side a millimetre: farther away than an arm is long, nothing is held
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
+class Materials:
+    """What the scenes of one split are made of; `pages` are (name, path) of real pages, and may be empty."""
+
+    photos: list[Photo]
+    templates: dict[str, list[Template]]
+    pages: list[tuple[str, str]]
+
+
+@dataclass(slots=True)
 class Scene:
-    """A picture, RGB uint8 (H, W, 3), and what is on it."""
+    """`image` (H, W, 3) RGB uint8; `annotations` without ids; `record` says what it was made of."""
 
     image: np.ndarray
-    background: str
-    documents: list[Document] = field(default_factory=list)
-
-    def annotations(self) -> list[dict]:
-        """COCO's, without ids: bbox (xywh) and segmentation of what is seen, quad of the whole document."""
-        return [annotation(document) for document in self.documents]
+    annotations: list[dict]
+    record: dict
+    jpeg_quality: int
 
 
-def annotation(document: Document) -> dict:
-    polygons = mask_polygons(document.mask)
-    points = np.concatenate([np.reshape(polygon, (-1, 2)) for polygon in polygons])
-    low, high = points.min(0), points.max(0)
-    area = sum(cv2.contourArea(np.float32(polygon).reshape(-1, 2)) for polygon in polygons)
-    return {
-        "category_id": 1 + CLASSES.index(document.design.kind),
-        "bbox": [round(float(value), 2) for value in (*low, *(high - low))],
-        "segmentation": polygons,
-        "quad": [round(float(value), 2) for value in document.quad.reshape(-1)],
-        "area": round(area, 2),
-        "iscrowd": 0,
-        "visible": round(document.visible, 3),
-        "template": document.design.name,
-    }
+@dataclass(slots=True)
+class _Placed:
+    document: Document
+    quad: np.ndarray
+    strap: tuple | None = None
+    mask: np.ndarray = field(default=None)
 
 
-def make_scene(seed: int, split: str, index: int, shelf: PhotoShelf, long_side: int, pages: list[np.ndarray]) -> Scene:
-    """Picture `index` of a split: its content depends on these arguments alone.
+def make_scene(seed: int, split: str, index: int, materials: Materials, longer: int = 640) -> Scene:
+    """Picture `index` of `split`: the same for the same arguments, whatever was made before.
+
+    Each annotation has "category_id", "bbox" (xywh) and "segmentation" of the visible part, "area" (its pixels),
+    "iscrowd" 0, "quad" (x1, y1, ... x4, y4 in pixels: the corners of the whole document, clockwise from the one that is
+    top-left in its own frame; they may lie outside of the picture), and "visible", the share of the document seen.
 
     Args:
-        split: one of SPLITS; "unlabelled" looks like training.
-        shelf: photographs of the split.
-        long_side: of the picture, in pixels.
-        pages: (H, W, 3) RGB uint8 real document pages of the split; without any, pages are drawn.
+        longer: pixels of the picture's longer side; the other is three quarters of it.
     """
-    rng = np.random.default_rng([seed, SPLITS.index(split), index])
-    look = "val" if split == "val" else "train"
-    short = round(long_side * 0.75)
-    frame = ((long_side, short), (short, long_side), (long_side, short))[rng.integers(3)]
-    pixels, background = shelf.crop(rng, *frame)
-    scene = Scene(pixels.astype(np.float32), background)
-    number = int(rng.choice(len(NUM_DOCUMENTS), p=NUM_DOCUMENTS))
-    for _ in range(int(rng.choice(3, p=(0.6, 0.3, 0.1))) + (number == 0)):
-        thing, radius = draw_clutter(rng, look)
-        quad = draw_pose(rng, (thing.shape[1], thing.shape[0]), frame, (0.25, 0.7))
-        _lay(scene, thing, quad, radius, rng, shiny=False)
-    share = (0.45, 0.98) if number == 1 else (0.3, 0.62)
-    for _ in range(number):
-        kind = str(rng.choice(CLASSES, p=CLASS_WEIGHTS))
-        design = make_design(kind, look, int(rng.integers(NUM_DESIGNS[look])))
-        document = draw_document(rng, design)
-        if kind == "page" and pages:
-            document = pages[rng.integers(len(pages))]
-        _place(scene, design, document, rng, share, frame)
-    scene.image = take_picture(light_scene(scene.image, rng), rng)
-    return scene
+    rng = stream(seed, split, index)
+    shorter = round(longer * 3 / 4)
+    picture = pick(rng, [(longer, shorter), (shorter, longer)], [0.65, 0.35])
+    photo = pick(rng, materials.photos)
+    scene = crop_photo(rng, photo, picture).astype(np.float32)
+    num_documents = pick(rng, *_NUM_DOCUMENTS)
+    distractors = _add_distractors(rng, scene, materials, longer, num_documents)
+    placed = _place_documents(rng, materials, picture, num_documents)
+    for item in placed:
+        hidden = np.zeros(scene.shape[:2], np.uint8)
+        if item.strap:
+            draw_strap(rng, scene, *item.strap)
+            hidden |= item.strap[0]
+        glossy = item.document.kind in ("id_card", "passport", "badge")
+        item.mask = lay_down(rng, scene, item.document.image, item.document.alpha, item.quad, glossy)
+        _hide(placed, item, hidden | item.mask)
+    if placed and happens(rng, 0.4):
+        _hold(rng, scene, placed)
+    record = {
+        "background": photo.name,
+        "templates": sorted({item.document.template for item in placed}),
+        "faces": sorted({item.document.face for item in placed if item.document.face is not None}),
+        "distractors": distractors,
+    }
+    annotations = [_annotation(item) for item in placed]
+    return Scene(expose(rng, scene), annotations, record, int(rng.integers(45, 96)))
 
 
-def _place(scene: Scene, design: Design, document: np.ndarray, rng, share, frame) -> None:
-    """Lay a document where enough is seen of it and of those below; nowhere if no place is found."""
-    size = (document.shape[1], document.shape[0])
-    radius = RADII.get(design.kind, 0.0)
-    for _ in range(TRIES):
-        quad = draw_pose(rng, size, frame, share)
-        mask = document_mask(size, radius, quad, frame)
-        whole = float(cv2.contourArea(quad.astype(np.float32)))
-        new = Document(design, quad, mask, whole)
-        finger = draw_finger(rng, quad, frame) if rng.random() < 0.2 else None
-        covered = mask if finger is None else np.maximum(mask, finger[0])
-        if finger is not None:
-            new.mask = mask * (1 - finger[0])
-        left = [Document(d.design, d.quad, d.mask * (1 - covered), d.whole) for d in scene.documents]
-        large = whole >= LEAST_SHARE_OF_FRAME * frame[0] * frame[1]
-        if large and all(d.visible >= LEAST_VISIBLE for d in [*left, new]):
-            break
-    else:
+def _add_distractors(rng, scene, materials: Materials, longer: int, num_documents: int) -> list[str]:
+    height, width = scene.shape[:2]
+    num = int(rng.integers(1, 4)) if num_documents == 0 else pick(rng, [0, 1, 2], [0.7, 0.22, 0.08])
+    names = []
+    for _ in range(num):
+        family = pick(rng, materials.templates["id_card"]).family
+        name, image, alpha = draw_distractor(rng, family, materials.photos, round(0.7 * longer))
+        size = image.shape[1::-1]
+        quad = project(size, random_pose(rng, size, (width, height), (0.3, 0.95)), (width, height))
+        lay_down(rng, scene, image, alpha, quad, glossy=name in ("screen", "print", "bank card"))
+        names.append(name)
+    return names
+
+
+def _place_documents(rng, materials: Materials, picture, num_documents: int) -> list[_Placed]:
+    """Documents from the lowest to the uppermost, each of them visible enough."""
+    placed: list[_Placed] = []
+    seen: list[np.ndarray] = []
+    share = (0.5, 1.3) if num_documents == 1 else (0.34, 0.8)
+    for _ in range(num_documents):
+        kind = pick(rng, CLASSES, _CLASS_WEIGHTS)
+        template = pick(rng, materials.templates[kind])
+        page, name = None, template.name
+        if kind == "page" and materials.pages and happens(rng, 0.8):
+            name, page = pick(rng, materials.pages)
+        document = draw_document(rng, template, max(picture), page, name)
+        hung = kind == "badge" and happens(rng, 0.5)
+        in_frame = pick(rng, [0.995, 0.86, rng.uniform(0.25, 0.86)], [0.55, 0.2, 0.25])
+        free = rng.uniform(0.3, 0.95)  # of those below
+        for _ in range(_ATTEMPTS):
+            size = document.image.shape[1::-1]
+            quad = project(size, random_pose(rng, size, picture, share), picture)
+            new = _Placed(document, quad, strap(rng, quad, picture) if hung else None)
+            cover = _filled(quad, picture)
+            over = cover | new.strap[0] if new.strap else cover
+            left = [mask & ~(over > 0) for mask in seen]
+            enough = all(m.sum() >= max(free, LEAST_VISIBLE + 0.1) * quad_area(p.quad) or m.sum() == before.sum()
+                         for m, p, before in zip(left, placed, seen))  # fmt: skip
+            area = quad_area(quad)
+            if cover.sum() >= in_frame * area and area >= _LEAST_SHARE * picture[0] * picture[1] and enough:
+                placed.append(new)
+                seen = [*left, cover]
+                break
+    return placed
+
+
+def _filled(quad: np.ndarray, picture) -> np.ndarray:
+    mask = np.zeros((picture[1], picture[0]), np.uint8)
+    # OpenCV fills up to the centres of the pixels it is given
+    return cv2.fillConvexPoly(mask, np.round(quad - 0.5).astype(np.int32), 1)
+
+
+def _hide(placed: list[_Placed], above: _Placed | None, cover: np.ndarray) -> None:
+    """Take `cover` from the masks of what lies under `above`; None: of all."""
+    for item in placed:
+        if item is above:
+            return
+        item.mask = item.mask & (1 - cover)
+
+
+def _hold(rng, scene, placed: list[_Placed]) -> None:
+    """Lay thumbs over the edges of one document near enough, where enough of all documents stays visible."""
+    near = [item for item in placed if pixels_per_mm(item.document.kind, item.quad) >= _HELD * max(scene.shape[:2])]
+    if not near:
         return
-    _lay(scene, document, quad, radius, rng, shiny=design.kind not in ("page", "certificate"))
-    if finger is not None:
-        over = _coverage(finger[0], frame)[..., None]
-        scene.image = scene.image * (1 - over) + finger[1] * over
-    scene.documents = [*left, new]
+    held = pick(rng, near)
+    for _ in range(pick(rng, [1, 2], [0.85, 0.15])):
+        picture = scene.shape[1::-1]
+        mask, tip, outward, radius = thumb(rng, held.document.kind, held.quad, picture)
+        left = [(item.mask & (1 - mask)).sum() for item in placed]
+        if all(pixels > (LEAST_VISIBLE + 0.05) * quad_area(item.quad) for pixels, item in zip(left, placed)):
+            draw_thumb(rng, scene, mask, tip, outward, radius)
+            _hide(placed, None, mask)
 
 
-def _lay(scene: Scene, thing: np.ndarray, quad: np.ndarray, radius: float, rng, shiny: bool) -> None:
-    frame = scene.image.shape[1::-1]
-    place = _coverage(document_mask((thing.shape[1], thing.shape[0]), radius, quad, frame), frame)
-    scene.image = cast_shadow(scene.image, place, rng)
-    seen = warp_document(thing, quad, frame) * rng.uniform(0.8, 1.05)
-    if shiny and rng.random() < 0.35:
-        seen = seen + glare(rng, quad, frame)
-    place = place[..., None]
-    scene.image = scene.image * (1 - place) + seen.clip(0, 255) * place
-
-
-def _coverage(mask: np.ndarray, frame: tuple[int, int]) -> np.ndarray:
-    """(H, W) in [0, 1]: the share of each pixel of the picture that a mask covers."""
-    return cv2.resize(mask.astype(np.float32), frame, interpolation=cv2.INTER_AREA)
+def _annotation(item: _Placed) -> dict:
+    mask = without_specks(item.mask)
+    area = int(mask.sum())
+    return {
+        "category_id": CLASSES.index(item.document.kind) + 1,
+        "bbox": mask_box(mask),
+        "area": area,
+        "iscrowd": 0,
+        "segmentation": mask_polygons(mask),
+        "quad": [round(float(c), 2) for c in item.quad.reshape(-1)],
+        "visible": round(min(1.0, area / quad_area(item.quad)), 3),
+    }
