@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from dense_det.centermask.box_losses import box_loss, overlaps, require_box_loss
 from dense_det.centermask.fcos_head import FCOSHead
-from dense_det.centermask.fcos_inference import Selection, select_boxes
+from dense_det.centermask.fcos_inference import Selection, no_boxes, select_boxes
 from dense_det.centermask.fcos_targets import Targets, assign, centerness, locations_of_level, size_limits
 from dense_det.suggest import unknown
 
@@ -133,7 +133,7 @@ class DenseDetFCOS(nn.Module):
         outputs = self.fcos_head([features[f] for f in self.in_features])
         losses = self.losses(outputs, gt_instances) if self.training else {}
         if self.training and not self.gives_proposals:
-            return [Instances(size) for size in images.image_sizes], losses
+            return [no_boxes(size, outputs[0][0]) for size in images.image_sizes], losses
         selection = self.train_selection if self.training else self.test_selection
         return self.predict(outputs, images.image_sizes, selection), losses
 

@@ -62,6 +62,16 @@ def select_boxes(
     return result
 
 
+def no_boxes(image_size: tuple[int, int], like: Tensor) -> Instances:
+    """What select_boxes gives where there is nothing, on the device of `like`."""
+    return Instances(
+        image_size,
+        pred_boxes=Boxes(like.new_zeros(0, 4)),
+        scores=like.new_zeros(0),
+        pred_classes=like.new_zeros(0, dtype=torch.int64),
+    )
+
+
 def _of_level(
     points: Tensor, logits: Tensor, distances: Tensor, qualities: Tensor, selection: Selection
 ) -> tuple[Tensor, Tensor, Tensor]:

@@ -193,7 +193,8 @@ def _of_class(values: Tensor, classes: Tensor) -> Tensor:
     """(R, ...) out of (R, K, ...) the value of each row's class, or the only one there is."""
     if values.shape[1] == 1:
         return values[:, 0]
-    return values[torch.arange(len(values), device=values.device), classes]
+    # not len(): an export would take it for a constant
+    return values[torch.arange(values.shape[0], device=values.device), classes]
 
 
 def _mean(values: Tensor, source: Tensor | None = None) -> Tensor:

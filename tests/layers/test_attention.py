@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from dense_det.layers.attention import ESE, SE, squeeze_excitation
+from dense_det.layers.attention import ESE, SE, SpatialAttention, squeeze_excitation
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,15 @@ def test_a_rate_of_zero_is_none():
     assert isinstance(squeeze_excitation(8, 0), nn.Identity)
     with pytest.raises(ValueError, match="1 or more, got -1"):
         squeeze_excitation(8, -1)
+
+
+def test_spatial_attention_by_hand():
+    gate = SpatialAttention()
+    with torch.no_grad():
+        gate.conv.weight.zero_()
+        gate.conv.weight[0, :, 1, 1] = torch.tensor([1.0, -1.0])  # mean less maximum, at the place itself
+    x = torch.tensor([[[[1.0, 3.0]], [[3.0, 3.0]]]])  # two channels of two places
+    # means 2, 3; maxima 3, 3
+    expected = x * torch.sigmoid(torch.tensor([-1.0, 0.0]))
+    assert torch.allclose(gate(x), expected)
+    assert sum(p.numel() for p in gate.parameters()) == 2 * 9

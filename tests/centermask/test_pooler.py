@@ -1,0 +1,66 @@
+import pytest
+import torch
+from detectron2.structures import Boxes
+
+from dense_det.centermask.pooler import AdaptivePooler, levels_by_ratio
+
+
+def boxes_of_area(*areas) -> Boxes:
+    return Boxes(torch.tensor([[0.0, 0.0, area / 100, 100.0] for area in areas]))
+
+
+def test_levels_by_the_share_of_the_image():
+    # an image of 100 x 100: above 1/2, above 1/4, and up to that; the borders belong to the finer level
+    boxes = boxes_of_area(10_000, 5_001, 5_000, 2_501, 2_500, 1, 0)
+    assert levels_by_ratio([boxes], [(100, 100)], 3, 5).tolist() == [2, 2, 1, 1, 0, 0, 0]
+
+
+def test_each_image_has_its_own_size_and_a_box_may_be_larger():
+    boxes = boxes_of_area(5_001)
+    assert levels_by_ratio([boxes, boxes], [(100, 100), (200, 100)], 3, 5).tolist() == [2, 1]
+    assert levels_by_ratio([boxes_of_area(90_000)], [(100, 100)], 3, 5).tolist() == [2]
+
+
+def slow_level(area: float, image: float) -> int:
+    k = 3
+    for level, share in ((4, 1 / 4), (5, 1 / 2)):
+        if area / image > share:
+            k = level
+    return k - 3
+
+
+def test_against_comparisons():
+    areas = (torch.rand(200, generator=torch.Generator().manual_seed(0)) * 12_000).tolist()
+    levels = levels_by_ratio([boxes_of_area(*areas)], [(100, 100)], 3, 5).tolist()
+    assert levels == [slow_level(float(boxes_of_area(area).area()), 10_000) for area in areas]
+
+
+def make(criterion="ratio") -> AdaptivePooler:
+    return AdaptivePooler(resolution=2, strides=[8, 16, 32], sampling_ratio=0, criterion=criterion)
+
+
+def levels(num_images=1, size=128):
+    """Features of square images that are 3, 4, 5 by level, plus 10 times the image's number."""
+    images = torch.arange(num_images).reshape(-1, 1, 1, 1) * 10.0
+    return [(images + k).expand(num_images, 2, size // 2**k, size // 2**k) for k in (3, 4, 5)]
+
+
+def test_a_box_is_pooled_from_its_level_and_image():
+    whole, half, small = [0.0, 0, 128, 128], [0.0, 0, 128, 50], [0.0, 0, 20, 20]
+    boxes = [Boxes(torch.tensor([small, whole])), Boxes(torch.tensor([half]))]
+    pooled = make()(levels(2), boxes, [(128, 128)] * 2)
+    assert pooled.shape == (3, 2, 2, 2)
+    assert pooled[:, 0, 0, 0].tolist() == [3, 5, 14] and pooled.flatten(1).std(1).max() == 0
+
+
+def test_the_rule_of_fpn():
+    # canonical: 224 pixels a side on level 4; half of that is level 3
+    sides = [111.0, 113.0, 225.0, 447.0, 449.0]
+    boxes = [Boxes(torch.tensor([[0.0, 0, side, side] for side in sides]))]
+    assert make("area")(levels(size=512), boxes, [(512, 512)])[:, 0, 0, 0].tolist() == [3, 3, 4, 4, 5]
+
+
+def test_no_boxes_and_an_unknown_criterion():
+    assert make()(levels(), [Boxes(torch.zeros(0, 4))], [(128, 128)]).shape == (0, 2, 2, 2)
+    with pytest.raises(ValueError, match="ASSIGN_CRITERION.*ratio"):
+        make("ration")
