@@ -9,6 +9,7 @@ from PIL import Image, ImageOps
 
 from dense_det.data.augmentation import build_augmentation
 from dense_det.data.masks import require_mask_format, tighten_boxes, transformed_masks
+from dense_det.data.semantics import read_classes, transformed_classes
 
 # Less than this share of a cut box is no longer the object: the last line of a table is text, a strip of a picture
 # is nothing. As a target it would teach wrong borders and classes; more of it is still plainly the object.
@@ -29,6 +30,7 @@ def build_mapper(cfg, is_train: bool, with_annotations: bool) -> "PageMapper":
         image_format=cfg.INPUT.FORMAT,
         use_instance_mask=cfg.MODEL.MASK_ON,
         instance_mask_format=require_mask_format(cfg.INPUT.MASK_FORMAT),
+        ignore_value=cfg.MODEL.SEM_SEG_HEAD.IGNORE_VALUE,
     )
 
 
@@ -38,11 +40,20 @@ class PageMapper(DatasetMapper):
     A record in Detectron2's format gives a dict with "image" (C, H, W) uint8, "height" and "width" of the file,
     "image_id", "file_name" and, where annotations are asked for, "instances" at the size of "image". Crowds are
     no targets. A record without annotations is an image without objects. With masks, "instances" have gt_masks and
-    gt_has_mask, see masks.transformed_masks: objects may have a box alone.
+    gt_has_mask, see masks.transformed_masks: objects may have a box alone. Where annotations are asked for and the
+    record has a "sem_seg_file_name", "sem_seg" (H, W) int64 are the classes of its pixels.
+
+    Args:
+        ignore_value: the class in "sem_seg" of pixels that the augmentation added.
+        arguments: of DatasetMapper.
 
     Raises:
         ValueError: an image that is missing or unreadable, or not of the size that the record says.
     """
+
+    def __init__(self, *, ignore_value: int = 255, **arguments):
+        super().__init__(**arguments)
+        self.ignore_value = ignore_value
 
     def __call__(self, dataset_dict):
         record = dict(dataset_dict)
@@ -61,6 +72,9 @@ class PageMapper(DatasetMapper):
         augmented = T.AugInput(image, boxes=xyxy_boxes(objects))
         transforms = self.augmentations(augmented)
         record["image"] = _to_tensor(augmented.image)
+        if self.is_train and "sem_seg_file_name" in record:
+            classes = read_classes(record.pop("sem_seg_file_name"), image.shape[:2])
+            record["sem_seg"] = transformed_classes(classes, transforms, self.ignore_value)
         if self.is_train:
             self._transform_annotations(record, transforms, augmented.image.shape[:2])
         else:
