@@ -116,7 +116,7 @@ def _require_datasets(cfg, eval_only: bool) -> None:
     for name in (*(() if eval_only else cfg.DATASETS.TRAIN), *cfg.DATASETS.TEST):
         if name not in DatasetCatalog:
             raise ValueError(unknown("data set", name, sorted(DatasetCatalog.list())))
-        for path in _files(name):
+        for path in (*_files(name), *_more_files(cfg, name)):
             if not Path(path).exists():
                 raise FileNotFoundError(
                     f"data set {name}: {path} does not exist. Put it there, set DETECTRON2_DATASETS, or give "
@@ -127,6 +127,23 @@ def _require_datasets(cfg, eval_only: bool) -> None:
 def _files(name: str) -> tuple[str, str]:
     meta = MetadataCatalog.get(name)
     return meta.json_file, meta.image_root
+
+
+def _more_files(cfg, name: str) -> list[str]:
+    """What a panoptic network needs beside boxes and masks.
+
+    Raises:
+        ValueError: a data set that has no classes of pixels.
+    """
+    if cfg.MODEL.META_ARCHITECTURE != "PanopticFPN":
+        return []
+    meta = MetadataCatalog.get(name)
+    if not meta.get("sem_seg_root") or not meta.get("stuff_classes"):
+        raise ValueError(
+            f"PanopticFPN learns the classes of pixels, too, and data set {name} has none: register it with "
+            "Detectron2's register_coco_panoptic_separated, or train configs/mask_rcnn_vovnet.yaml"
+        )
+    return [meta.sem_seg_root]
 
 
 def _set_classes(cfg, eval_only: bool) -> None:
@@ -142,6 +159,8 @@ def _set_classes(cfg, eval_only: bool) -> None:
             raise ValueError(f"{names[0]} has the classes {first}, but {name} has {others}: they must be the same")
     for node in (cfg.MODEL.RETINANET, cfg.MODEL.FCOS, cfg.MODEL.ROI_HEADS):
         node.NUM_CLASSES = len(first)
+    if cfg.MODEL.META_ARCHITECTURE == "PanopticFPN":
+        cfg.MODEL.SEM_SEG_HEAD.NUM_CLASSES = len(MetadataCatalog.get(names[0]).stuff_classes)
     logger.info("%d classes: %s", len(first), ", ".join(first[:12]) + (" ..." if len(first) > 12 else ""))
 
 

@@ -8,22 +8,29 @@ import numpy as np
 import pycocotools.mask as coco_mask
 from detectron2.data import MetadataCatalog
 from detectron2.data.datasets.coco import convert_to_coco_json
-from detectron2.evaluation import DatasetEvaluator
+from detectron2.evaluation import DatasetEvaluator, DatasetEvaluators
 from detectron2.utils import comm
 
 from dense_det.evaluation.coco_ap import STAT_NAMES, CocoStats, coco_stats
 from dense_det.evaluation.detections import Detections, Prediction, gather_detections, write_results
 from dense_det.evaluation.ground_truth import GroundTruth, load_ground_truth
 from dense_det.evaluation.operating_points import best_points
+from dense_det.evaluation.panoptic import panoptic_evaluators
 from dense_det.evaluation.quads import quad_metrics
 from dense_det.evaluation.report import write_report
 
 logger = logging.getLogger(__name__)
 
 
-def build_evaluator(cfg, dataset_name: str, output_dir=None) -> "CocoEvaluator":
-    """An evaluator of boxes and masks by COCO's rules; with an `output_dir` it leaves numbers and pictures there."""
-    return CocoEvaluator(dataset_name, output_dir, worst_images=cfg.TEST.WORST_IMAGES)
+def build_evaluator(cfg, dataset_name: str, output_dir=None) -> DatasetEvaluator:
+    """An evaluator of boxes and masks by COCO's rules; with an `output_dir` it leaves numbers and pictures there.
+
+    For a PanopticFPN also Detectron2's, of the classes of pixels ("sem_seg") and of both together ("panoptic_seg").
+    """
+    instances = CocoEvaluator(dataset_name, output_dir, worst_images=cfg.TEST.WORST_IMAGES)
+    if cfg.MODEL.META_ARCHITECTURE != "PanopticFPN":
+        return instances
+    return DatasetEvaluators([instances, *panoptic_evaluators(dataset_name, output_dir)])
 
 
 class CocoEvaluator(DatasetEvaluator):
