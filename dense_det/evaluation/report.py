@@ -12,7 +12,14 @@ from dense_det.evaluation.ground_truth import GroundTruth
 from dense_det.evaluation.matching import match
 from dense_det.evaluation.operating_points import OperatingPoints
 from dense_det.evaluation.pr_figure import plot_pr_curves
-from dense_det.evaluation.tables import markdown_table, per_class_rows, write_metrics, write_per_class, write_thresholds
+from dense_det.evaluation.tables import (
+    add_mask_columns,
+    markdown_table,
+    per_class_rows,
+    write_metrics,
+    write_per_class,
+    write_thresholds,
+)
 from dense_det.evaluation.worst import count_errors, write_examples, write_worst
 
 
@@ -43,6 +50,9 @@ def write_report(
 
     boxes = stats["bbox"]
     rows = per_class_rows(names, boxes.class_ap(), boxes.class_ap(0.5), boxes.class_ap(0.75), counts, detected, points)
+    if "segm" in stats:
+        masks = stats["segm"]
+        add_mask_columns(rows, masks.class_ap(), masks.class_ap(0.5), masks.class_ap(0.75))
     write_per_class(output_dir / "per_class.csv", output_dir / "per_class.md", rows)
     write_thresholds(output_dir / "thresholds.json", names, points)
     metrics = {
@@ -55,8 +65,7 @@ def write_report(
         **{f"bbox/{key}-{row['class']}": row[key] for row in rows for key in ("AP", "precision", "recall", "F1")},
     }
     if "segm" in stats:
-        class_ap = 100 * stats["segm"].class_ap()
-        metrics |= {f"segm/AP-{name}": float(ap) for name, ap in zip(names, class_ap, strict=True)}
+        metrics |= {f"segm/AP-{row['class']}": row["segm_AP"] for row in rows}
     write_metrics(output_dir / "metrics.json", output_dir / "metrics.csv", metrics)
 
     plot_pr_curves(output_dir / "pr_curves.png", names, operating.curves, curves75, counts)

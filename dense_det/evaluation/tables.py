@@ -9,6 +9,7 @@ from dense_det.atomic_file import atomic_file
 PER_CLASS_COLUMNS = (
     "class", "AP", "AP50", "AP75", "ground_truth", "detections", "threshold", "precision", "recall", "F1",
 )  # fmt: skip
+MASK_COLUMNS = ("segm_AP", "segm_AP50", "segm_AP75")
 
 
 def per_class_rows(class_names, class_ap, class_ap50, class_ap75, counts, detected, points) -> list[dict]:
@@ -31,10 +32,17 @@ def per_class_rows(class_names, class_ap, class_ap50, class_ap75, counts, detect
     return rows
 
 
+def add_mask_columns(rows, class_ap, class_ap50, class_ap75) -> None:
+    """Give each row MASK_COLUMNS, too: (K,) shares of 1, NaN for classes without ground truth."""
+    for row, *values in zip(rows, class_ap, class_ap50, class_ap75, strict=True):
+        values = [None if math.isnan(value) else 100 * float(value) for value in values]
+        row.update(zip(MASK_COLUMNS, values, strict=True))
+
+
 def write_per_class(csv_path, markdown_path, rows) -> None:
     """The rows as CSV (empty where there is no number) and as a Markdown table ("-")."""
     with atomic_file(csv_path) as file:
-        writer = csv.DictWriter(file, PER_CLASS_COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(file, _columns(rows), lineterminator="\n")
         writer.writeheader()
         writer.writerows({key: _rounded(value, 4) for key, value in row.items()} for row in rows)
     with atomic_file(markdown_path) as file:
@@ -43,14 +51,20 @@ def write_per_class(csv_path, markdown_path, rows) -> None:
 
 def markdown_table(rows) -> str:
     """The rows as an aligned Markdown table."""
-    cells = [list(PER_CLASS_COLUMNS)] + [[_cell(key, row[key]) for key in PER_CLASS_COLUMNS] for row in rows]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(PER_CLASS_COLUMNS))]
+    columns = _columns(rows)
+    cells = [columns] + [[_cell(key, row[key]) for key in columns] for row in rows]
+    widths = [max(len(cell) for cell in column) for column in zip(*cells, strict=True)]
     lines = [
         [line[0].ljust(widths[0])] + [cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)]
         for line in cells
     ]
     rule = ["-" * widths[0]] + ["-" * (width - 1) + ":" for width in widths[1:]]
     return "".join(f"| {' | '.join(line)} |\n" for line in [lines[0], rule, *lines[1:]])
+
+
+def _columns(rows) -> list[str]:
+    with_masks = any(MASK_COLUMNS[0] in row for row in rows)
+    return [*PER_CLASS_COLUMNS, *(MASK_COLUMNS if with_masks else ())]
 
 
 def write_metrics(json_path, csv_path, metrics: dict) -> None:

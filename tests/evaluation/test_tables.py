@@ -5,7 +5,14 @@ import numpy as np
 import pytest
 
 from dense_det.evaluation.curves import OperatingPoint
-from dense_det.evaluation.tables import markdown_table, per_class_rows, write_metrics, write_per_class, write_thresholds
+from dense_det.evaluation.tables import (
+    add_mask_columns,
+    markdown_table,
+    per_class_rows,
+    write_metrics,
+    write_per_class,
+    write_thresholds,
+)
 
 NAN = float("nan")
 POINTS = [OperatingPoint(0.25, 0.5, 1.0, 2 / 3), None]
@@ -50,3 +57,14 @@ def test_thresholds_are_null_without_a_true_detection(tmp_path):
         "Table": {"threshold": 0.25, "precision": 0.5, "recall": 1.0, "f1": 0.666667},
         "Überschrift": None,
     }
+
+
+def test_masks_have_columns_of_their_own(tmp_path, rows):
+    add_mask_columns(rows, np.array([0.5, NAN]), np.array([0.75, NAN]), np.array([0.25, NAN]))
+    assert [rows[0][key] for key in ("segm_AP", "segm_AP50", "segm_AP75")] == [50, 75, 25]
+    write_per_class(tmp_path / "c.csv", tmp_path / "c.md", rows)
+    head, first, second = (tmp_path / "c.csv").read_text().splitlines()
+    assert head.endswith("F1,segm_AP,segm_AP50,segm_AP75") and first.endswith(",50.0,75.0,25.0")
+    assert second.endswith(",,,")
+    lines = markdown_table(rows).splitlines()
+    assert lines[0].endswith("| segm_AP | segm_AP50 | segm_AP75 |") and len({len(line) for line in lines}) == 1
