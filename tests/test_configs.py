@@ -22,6 +22,8 @@ PARAMETERS = {
     "Base-RCNN": 43_103_520,
     "demo_docpages": 1_789_356,
     "docpages_all": 2_129_772,
+    "Base-IDCards": 3_660_394,
+    "centermask_idcards": 3_660_394,
     "retina_cspdarknet": 38_265_428,
     "retina_cspdensenet": 15_612_191,
     "retina_cspresnet": 32_239_412,
