@@ -12,7 +12,7 @@ from dense_det.config import load_cfg
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-MODELS = re.findall(r"^\| ((?:retina|d)\w+) \|", README, flags=re.MULTILINE)
+MODELS = re.findall(r"^\| ((?:retina|d|centermask)\w+) \|", README, flags=re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -23,7 +23,8 @@ def test_the_table_of_models_is_what_the_tool_prints(name):
 
 
 def test_every_light_model_is_in_the_table():
-    assert {"retina_vovnet", "retina_vovnet_19_slim", "demo_docpages", "docpages_all"} <= set(MODELS)
+    light = {"retina_vovnet", "retina_vovnet_19_slim", "demo_docpages", "docpages_all", "centermask_idcards"}
+    assert light <= set(MODELS)
 
 
 def test_files_that_are_named_exist():

@@ -59,6 +59,7 @@ def setup(args) -> Job:
         _check(cfg, args.eval_only)
     _set_classes(cfg, args.eval_only)
     if not args.eval_only:
+        _require_masks(cfg)
         _require_trainable(cfg, args.resume)
         cfg.SEED = _seed(cfg, args.resume)
     if args.fit_anchors and not args.eval_only:
@@ -164,6 +165,19 @@ def _set_classes(cfg, eval_only: bool) -> None:
     logger.info("%d classes: %s", len(first), ", ".join(first[:12]) + (" ..." if len(first) > 12 else ""))
 
 
+def _require_masks(cfg) -> None:
+    """A mask head that meets no mask would train on nothing, without a word."""
+    if not cfg.MODEL.MASK_ON:
+        return
+    for name in cfg.DATASETS.TRAIN:
+        if any(a.get("segmentation") for record in DatasetCatalog.get(name) for a in record.get("annotations", [])):
+            return
+    raise ValueError(
+        f"MODEL.MASK_ON, but no object of {', '.join(cfg.DATASETS.TRAIN)} has a segmentation: "
+        "MODEL.MASK_ON False trains boxes alone"
+    )
+
+
 def _require_trainable(cfg, resume: bool) -> None:
     if cfg.MODEL.BOTTOM_UP.NORM == "FrozenBN" and not cfg.MODEL.WEIGHTS and not resume:
         raise ValueError(
@@ -192,6 +206,12 @@ def _require_same_meaning(cfg, folder: Path) -> None:
     if not path.is_file():
         return
     trained = load_cfg(path)
+    distances = (cfg.MODEL.FCOS.USE_RELU, list(cfg.MODEL.FCOS.IN_FEATURES))
+    if distances != (trained.MODEL.FCOS.USE_RELU, list(trained.MODEL.FCOS.IN_FEATURES)):
+        raise ValueError(
+            f"the weights in {folder} were trained with other MODEL.FCOS.USE_RELU or IN_FEATURES than this config "
+            f"gives: use --config-file {path}"
+        )
     for key in ("ANCHOR_GENERATOR", "PIXEL_MEAN", "PIXEL_STD"):
         if cfg.MODEL[key] != trained.MODEL[key]:
             raise ValueError(
@@ -243,7 +263,15 @@ def _check(cfg, eval_only: bool) -> None:
 
 
 def _fit_anchors(cfg) -> None:
-    """Anchor sizes and aspect ratios of the config, replaced by those that fit the training boxes."""
+    """Anchor sizes and aspect ratios of the config, replaced by those that fit the training boxes.
+
+    Raises:
+        ValueError: a detector that has no anchors.
+    """
+    if cfg.MODEL.PROPOSAL_GENERATOR.NAME == "DenseDetFCOS":
+        raise ValueError(
+            "--fit-anchors: FCOS has no anchors to fit; leave it out (MODEL.FCOS.SIZES_OF_INTEREST parts levels)"
+        )
     sizes = [cfg.INPUT.MIN_SIZE_TEST, cfg.INPUT.MAX_SIZE_TEST]
     shapes = box_shapes([d for name in cfg.DATASETS.TRAIN for d in DatasetCatalog.get(name)], *sizes)
     levels = cfg.MODEL.RETINANET.IN_FEATURES

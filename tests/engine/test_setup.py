@@ -112,3 +112,37 @@ def test_weights_are_not_used_under_other_anchors(words, tmp_path):
     with pytest.raises(ValueError, match="repeat --fit-anchors"):
         job(words(tmp_path, flags=["--resume"]))
     job(words(tmp_path, flags=["--resume", "--fit-anchors"]))
+
+
+FCOS = (
+    "MODEL.META_ARCHITECTURE", "DenseDetCenterMask", "MODEL.PROPOSAL_GENERATOR.NAME", "DenseDetFCOS",
+    "MODEL.ROI_HEADS.NAME", "DenseDetCenterROIHeads",
+)  # fmt: skip
+MASKS = ("MODEL.MASK_ON", True, "MODEL.ROI_HEADS.IN_FEATURES", "['p3','p4','p5']")
+
+
+def test_a_mask_head_wants_masks(words, pages, tmp_path):
+    with pytest.raises(ValueError, match=r"no object of .*train\.json has a segmentation: MODEL.MASK_ON False"):
+        job(words(tmp_path, *FCOS, *MASKS))
+    assert job(words(tmp_path, *FCOS)).cfg.MODEL.FCOS.NUM_CLASSES == 2
+    train = json.loads((pages / "train.json").read_text())
+    x, y, w, h = train["annotations"][3]["bbox"]
+    train["annotations"][3]["segmentation"] = [[x, y, x + w, y, x + w, y + h]]
+    (tmp_path / "train.json").write_text(json.dumps(train))
+    command = words(tmp_path / "out", *FCOS, *MASKS)
+    command[command.index("--train-json") + 1] = str(tmp_path / "train.json")
+    job(command)  # one is enough: the others have a box alone
+
+
+def test_fcos_has_no_anchors_to_fit(words, tmp_path):
+    with pytest.raises(ValueError, match="no anchors to fit"):
+        job(words(tmp_path, *FCOS, flags=["--fit-anchors"]))
+
+
+def test_distances_keep_their_meaning(words, tmp_path):
+    (tmp_path / "config.yaml").write_text(job(words(tmp_path, *FCOS)).cfg.dump())
+    (tmp_path / "model_best.pth").write_bytes(b"")
+    evaluate = [*FCOS, "MODEL.WEIGHTS", tmp_path / "model_best.pth"]
+    job(words(tmp_path, *evaluate, flags=["--eval-only"]))
+    with pytest.raises(ValueError, match="other MODEL.FCOS.USE_RELU or IN_FEATURES"):
+        job(words(tmp_path, *evaluate, "MODEL.FCOS.USE_RELU", False, flags=["--eval-only"]))
