@@ -30,6 +30,7 @@ MAY_IMPORT = {
     "data": set(),
     "evaluation": set(),
     "analysis": set(),
+    "distillation": {"data", "evaluation", "tta"},
     "tta": set(),
     "engine": {"config", "checkpoint", "evaluation", "data", "analysis", "tta"},
     # beside the house: runs where nothing else does; a child process tries whether the package itself ("") imports

@@ -1,0 +1,295 @@
+"""The work folder of a distillation: names of its files, and reading and writing them.
+
+plan.json            what was asked for, and counts; it is written last, so a plan without it is no plan
+inputs/              shard-000000.jsonl ...: one line an image
+rejected.jsonl       what the plan left out, and why
+manifest.json        classes, teachers, views and fusion: what all predictions of a folder have in common
+predictions/         shard-000000.npz ...: see shard_file
+failures/            shard-000000.jsonl ...: images of a finished shard that could not be read
+seconds/             shard-000000.json ...: how long a shard took; apart, so that predictions are the same bytes
+validation/          inputs/, predictions/, ... of labelled images, and truth.json, their COCO file
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from dense_det.atomic_file import atomic_file
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class InputImage:
+    """One image to label: a file, a `member` of a tar file, or a `page` (from 0) of a PDF.
+
+    `sha256` is of the exact bytes; of a page, of the PDF's bytes and its number. `width` and `height` are pixels of
+    the upright image. `id` counts from 1 over all; of a validation image it is COCO's.
+    """
+
+    id: int
+    file_name: str
+    member: str | None
+    page: int | None
+    sha256: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """What the plan left out; `kind` is "bad", "duplicate" or "labelled"."""
+
+    file_name: str
+    member: str | None
+    page: int | None
+    kind: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A planned image that could not be read."""
+
+    id: int
+    file_name: str
+    member: str | None
+    page: int | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """plan.json. `labelled`: {"json_file", "images", "instances", "per_class": {name: instances}} or None;
+    `validation`: {"json_file", "image_root", "num_images"} or None; `counts`: left out, by kind."""
+
+    shard_size: int
+    num_images: int
+    num_shards: int
+    sources: list[str]
+    counts: dict[str, int]
+    inputs_sha256: str
+    labelled: dict | None = None
+    validation: dict | None = None
+    version: int = VERSION
+
+    @property
+    def num_validation_shards(self) -> int:
+        return -(-self.validation["num_images"] // self.shard_size) if self.validation else 0
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """manifest.json: what makes predictions comparable. `teachers`: [{"kind", "config_sha256", "weights_sha256",
+    "name"}], `views`: [{"short_edge", "flip"}], `fusion`: {"kind", "iou"}."""
+
+    classes: list[str]
+    teachers: list[dict]
+    views: list[dict]
+    fusion: dict
+    floor: float
+    detections_per_image: int
+    version: int = VERSION
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+    def differences(self, other: "Manifest") -> list[str]:
+        """The fields that are not the same, as "field: this -> other"."""
+        mine, theirs = json.loads(json.dumps(asdict(self))), json.loads(json.dumps(asdict(other)))
+        return [f"{key}: {mine[key]} -> {theirs[key]}" for key in mine if mine[key] != theirs[key]]
+
+
+class Shards:
+    """The numbered files of one list of images; the work folder has one, its validation images another."""
+
+    def __init__(self, root):
+        self.root = Path(root)
+
+    def inputs(self, shard: int) -> Path:
+        return self.root / "inputs" / f"shard-{shard:06d}.jsonl"
+
+    def predictions(self, shard: int) -> Path:
+        return self.root / "predictions" / f"shard-{shard:06d}.npz"
+
+    def failures(self, shard: int) -> Path:
+        return self.root / "failures" / f"shard-{shard:06d}.jsonl"
+
+    def seconds(self, shard: int) -> Path:
+        return self.root / "seconds" / f"shard-{shard:06d}.json"
+
+    def is_finished(self, shard: int) -> bool:
+        """The predictions are the last file that a shard writes."""
+        return self.predictions(shard).exists()
+
+    def read_inputs(self, shard: int) -> Iterator[InputImage]:
+        return (InputImage(**row) for row in read_lines(self.inputs(shard)))
+
+    def read_failures(self, shard: int) -> Iterator[Failure]:
+        return (Failure(**row) for row in read_lines(self.failures(shard)))
+
+
+@dataclass(frozen=True)
+class WorkFolder:
+    """Paths of a work folder, its plan and its manifest."""
+
+    root: Path
+    images: Shards = field(init=False)
+    validation: Shards = field(init=False)
+
+    def __post_init__(self):
+        root = Path(self.root)
+        object.__setattr__(self, "root", root)
+        object.__setattr__(self, "images", Shards(root))
+        object.__setattr__(self, "validation", Shards(root / "validation"))
+
+    @property
+    def plan_path(self) -> Path:
+        return self.root / "plan.json"
+
+    @property
+    def rejected_path(self) -> Path:
+        return self.root / "rejected.jsonl"
+
+    @property
+    def manifest_path(self) -> Path:
+        return self.root / "manifest.json"
+
+    @property
+    def failures_path(self) -> Path:
+        return self.root / "failures.jsonl"
+
+    @property
+    def truth_path(self) -> Path:
+        return self.root / "validation" / "truth.json"
+
+    def read_plan(self) -> Plan:
+        """Raises ValueError when the folder has no complete plan of this version."""
+        return Plan(**self._read(self.plan_path, "no finished plan: run tools/pseudo_label.py plan first"))
+
+    def write_plan(self, plan: Plan) -> None:
+        write_json(self.plan_path, asdict(plan))
+
+    def read_manifest(self) -> Manifest:
+        """Raises ValueError when nothing was run yet, or the file was changed by hand."""
+        tree = self._read(self.manifest_path, "nothing was labelled yet: run tools/pseudo_label.py run first")
+        claimed = tree.pop("sha256", None)
+        manifest = Manifest(**tree)
+        if claimed != manifest.sha256:
+            raise ValueError(f"{self.manifest_path}: its sha256 is not that of its fields: it was changed by hand")
+        return manifest
+
+    def settle_manifest(self, manifest: Manifest) -> None:
+        """Write `manifest` as the first run, or find the folder's own equal to it.
+
+        Raises:
+            ValueError: the folder was begun with another one; names the fields.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        if not self.manifest_path.exists():
+            temporary = self.root / f".manifest.json.{os.getpid()}.{os.urandom(4).hex()}.tmp"
+            try:
+                write_json(temporary, asdict(manifest) | {"sha256": manifest.sha256})
+                os.link(temporary, self.manifest_path)  # unlike a rename it fails when another run was faster
+            except FileExistsError:
+                pass
+            finally:
+                temporary.unlink(missing_ok=True)
+        if differences := self.read_manifest().differences(manifest):
+            raise ValueError(
+                f"{self.root} was begun with another teacher or setting, and predictions of two do not mix:\n  "
+                + "\n  ".join(differences)
+                + "\nUse the old setting, or plan a new folder."
+            )
+
+    def read_rejected(self) -> Iterator[Rejected]:
+        return (Rejected(**row) for row in read_lines(self.rejected_path))
+
+    def join_failures(self, num_shards: int) -> int:
+        """Write failures.jsonl anew from the finished shards; returns the number of its lines."""
+        count = 0
+        with atomic_file(self.failures_path) as file:
+            for shard in range(num_shards):
+                if self.images.is_finished(shard):
+                    for failure in self.images.read_failures(shard):
+                        file.write(to_line(failure))
+                        count += 1
+        return count
+
+    @staticmethod
+    def _read(path: Path, missing: str) -> dict:
+        try:
+            tree = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise ValueError(f"{path.parent}: {missing}") from error
+        except ValueError as error:
+            raise ValueError(f"{path}: not JSON ({error})") from error
+        if tree.get("version") != VERSION:
+            raise ValueError(f"{path}: version {tree.get('version')!r}, this program reads {VERSION}")
+        return tree
+
+
+class InputWriter:
+    """Writes shard after shard of a list of images, one shard in memory, and a running hash over all lines."""
+
+    def __init__(self, shards: Shards, shard_size: int):
+        if shard_size < 1:
+            raise ValueError(f"a shard holds at least one image, got a shard size of {shard_size}")
+        self.shards, self.shard_size = shards, shard_size
+        self.num_images = self.num_shards = 0
+        self._lines: list[str] = []
+        self._hash = hashlib.sha256()
+
+    def add(self, image: InputImage) -> None:
+        self._lines.append(to_line(image))
+        self.num_images += 1
+        if len(self._lines) == self.shard_size:
+            self._flush()
+
+    def close(self) -> str:
+        """Write the last, shorter shard; returns the SHA-256 of all lines, as hexadecimal digits."""
+        if self._lines:
+            self._flush()
+        return self._hash.hexdigest()
+
+    def _flush(self) -> None:
+        text = "".join(self._lines)
+        self._hash.update(text.encode())
+        with atomic_file(self.shards.inputs(self.num_shards)) as file:
+            file.write(text)
+        self.num_shards += 1
+        self._lines = []
+
+
+def to_line(row) -> str:
+    """A dataclass as one line of JSON; names of files that are no UTF-8 survive as escapes."""
+    return json.dumps(asdict(row)) + "\n"
+
+
+def write_lines(path, rows: Iterable) -> None:
+    with atomic_file(path) as file:
+        file.writelines(to_line(row) for row in rows)
+
+
+def read_lines(path) -> Iterator[dict]:
+    """The rows of a .jsonl file, one after the other.
+
+    Raises:
+        ValueError: a line that is not a JSON object, with its number.
+    """
+    with open(path, encoding="utf-8") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                yield json.loads(line)
+            except ValueError as error:
+                raise ValueError(f"{path}, line {number}: not JSON ({error})") from error
+
+
+def write_json(path, tree) -> None:
+    with atomic_file(path) as file:
+        json.dump(tree, file, indent=1)
+        file.write("\n")

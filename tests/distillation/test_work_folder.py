@@ -1,0 +1,115 @@
+"""The work folder: what is written is read again, and what does not fit is named."""
+
+import hashlib
+import json
+from dataclasses import replace
+
+import pytest
+
+from dense_det.distillation.work_folder import (
+    Failure,
+    InputImage,
+    InputWriter,
+    Manifest,
+    Plan,
+    Rejected,
+    Shards,
+    WorkFolder,
+    read_lines,
+    write_lines,
+)
+
+PLAN = Plan(2, 5, 3, ["scans/"], {"bad": 1, "duplicate": 2}, "ab", None, {"num_images": 3})
+MANIFEST = Manifest(
+    classes=["Table"],
+    teachers=[{"kind": "detectron2", "config_sha256": "c", "weights_sha256": "w", "name": "teacher"}],
+    views=[{"short_edge": 400, "flip": False}],
+    fusion={"kind": "wbf", "iou": 0.55},
+    floor=0.05,
+    detections_per_image=100,
+)
+
+
+def image(number: int, name: str = "a.jpg") -> InputImage:
+    return InputImage(number, name, None, None, "00" * 32, 200, 100)
+
+
+def test_inputs_are_cut_into_shards(tmp_path):
+    shards = Shards(tmp_path)
+    writer = InputWriter(shards, 2)
+    for number in range(1, 6):
+        writer.add(image(number))
+    digest = writer.close()
+    assert (writer.num_images, writer.num_shards) == (5, 3)
+    assert [[i.id for i in shards.read_inputs(s)] for s in range(3)] == [[1, 2], [3, 4], [5]]
+    assert digest == hashlib.sha256(b"".join(shards.inputs(s).read_bytes() for s in range(3))).hexdigest()
+
+
+def test_a_name_that_is_no_utf8_survives(tmp_path):
+    name = b"scan-\xff.jpg".decode(errors="surrogateescape")
+    write_lines(tmp_path / "a.jsonl", [image(1, name)])
+    writer = InputWriter(Shards(tmp_path), 1)
+    writer.add(image(1, name))
+    writer.close()
+    assert next(Shards(tmp_path).read_inputs(0)).file_name == name
+
+
+def test_a_shard_holds_something(tmp_path):
+    with pytest.raises(ValueError, match="got a shard size of 0"):
+        InputWriter(Shards(tmp_path), 0)
+
+
+def test_plan(tmp_path):
+    work = WorkFolder(tmp_path)
+    with pytest.raises(ValueError, match="no finished plan"):
+        work.read_plan()
+    work.write_plan(PLAN)
+    assert work.read_plan() == PLAN
+    assert PLAN.num_validation_shards == 2 and replace(PLAN, validation=None).num_validation_shards == 0
+    work.plan_path.write_text(json.dumps({"version": 2}))
+    with pytest.raises(ValueError, match="version 2, this program reads 1"):
+        work.read_plan()
+
+
+def test_the_first_run_settles_the_manifest(tmp_path):
+    work = WorkFolder(tmp_path)
+    with pytest.raises(ValueError, match="nothing was labelled yet"):
+        work.read_manifest()
+    work.settle_manifest(MANIFEST)
+    work.settle_manifest(MANIFEST)
+    assert work.read_manifest() == MANIFEST
+    assert [p.name for p in tmp_path.iterdir()] == ["manifest.json"]
+    with pytest.raises(ValueError, match=r"floor: 0.05 -> 0.1") as error:
+        work.settle_manifest(replace(MANIFEST, floor=0.1))
+    assert "classes" not in str(error.value)
+    assert work.read_manifest() == MANIFEST
+
+
+def test_a_manifest_changed_by_hand(tmp_path):
+    work = WorkFolder(tmp_path)
+    work.settle_manifest(MANIFEST)
+    work.manifest_path.write_text(work.manifest_path.read_text().replace("Table", "Chair"))
+    with pytest.raises(ValueError, match="changed by hand"):
+        work.read_manifest()
+
+
+def test_failures_of_finished_shards_are_joined(tmp_path):
+    work = WorkFolder(tmp_path)
+    failures = [Failure(n, "a.jpg", None, None, "0 bytes") for n in range(3)]
+    for shard, failure in enumerate(failures):
+        write_lines(work.images.failures(shard), [failure])
+    for shard in (0, 2):
+        work.images.predictions(shard).parent.mkdir(exist_ok=True)
+        work.images.predictions(shard).write_bytes(b"")
+    assert work.join_failures(3) == 2
+    assert [json.loads(line)["id"] for line in work.failures_path.read_text().splitlines()] == [0, 2]
+
+
+def test_rejected(tmp_path):
+    work = WorkFolder(tmp_path)
+    rows = [Rejected("a.tar", "b.jpg", None, "duplicate", "same bytes as image 1")]
+    write_lines(work.rejected_path, rows)
+    assert list(work.read_rejected()) == rows
+    work.rejected_path.write_text("{}\n{\n")
+    with pytest.raises(ValueError, match="line 2"):
+        list(read_lines(work.rejected_path))
