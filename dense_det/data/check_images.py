@@ -59,11 +59,19 @@ def read_image_file(path: str, decode: bool = False) -> ImageFile:
         if not stat.S_ISREG(Path(path).stat().st_mode):
             return ImageFile(problem="image-unreadable", reason="not a file")
         with open(path, "rb") as file:
-            return _read(file, decode)
+            return read_image_stream(file, decode)
     except FileNotFoundError:
         return ImageFile(problem="image-missing", reason="no such file")
     except NotADirectoryError:
         return ImageFile(problem="image-missing", reason="a part of its path is not a folder")
+    except Exception as error:  # no permission, a name with a null byte, ...
+        return ImageFile(problem="image-unreadable", reason=f"{type(error).__name__}: {error}")
+
+
+def read_image_stream(file, decode: bool = False) -> ImageFile:
+    """Look at an open binary file, from its beginning; never raises for what it holds."""
+    try:
+        return _read(file, decode)
     except UnidentifiedImageError:
         return ImageFile(problem="image-unreadable", reason="not an image that Pillow knows")
     except Image.DecompressionBombError as error:

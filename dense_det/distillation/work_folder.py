@@ -265,6 +265,11 @@ class InputWriter:
         self._lines = []
 
 
+def page_digest(pdf_sha256: str, page: int) -> str:
+    """SHA-256 of a PDF's page: of the PDF's own digest (hexadecimal) and the page number, from 0."""
+    return hashlib.sha256(f"{pdf_sha256}:{page}".encode()).hexdigest()
+
+
 def to_line(row) -> str:
     """A dataclass as one line of JSON; names of files that are no UTF-8 survive as escapes."""
     return json.dumps(asdict(row)) + "\n"

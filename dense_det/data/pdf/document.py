@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from dense_det.atomic_file import atomic_file
 from dense_det.data.pdf.page import Page, understand_page
@@ -88,16 +89,22 @@ def render_pages(path, files: dict[int, Path], sizes: dict[int, tuple[int, int]]
     document = open_pdf(path)
     try:
         for number in wanted:
-            page = document[number - 1]
-            width, height = sizes[number]
-            scale = max(width / page.get_width(), height / page.get_height())
-            image = page.render(scale=scale).to_numpy()[:height, :width, :3]
-            page.close()
-            if image.shape[:2] != (height, width):
-                image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+            image = render_page(document, number, sizes[number])
             encoded, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
             assert encoded, f"page {number} of {path} did not encode as JPEG"
             with atomic_file(files[number], "wb") as file:
                 file.write(data.tobytes())
     finally:
         document.close()
+
+
+def render_page(document, number: int, size: tuple[int, int]) -> np.ndarray:
+    """(height, width, 3) uint8 BGR picture of page `number` (from 1), `size` (width, height) in pixels."""
+    page = document[number - 1]
+    width, height = size
+    scale = max(width / page.get_width(), height / page.get_height())
+    image = page.render(scale=scale).to_numpy()[:height, :width, :3]
+    page.close()
+    if image.shape[:2] != (height, width):
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    return image

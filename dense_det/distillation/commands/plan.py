@@ -1,0 +1,61 @@
+"""Freeze the list of images to label.
+
+Sources are folders, globs, list files (.txt, one path a line), COCO files (.json, their "images"), tar files, PDFs
+and image files. Bytes that were seen before, or stand in a labelled file, are left out.
+"""
+
+import os
+from collections.abc import Iterator
+
+from dense_det.distillation.planning import CocoFiles, PlanSettings, as_text, make_plan
+from dense_det.distillation.sources import Expansion
+from dense_det.distillation.work_folder import WorkFolder
+
+EXAMPLE = """example:
+  python tools/pseudo_label.py plan work/ scans/ more/*.tar pages.txt \\
+      --labelled-json train.json --labelled-images images/ --val-json val.json --val-images images/"""
+
+
+def add_arguments(parser) -> None:
+    parser.add_argument("work", metavar="WORK", help="the work folder to make")
+    parser.add_argument("sources", nargs="+", metavar="SOURCE", help="where the images are")
+    parser.add_argument("--image-root", metavar="DIR",
+                        help="what names in .txt and .json are relative to (default: the file's folder)")  # fmt: skip
+    parser.add_argument("--labelled-json", metavar="JSON", help="COCO file that teacher and student train on")
+    parser.add_argument("--labelled-images", metavar="DIR", help="the folder of its images (default: that of the file)")
+    parser.add_argument("--val-json", metavar="JSON", help="COCO file on which thresholds are judged")
+    parser.add_argument("--val-images", metavar="DIR", help="the folder of its images (default: that of the file)")
+    parser.add_argument("--exclude", nargs=2, action="append", default=[], metavar=("JSON", "IMAGES"),
+                        help="another labelled set (test) whose images must not be labelled here")  # fmt: skip
+    parser.add_argument("--shard-size", type=int, default=256, metavar="N", help="images of a shard (default 256)")
+    parser.add_argument("--max-pixels", type=int, default=100_000_000, metavar="N",
+                        help="leave larger images out (default 100,000,000)")  # fmt: skip
+    parser.add_argument("--pdf-dpi", type=int, default=150, metavar="N", help="resolution of PDF pages (default 150)")
+    parser.add_argument("--decode", action="store_true", help="decode every image in full: slower, finds more damage")
+    parser.add_argument("--workers", type=int, default=2, metavar="N", help="threads that read images (default 2)")
+    parser.add_argument("--seconds-per-image", type=float, metavar="S",
+                        help="of the teacher, as `status` tells it: the expected time is printed")  # fmt: skip
+
+
+def main(args) -> Iterator[str]:
+    for name in ("shard_size", "max_pixels", "pdf_dpi", "workers"):
+        if getattr(args, name) < 1:
+            raise ValueError(f"--{name.replace('_', '-')} must be at least 1, got {getattr(args, name)}")
+    settings = PlanSettings(
+        sources=tuple(args.sources),
+        shard_size=args.shard_size,
+        labelled=_coco(args.labelled_json, args.labelled_images),
+        validation=_coco(args.val_json, args.val_images),
+        exclude=tuple(CocoFiles(*pair) for pair in args.exclude),
+        expansion=Expansion(args.image_root, args.pdf_dpi, os.path.abspath(args.work)),
+        max_pixels=args.max_pixels,
+        workers=args.workers,
+        decode=args.decode,
+    )
+    yield as_text(make_plan(WorkFolder(args.work), settings), args.seconds_per_image)
+
+
+def _coco(json_file, image_root) -> CocoFiles | None:
+    if json_file is None:
+        return None
+    return CocoFiles(json_file, image_root or os.path.dirname(json_file) or ".")

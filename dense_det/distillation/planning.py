@@ -1,0 +1,253 @@
+"""The plan: a frozen list of images to label, cut into shards, without what is bad, double or labelled already."""
+
+import logging
+import os
+import shutil
+import socket
+import tempfile
+import warnings
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from dense_det.atomic_file import atomic_file
+from dense_det.data.check_images import read_image_files
+from dense_det.distillation.digest_set import DigestSet
+from dense_det.distillation.inspection import Inspected, inspect
+from dense_det.distillation.sources import Candidate, Expansion
+from dense_det.distillation.work_folder import InputImage, InputWriter, Plan, Rejected, WorkFolder, to_line
+from dense_det.evaluation.ground_truth import GroundTruth, load_ground_truth
+
+logger = logging.getLogger(__name__)
+
+_AHEAD = 32  # candidates in work at a time: what bounds memory
+
+
+@dataclass(frozen=True)
+class CocoFiles:
+    """A COCO file and the folder that its file names are relative to."""
+
+    json_file: str
+    image_root: str
+
+    def load(self) -> GroundTruth:
+        try:
+            return load_ground_truth(self.json_file)
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{self.json_file}: no COCO file ({type(error).__name__}: {error})") from error
+
+    def path(self, image: dict) -> str:
+        return os.path.join(os.path.abspath(self.image_root), image["file_name"])
+
+
+@dataclass(frozen=True)
+class PlanSettings:
+    """What a plan is asked for.
+
+    Args:
+        labelled: what teacher and student train on; its instances per image are what `select` aims at.
+        validation: labelled images that the teacher labels, too, so that `select` can judge thresholds.
+        exclude: more labelled files (a test set), whose images must not be pseudo-labelled either.
+        max_pixels: larger images are left out.
+        workers: threads that read and hash images.
+        decode: decode every image in full.
+    """
+
+    sources: tuple[str, ...]
+    shard_size: int = 256
+    labelled: CocoFiles | None = None
+    validation: CocoFiles | None = None
+    exclude: tuple[CocoFiles, ...] = ()
+    expansion: Expansion = Expansion()
+    max_pixels: int = 100_000_000
+    workers: int = 2
+    decode: bool = False
+
+
+def make_plan(work: WorkFolder, settings: PlanSettings) -> Plan:
+    """Write the plan of a work folder, whole or not at all; planning the same again changes nothing.
+
+    Memory holds a few images, and at most 32 bytes for each image of the plan.
+
+    Raises:
+        ValueError: nothing to label, a source or COCO file that is not there, a validation image that cannot be
+            read, or a folder that has another plan.
+    """
+    work.root.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(work.root)
+    draft = WorkFolder(tempfile.mkdtemp(prefix=f"{_draft_prefix()}{os.getpid()}-", dir=work.root))
+    try:
+        plan = _write_draft(draft, settings)
+        if work.plan_path.exists():
+            _require_same(work, plan)
+        else:
+            _publish(draft, work, plan)
+        return plan
+    finally:
+        shutil.rmtree(draft.root, ignore_errors=True)
+
+
+def _write_draft(draft: WorkFolder, settings: PlanSettings) -> Plan:
+    labelled_digests, labelled = set(), None
+    if settings.labelled:
+        truth = settings.labelled.load()
+        labelled_digests |= _digests(settings.labelled, truth)
+        counts = truth.counts().tolist()
+        labelled = {
+            "json_file": os.path.abspath(settings.labelled.json_file),
+            "images": len(truth.images),
+            "instances": sum(counts),
+            "per_class": dict(zip(truth.class_names, counts, strict=True)),
+        }
+    for files in settings.exclude:
+        labelled_digests |= _digests(files, files.load())
+    validation = None
+    if settings.validation:
+        validation = _write_validation(draft, settings, labelled_digests)
+
+    counts = Counter(bad=0, duplicate=0, labelled=0, other_files=0)
+    writer = InputWriter(draft.images, settings.shard_size)
+    seen = DigestSet()
+    with atomic_file(draft.rejected_path) as rejected:
+        for candidate, found in _inspected(_candidates(settings), settings):
+            if candidate.other:
+                counts["other_files"] += 1
+                continue
+            if found.reason:
+                kind, reason = "bad", found.reason
+            elif found.digest in labelled_digests:
+                kind, reason = "labelled", "stands in a labelled file"
+            elif not seen.add(found.digest):
+                kind, reason = "duplicate", f"the same bytes as an image before: sha256 {found.digest.hex()}"
+            else:
+                writer.add(_input(candidate, found, writer.num_images + 1))
+                continue
+            counts[kind] += 1
+            rejected.write(to_line(Rejected(candidate.file_name, candidate.member, candidate.page, kind, reason)))
+    digest = writer.close()
+    if not writer.num_images:
+        raise ValueError(f"nothing to label in {' '.join(settings.sources)}: {_in_words(counts)}")
+    sources = [os.path.abspath(source) for source in settings.sources]
+    return Plan(
+        settings.shard_size, writer.num_images, writer.num_shards, sources, dict(counts), digest, labelled, validation
+    )
+
+
+def _candidates(settings: PlanSettings) -> Iterator[Candidate]:
+    for source in settings.sources:
+        yield from settings.expansion.candidates(source)
+
+
+def _inspected(candidates: Iterable[Candidate], settings: PlanSettings) -> Iterator[tuple[Candidate, Inspected]]:
+    """Candidates with what was found, in their order, a few ahead in threads (Pillow and hashing release the lock)."""
+    waiting = deque()
+    with warnings.catch_warnings(), ThreadPoolExecutor(settings.workers) as pool:
+        warnings.simplefilter("ignore")  # of odd EXIF and large images
+        for candidate in candidates:
+            found = None
+            if not candidate.other:
+                found = pool.submit(inspect, candidate, settings.max_pixels, settings.decode)
+            waiting.append((candidate, found))
+            if len(waiting) > _AHEAD:
+                candidate, found = waiting.popleft()
+                yield candidate, found and found.result()
+        for candidate, found in waiting:
+            yield candidate, found and found.result()
+
+
+def _input(candidate: Candidate, found: Inspected, number: int) -> InputImage:
+    return InputImage(
+        number, candidate.file_name, candidate.member, candidate.page, found.digest.hex(), found.width, found.height
+    )
+
+
+def _digests(files: CocoFiles, truth: GroundTruth) -> set[bytes]:
+    """Content hashes of the images of a COCO file; those that are missing are told, since they guard nothing."""
+    found = read_image_files([files.path(image) for image in truth.images])
+    digests = {image.digest for image in found.values() if image.digest}
+    if missing := [name for name, image in found.items() if not image.digest]:
+        logger.warning(
+            "%s: %d of %d images cannot be read (%s ...): they cannot be kept out of the plan",
+            files.json_file, len(missing), len(found), missing[0],
+        )  # fmt: skip
+    return digests
+
+
+def _write_validation(draft: WorkFolder, settings: PlanSettings, labelled_digests: set[bytes]) -> dict:
+    """The shards of the validation images, and their truth; puts their hashes into `labelled_digests`."""
+    files = settings.validation
+    truth = files.load()
+    if not truth.annotated or not truth.images:
+        raise ValueError(f"{files.json_file}: validation needs images with annotations")
+    writer = InputWriter(draft.validation, settings.shard_size)
+    candidates = (Candidate(files.path(image)) for image in truth.images)
+    pairs = zip(truth.images, _inspected(candidates, settings), strict=True)
+    for image, (candidate, found) in pairs:
+        if found.reason:
+            raise ValueError(f"validation image {candidate.file_name}: {found.reason}; tools/check_data.py lists all")
+        labelled_digests.add(found.digest)
+        writer.add(_input(candidate, found, image["id"]))
+    writer.close()
+    shutil.copyfile(files.json_file, draft.truth_path)
+    return {
+        "json_file": os.path.abspath(files.json_file),
+        "image_root": os.path.abspath(files.image_root),
+        "num_images": writer.num_images,
+    }
+
+
+def _require_same(work: WorkFolder, plan: Plan) -> None:
+    old, new = asdict(work.read_plan()), asdict(plan)
+    differences = [f"{key}: {old[key]} -> {new[key]}" for key in old if old[key] != new[key]]
+    if differences:
+        raise ValueError(
+            f"{work.root} has a plan already, and a list that changes under its labels is no list:\n  "
+            + "\n  ".join(differences)
+            + "\nGive another folder, or delete this one."
+        )
+
+
+def _publish(draft: WorkFolder, work: WorkFolder, plan: Plan) -> None:
+    """Move the draft to its place; plan.json comes last, and without it the rest is only an attempt."""
+    for name in ("inputs", "validation"):
+        shutil.rmtree(work.root / name, ignore_errors=True)
+        if (draft.root / name).exists():
+            os.rename(draft.root / name, work.root / name)
+    os.replace(draft.rejected_path, work.rejected_path)
+    work.write_plan(plan)
+
+
+def _draft_prefix() -> str:
+    return f".planning-{socket.gethostname()}-"
+
+
+def _remove_abandoned(root: Path) -> None:
+    """Drafts of planning processes of this machine that are no more."""
+    prefix = _draft_prefix()
+    for folder in root.glob(f"{prefix}*"):
+        pid = folder.name.removeprefix(prefix).partition("-")[0]
+        if not Path(f"/proc/{pid}").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _in_words(counts: dict) -> str:
+    return ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in counts.items() if count) or "no files"
+
+
+def as_text(plan: Plan, seconds_per_image: float | None = None) -> str:
+    """What a person wants to know about a plan."""
+    lines = [
+        f"{plan.num_images} images in {plan.num_shards} shards of {plan.shard_size}",
+        f"left out: {_in_words(plan.counts)} (rejected.jsonl says why)",
+    ]
+    if plan.labelled:
+        density = plan.labelled["instances"] / max(1, plan.labelled["images"])
+        lines.append(f"labelled: {plan.labelled['images']} images, {density:.2f} objects an image")
+    if plan.validation:
+        lines.append(f"validation: {plan.validation['num_images']} images")
+    if seconds_per_image:
+        images = plan.num_images + (plan.validation or {"num_images": 0})["num_images"]
+        lines.append(f"expected: {images * seconds_per_image / 3600:.2f} hours of one worker")
+    return "\n".join(lines)

@@ -1,0 +1,169 @@
+"""Where unlabelled images come from: folders, globs, list files, COCO files, tar files, PDFs."""
+
+import glob
+import json
+import os
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from dense_det.data.pdf.document import Unreadable, open_pdf, sha256_of
+
+TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+# what documents come in; .heic, which Pillow does not read, so that it is named and not passed over
+IMAGE_SUFFIXES = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".jp2", ".j2k",
+    ".avif", ".heic", ".heif", ".pbm", ".pgm", ".ppm", ".pnm", ".tga",
+)  # fmt: skip
+MOST_BYTES = 1 << 30  # of one image: it is read whole
+_POINTS_PER_INCH = 72
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Something that may be an image.
+
+    Args:
+        content: bytes of a tar member; None for a file, which is still to be opened.
+        size: (width, height) in pixels of a PDF page, whose `sha256` is of the PDF; None for images.
+        reason: why it is no image, where that is known; "other" are files that do not claim to be one.
+    """
+
+    file_name: str
+    member: str | None = None
+    page: int | None = None
+    content: bytes | None = None
+    size: tuple[int, int] | None = None
+    sha256: str = ""
+    reason: str = ""
+    other: bool = False
+
+
+@dataclass(frozen=True)
+class Expansion:
+    """How sources are read.
+
+    Args:
+        image_root: folder of relative names in list files and COCO files; None is the file's own folder.
+        pdf_dpi: pixels per inch of rendered PDF pages.
+        skip: a folder that is not walked into: the work folder, which may lie among the images.
+    """
+
+    image_root: str | None = None
+    pdf_dpi: int = 150
+    skip: str | None = None
+
+    def candidates(self, source: str) -> Iterator[Candidate]:
+        """Everything in `source`, in an order that does not depend on the file system.
+
+        Raises:
+            ValueError: nothing is there, or a list that cannot be read.
+        """
+        path = os.path.abspath(source)
+        if os.path.isdir(path):
+            yield from self._walk(path)
+        elif os.path.exists(path):
+            lower = path.lower()
+            if lower.endswith(".json"):
+                yield from self._listed(path, _coco_names(path))
+            elif lower.endswith((".txt", ".lst")):
+                yield from self._listed(path, _lines(path))
+            else:
+                yield from self._file(path)
+        else:
+            found = sorted(glob.iglob(source, recursive=True)) if glob.has_magic(source) else []
+            if not found:
+                raise ValueError(f"nothing at {source}: give a folder, a glob, a list (.txt), COCO (.json), tar or PDF")
+            for name in found:
+                yield from self.candidates(name)
+
+    def _walk(self, folder: str) -> Iterator[Candidate]:
+        """All files below, folders and names in alphabetical order; links to folders are not followed."""
+        for parent, folders, names in os.walk(folder):
+            folders[:] = sorted(f for f in folders if not f.startswith(".") and os.path.join(parent, f) != self.skip)
+            for name in sorted(names):
+                path = os.path.join(parent, name)
+                if name.startswith(".") or not is_claimed(name):
+                    yield Candidate(path, other=True)
+                else:
+                    yield from self._file(path)
+
+    def _listed(self, list_file: str, names) -> Iterator[Candidate]:
+        root = os.path.abspath(self.image_root) if self.image_root else os.path.dirname(list_file)
+        for name in names:
+            yield from self._file(os.path.normpath(os.path.join(root, name)))
+
+    def _file(self, path: str) -> Iterator[Candidate]:
+        lower = path.lower()
+        if lower.endswith(TAR_SUFFIXES):
+            return self._tar(path)
+        if lower.endswith(".pdf"):
+            return self._pdf(path)
+        return iter([Candidate(path)])
+
+    def _tar(self, path: str) -> Iterator[Candidate]:
+        try:
+            with tarfile.open(path) as archive:
+                for member in members_of(archive):
+                    if not member.isreg() or not is_claimed(member.name):
+                        yield Candidate(path, member.name, other=True)
+                    elif member.name.lower().endswith((".pdf", *TAR_SUFFIXES)):
+                        yield Candidate(path, member.name, reason="a PDF or tar file inside a tar file: unpack it")
+                    elif member.size > MOST_BYTES:
+                        yield Candidate(path, member.name, reason=f"{member.size} bytes; at most {MOST_BYTES} are read")
+                    else:
+                        yield Candidate(path, member.name, content=archive.extractfile(member).read())
+        except (tarfile.TarError, OSError, EOFError, ValueError) as error:  # what came before the damage is kept
+            yield Candidate(path, reason=f"damaged tar file, from here on: {type(error).__name__}: {error}")
+
+    def _pdf(self, path: str) -> Iterator[Candidate]:
+        try:
+            document = open_pdf(path)
+            digest = sha256_of(path)
+        except (Unreadable, OSError) as error:
+            yield Candidate(path, reason=f"PDF {error}")
+            return
+        try:
+            for page in range(len(document)):
+                yield self._page(document, path, page, digest)
+        finally:
+            document.close()
+
+    def _page(self, document, path: str, page: int, digest: str) -> Candidate:
+        try:
+            points = document.get_page_size(page)
+        except Exception as error:  # pypdfium2 raises its own and ctypes' errors for damaged pages
+            return Candidate(path, page=page, reason=f"damaged page: {error}")
+        width, height = (round(side * self.pdf_dpi / _POINTS_PER_INCH) for side in points)
+        if min(width, height) < 1:
+            return Candidate(path, page=page, reason=f"an empty page of {points} points")
+        return Candidate(path, page=page, size=(width, height), sha256=digest)
+
+
+def is_claimed(name: str) -> bool:
+    """Whether the name is one of an image, a PDF or a tar file."""
+    return name.lower().endswith((*IMAGE_SUFFIXES, ".pdf", *TAR_SUFFIXES))
+
+
+def members_of(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """The members one after the other; tarfile itself would remember all of them."""
+    while (member := archive.next()) is not None:
+        yield member
+        archive.members.clear()
+
+
+def _lines(list_file: str) -> Iterator[str]:
+    try:
+        with open(list_file, encoding="utf-8", errors="surrogateescape") as file:
+            yield from (line for line in map(str.rstrip, file) if line and not line.startswith("#"))
+    except OSError as error:
+        raise ValueError(f"{list_file}: cannot be read as a list of images: {error}") from error
+
+
+def _coco_names(json_file: str) -> Iterator[str]:
+    try:
+        images = json.loads(Path(json_file).read_text(encoding="utf-8"))["images"]
+        yield from [str(image["file_name"]) for image in images]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f'{json_file}: no COCO file with "images": {type(error).__name__}: {error}') from error

@@ -1,0 +1,194 @@
+"""The plan: what goes in, what stays out and why, and that it is there whole or not at all."""
+
+import hashlib
+import json
+import os
+import struct
+import zlib
+from collections import Counter
+from io import BytesIO
+
+import pypdfium2
+import pytest
+from PIL import Image
+
+from dense_det.distillation import planning
+from dense_det.distillation.planning import CocoFiles, PlanSettings, as_text, make_plan
+from dense_det.distillation.sources import Expansion
+from dense_det.distillation.work_folder import WorkFolder, page_digest
+
+
+@pytest.fixture
+def work(tmp_path):
+    return WorkFolder(tmp_path / "work")
+
+
+def plan(work, *sources, **settings):
+    return make_plan(work, PlanSettings(tuple(map(str, sources)), **settings))
+
+
+def inputs(work, num_shards):
+    return [image for shard in range(num_shards) for image in work.images.read_inputs(shard)]
+
+
+def test_a_folder(work, photos, jpeg):
+    made = plan(work, photos, shard_size=2)
+    assert (made.num_images, made.num_shards) == (5, 3) and made.counts["other_files"] == 1
+    images = inputs(work, 3)
+    assert [os.path.relpath(i.file_name, photos) for i in images] == [
+        "a.jpg",
+        "b.jpg",
+        "c.JPG",
+        "deep/d.jpeg",
+        "deep/e.jpg",
+    ]
+    assert [i.id for i in images] == [1, 2, 3, 4, 5]
+    assert [(i.width, i.height) for i in images[:2]] == [(60, 40), (40, 60)], "EXIF turns the second"
+    assert images[0].sha256 == hashlib.sha256(jpeg(0)).hexdigest()
+    assert work.read_plan() == made
+    assert sorted(p.name for p in work.root.iterdir()) == ["inputs", "plan.json", "rejected.jsonl"]
+
+
+def test_exact_duplicates_and_labelled_images_are_left_out(work, photos, coco, jpeg):
+    (photos / "z.jpg").write_bytes(jpeg(0))
+    made = plan(
+        work, photos, photos,
+        labelled=CocoFiles(*coco("train", 1, 100)),
+        validation=CocoFiles(*coco("val", 2, 101)),
+        exclude=(CocoFiles(*coco("test", 3)),),
+    )  # fmt: skip
+    assert [os.path.basename(i.file_name) for i in inputs(work, 1)] == ["a.jpg", "b.jpg"]
+    kinds = Counter(row.kind for row in work.read_rejected())
+    assert kinds == {"labelled": 6, "duplicate": 4}
+    assert made.labelled["per_class"] == {"Table": 2, "Text": 0}
+    assert (made.labelled["images"], made.labelled["instances"]) == (2, 2)
+    assert made.validation["num_images"] == 2
+    assert [i.id for i in work.validation.read_inputs(0)] == [5, 6], "COCO's own ids"
+    assert json.loads(work.truth_path.read_text())["images"][0]["file_name"] == "2.jpg"
+    assert "1.00 objects an image" in as_text(made) and "2.00 hours" in as_text(made, 1800)
+
+
+def png_header(width: int, height: int) -> bytes:
+    chunk = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    header = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    return header + struct.pack(">I", 9) + b"IDAT"
+
+
+def frames(format: str) -> bytes:
+    buffer = BytesIO()
+    images = [Image.new("RGB", (20, 10), color) for color in ("red", "blue")]
+    images[0].save(buffer, format, save_all=True, append_images=images[1:])
+    return buffer.getvalue()
+
+
+def test_bad_files_have_their_reason(work, tmp_path, jpeg):
+    folder = tmp_path / "bad"
+    folder.mkdir()
+    files = {
+        "animated.gif": (frames("GIF"), "2 frames: animated"),
+        "bomb.png": (png_header(50000, 50000), "decompression bomb"),
+        "cut.jpg": (jpeg(1, (600, 400))[:900], "truncated"),
+        "empty.jpg": (b"", "0 bytes"),
+        "large.jpg": (jpeg(2, (1100, 1000)), "1100x1000 pixels; at most 1000000"),
+        "pages.tiff": (frames("TIFF"), "2 pages"),
+        "text.png": (b"hello", "not an image"),
+        "vector.jpg": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n", "EPS"),
+    }
+    for name, (content, _) in files.items():
+        (folder / name).write_bytes(content)
+    (folder / "fifo.jpg").symlink_to("/dev/null")
+    (folder / "gone.jpg").symlink_to(folder / "nowhere.jpg")
+    (folder / "cmyk.jpg").write_bytes(jpeg(3, mode="CMYK"))
+    made = plan(work, folder, max_pixels=1_000_000)
+    reasons = {os.path.basename(row.file_name): row.reason for row in work.read_rejected()}
+    for name, (_, reason) in files.items():
+        assert reason in reasons.pop(name), name
+    assert reasons == {"fifo.jpg": "not a file", "gone.jpg": "no such file"}
+    assert [os.path.basename(i.file_name) for i in inputs(work, 1)] == ["cmyk.jpg"]
+    assert made.counts["bad"] == len(files) + 2
+
+
+def test_lists_globs_and_coco(work, photos, coco, tmp_path):
+    (tmp_path / "list.txt").write_text(f"# three\n{photos}/a.jpg\n\nphotos/b.jpg\nphotos/missing.jpg\n")
+    json_file, folder = coco("more", 50, 51)
+    made = plan(work, tmp_path / "list.txt", f"{photos}/**/*.jp*g", json_file, expansion=Expansion(None))
+    assert made.num_images == 4, "COCO's images are looked for beside their file"
+    assert made.counts["bad"] == 3
+    other = WorkFolder(tmp_path / "other")
+    assert plan(other, json_file, expansion=Expansion(folder)).num_images == 2
+
+
+@pytest.mark.parametrize("suffix, mode", [(".tar", "w"), (".tgz", "w:gz")])
+def test_tar_members(work, tmp_path, suffix, mode, jpeg, write_tar):
+    path = tmp_path / f"scans{suffix}"
+    write_tar(
+        path, {"a.jpg": jpeg(1), "x/b.jpg": jpeg(2, orientation=8), "c.jpg": jpeg(1), "d.png": b"", "e.txt": b""}, mode
+    )
+    made = plan(work, path)
+    rows = [(i.file_name, i.member, i.width) for i in inputs(work, 1)]
+    assert rows == [(str(path), "a.jpg", 60), (str(path), "x/b.jpg", 40)]
+    assert made.counts == {"bad": 1, "duplicate": 1, "labelled": 0, "other_files": 1}
+
+
+def test_a_damaged_tar_keeps_what_came_before(work, tmp_path, jpeg, write_tar):
+    path = tmp_path / "scans.tar"
+    write_tar(path, {"a.jpg": jpeg(1, (300, 300)), "b.jpg": jpeg(2, (900, 900))})
+    path.write_bytes(path.read_bytes()[:8192])
+    assert plan(work, path).num_images == 1
+    assert "damaged tar" in next(work.read_rejected()).reason
+
+
+def test_pdf_pages(work, tmp_path):
+    document = pypdfium2.PdfDocument.new()
+    document.new_page(144, 72)
+    document.new_page(7200, 7200)
+    document.save(str(tmp_path / "a.pdf"))
+    (tmp_path / "b.pdf").write_bytes(b"%PDF-1.4 no")
+    made = plan(work, tmp_path / "a.pdf", tmp_path / "b.pdf", expansion=Expansion(pdf_dpi=100), max_pixels=1_000_000)
+    (page,) = inputs(work, 1)
+    assert (page.page, page.width, page.height) == (0, 200, 100)
+    assert page.sha256 == page_digest(hashlib.sha256((tmp_path / "a.pdf").read_bytes()).hexdigest(), 0)
+    reasons = [row.reason for row in work.read_rejected()]
+    assert made.counts["bad"] == 2 and "10000x10000" in reasons[0] and "damaged" in reasons[1]
+
+
+def test_planning_the_same_again_changes_nothing(work, photos, jpeg):
+    made = plan(work, photos)
+    times = {path: path.stat().st_mtime_ns for path in work.root.rglob("*") if path.is_file()}
+    assert plan(work, photos) == made
+    assert times == {path: path.stat().st_mtime_ns for path in work.root.rglob("*") if path.is_file()}
+    (photos / "new.jpg").write_bytes(jpeg(77))
+    with pytest.raises(ValueError, match="num_images: 5 -> 6"):
+        plan(work, photos)
+    with pytest.raises(ValueError, match="shard_size: 256 -> 2"):
+        (photos / "new.jpg").unlink()
+        plan(work, photos, shard_size=2)
+    assert work.read_plan() == made
+
+
+def test_a_plan_cut_short_is_made_anew(work, photos, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(WorkFolder, "write_plan", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            plan(work, photos, shard_size=1)
+    with pytest.raises(ValueError, match="no finished plan"):
+        work.read_plan()
+    abandoned = work.root / f"{planning._draft_prefix()}999999999-x"
+    abandoned.mkdir()
+    plan(work, photos)
+    assert not work.images.inputs(1).exists() and not abandoned.exists()
+
+
+def test_what_cannot_be_planned(work, photos, coco, tmp_path):
+    with pytest.raises(ValueError, match="nothing at .*nowhere"):
+        plan(work, tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="nothing to label"):
+        plan(work, tmp_path / "empty")
+    json_file, folder = coco("val", 1)
+    os.unlink(f"{folder}/1.jpg")
+    with pytest.raises(ValueError, match="validation image .*no such file"):
+        plan(work, photos, validation=CocoFiles(json_file, folder))
+    with pytest.raises(ValueError, match="no COCO file"):
+        plan(work, photos, labelled=CocoFiles(str(photos / "notes.md"), folder))
+    assert list(work.root.iterdir()) == []

@@ -1,0 +1,52 @@
+"""Let a teacher label unlabelled images for a student: plan, run, status, ...; each verb has its own --help."""
+
+import dense_det  # noqa: F401  first: sets the process environment before torch is imported
+
+# isort: split
+import argparse
+import logging
+import sys
+
+from detectron2.utils.logger import setup_logger
+
+from dense_det.distillation.commands import plan
+
+VERBS = {
+    "plan": plan,
+}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__)
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for name, command in VERBS.items():
+        first, _, rest = command.__doc__.partition("\n")
+        verb = verbs.add_parser(
+            name,
+            help=first,
+            description=f"{first}\n{rest}",
+            epilog=command.EXAMPLE,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        command.add_arguments(verb)
+    return parser
+
+
+def main(argv=None) -> int:
+    args = build_parser().parse_args(argv)
+    setup_logger(name="dense_det", abbrev_name="dense_det").setLevel(logging.INFO)
+    try:
+        for line in VERBS[args.verb].main(args):
+            print(line, flush=True)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped; what is finished stays, the same command goes on", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold what the terminal's encoding cannot
+    sys.exit(main())
