@@ -8,6 +8,7 @@ from setuptools import find_packages, setup
 VERSION = re.search(r'__version__ = "(.+?)"', Path(__file__).with_name("dense_det").joinpath("__init__.py").read_text())
 
 EVAL = ["hotcoco>=1.3"]  # COCO metrics several times faster than pycocotools, the same numbers
+ONNX = ["onnxruntime>=1.20"]  # other people's detectors as teachers
 PDF = ["pypdfium2>=5.0"]  # pages and boxes from born-digital PDFs
 SCENES = ["scikit-image>=0.25", "faker>=30"]  # photographs and faces, and names, of invented ID documents
 WEIGHTS = ["safetensors>=0.4"]  # other people's weights in .safetensors files
@@ -34,6 +35,7 @@ setup(
     ],
     extras_require={
         "eval": EVAL,
+        "onnx": ONNX,
         "pdf": PDF,
         "scenes": SCENES,
         "weights": WEIGHTS,
@@ -43,7 +45,9 @@ setup(
             "hypothesis>=6.100",
             "ruff>=0.9",
             "timm>=1.0",  # whose networks ours are compared with
+            "onnx>=1.17",  # to write tiny detectors
             *EVAL,
+            *ONNX,
             *PDF,
             *SCENES,
             *WEIGHTS,

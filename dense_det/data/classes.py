@@ -38,6 +38,35 @@ PAGE_TO_PUBLAYNET = {
     "Code": "text",
 }
 
+# CDLA's ten, of Chinese papers, in the order of its detectors (github.com/buptlihang/CDLA)
+CDLA = (
+    "text",
+    "title",
+    "figure",
+    "figure_caption",
+    "table",
+    "table_caption",
+    "header",
+    "footer",
+    "reference",
+    "equation",
+)
+CDLA_TO_PAGE = {
+    "text": "Text",
+    "title": "Section-header",  # CDLA's titles are those of sections, too, and these are the many
+    "figure": "Picture",
+    "figure_caption": "Caption",
+    "table": "Table",
+    "table_caption": "Caption",
+    "header": "Page-header",
+    "footer": "Page-footer",
+    "reference": "List-item",  # one box a list of references, where DocLayNet has one an entry
+    "equation": "Formula",
+}
+
+# from a detector's class names to another data set's, for labelling the one with the other
+KNOWN_TABLES = (PAGE_TO_PUBLAYNET, CDLA_TO_PAGE)
+
 LABELS = {"doclaynet": PAGE_CLASSES, "publaynet": PUBLAYNET}
 
 

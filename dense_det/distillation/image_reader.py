@@ -1,0 +1,92 @@
+"""Planned images as pixels: from files, tar members and PDF pages, and only if their bytes are those of the plan."""
+
+import hashlib
+import io
+import os
+import tarfile
+import warnings
+
+import numpy as np
+
+from dense_det.data.mapper import read_image
+from dense_det.data.pdf.document import open_pdf, render_page, sha256_of
+from dense_det.distillation.sources import members_of
+from dense_det.distillation.work_folder import InputImage, page_digest
+
+
+class BadImage(ValueError):
+    """A planned image that gives no pixels; the message says why."""
+
+
+class ImageReader:
+    """Reads one image after the other; keeps the last tar file or PDF open, since shards are read in their order.
+
+    A tar file is only walked forwards, and from its beginning again where a member lies behind.
+    """
+
+    def __init__(self):
+        self._open_name, self._archive, self._members, self._document, self._digest = "", None, None, None, ""
+
+    def read(self, image: InputImage) -> np.ndarray:
+        """(H, W, 3) uint8 RGB, upright, as training reads it.
+
+        Raises:
+            BadImage: missing, changed since it was planned, or not decodable.
+        """
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of odd EXIF and large images
+                pixels = self._page(image) if image.page is not None else self._picture(image)
+        except (BadImage, MemoryError):
+            raise
+        except FileNotFoundError as error:
+            raise BadImage("no such file") from error
+        except Exception as error:  # decoders of broken files raise anything
+            raise BadImage(f"{type(error).__name__}: {error}") from error
+        if pixels.shape[:2] != (image.height, image.width):
+            raise BadImage(f"{pixels.shape[1]}x{pixels.shape[0]} pixels, planned {image.width}x{image.height}")
+        return pixels
+
+    def close(self) -> None:
+        for file in (self._archive, self._document):
+            if file is not None:
+                file.close()
+        self.__init__()
+
+    def _picture(self, image: InputImage) -> np.ndarray:
+        content = self._member(image) if image.member is not None else _bytes_of(image)
+        return read_image(io.BytesIO(content), "RGB")
+
+    def _member(self, image: InputImage) -> bytes:
+        seen = False
+        for attempt in range(2):
+            if attempt or self._archive is None or self._open_name != image.file_name:
+                self.close()
+                self._archive, self._open_name = tarfile.open(image.file_name), image.file_name
+                self._members = members_of(self._archive)
+            for member in self._members:
+                if member.name == image.member and member.isreg():
+                    content = self._archive.extractfile(member).read()
+                    if hashlib.sha256(content).hexdigest() == image.sha256:
+                        return content
+                    seen = True  # a tar file may hold a name twice
+        raise BadImage("changed since it was planned" if seen else "no such member in the tar file")
+
+    def _page(self, image: InputImage) -> np.ndarray:
+        if self._document is None or self._open_name != image.file_name:
+            self.close()
+            self._document, self._open_name = open_pdf(image.file_name), image.file_name
+            self._digest = sha256_of(image.file_name)
+        if page_digest(self._digest, image.page) != image.sha256:
+            raise BadImage("changed since it was planned")
+        return render_page(self._document, image.page + 1, (image.width, image.height))[:, :, ::-1]
+
+
+def _bytes_of(image: InputImage) -> bytes:
+    if os.stat(image.file_name).st_size == 0:
+        raise BadImage("0 bytes")
+    with open(image.file_name, "rb") as file:
+        content = file.read()
+    if hashlib.sha256(content).hexdigest() != image.sha256:
+        raise BadImage("changed since it was planned")
+    return content

@@ -1,0 +1,72 @@
+"""From pixels to fused boxes: every teacher, every view, one set of boxes in the data set's classes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dense_det.distillation.class_table import DROPPED
+from dense_det.distillation.fusion import Boxes, fuse
+from dense_det.distillation.shard_file import ImagePredictions
+from dense_det.distillation.teacher import Teacher
+from dense_det.distillation.views import View
+from dense_det.distillation.work_folder import Manifest
+
+
+@dataclass(frozen=True)
+class Labeller:
+    """An ensemble of teachers and how their boxes are fused.
+
+    Args:
+        views: of each teacher.
+        tables: of each teacher, (K_teacher,) classes of the data set; see class_table.
+        classes: names of the data set's classes.
+        floor: least score, of found and of fused boxes.
+    """
+
+    teachers: tuple[Teacher, ...]
+    views: tuple[tuple[View, ...], ...]
+    tables: tuple[np.ndarray, ...]
+    classes: tuple[str, ...]
+    fusion: str
+    iou: float
+    floor: float
+    detections_per_image: int
+
+    def manifest(self) -> Manifest:
+        return Manifest(
+            classes=list(self.classes),
+            teachers=[teacher.identity.to_dict() for teacher in self.teachers],
+            views=[
+                {"short_edge": view.short_edge, "flip": view.flip, "teacher": place}
+                for place, views in enumerate(self.views)
+                for view in views
+            ],
+            fusion={"kind": self.fusion, "iou": self.iou},
+            floor=self.floor,
+            detections_per_image=self.detections_per_image,
+        )
+
+    def label(self, image: np.ndarray, image_id: int) -> ImagePredictions:
+        """All fused boxes of an upright (H, W, 3) uint8 RGB image."""
+        found = [
+            self._found(image, teacher, view, table)
+            for teacher, views, table in zip(self.teachers, self.views, self.tables, strict=True)
+            for view in views
+        ]
+        fused = fuse(self.fusion, Boxes.join(found), len(found), self.iou)
+        keep = np.flatnonzero(fused.scores >= self.floor)[: self.detections_per_image]
+        return ImagePredictions(
+            image_id,
+            fused.boxes[keep].astype(np.float32),
+            fused.scores[keep].astype(np.float32),
+            fused.classes[keep].astype(np.int32),
+            fused.votes[keep].astype(np.float32),
+            fused.spread[keep].astype(np.float32),
+        )
+
+    def _found(self, image, teacher: Teacher, view: View, table: np.ndarray):
+        boxes, scores, classes = teacher.find(image, view)
+        height, width = image.shape[:2]
+        classes = table[classes]
+        keep = (classes != DROPPED) & (scores >= self.floor)
+        return boxes[keep].clip(0, [width, height, width, height]), scores[keep], classes[keep]

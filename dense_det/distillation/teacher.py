@@ -1,0 +1,100 @@
+"""Teachers: what looks at a view of an image and names boxes in it. Detectron2's models here, ONNX files next door."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from dense_det.data.pdf.document import sha256_of
+from dense_det.distillation.views import View, build_views, look
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What makes a teacher another one; stands in the manifest. `name` is for people and not part of it."""
+
+    kind: str
+    config_sha256: str
+    weights_sha256: str
+    name: str
+
+    def to_dict(self) -> dict:
+        return asdict(self)
+
+
+class Teacher(Protocol):
+    """A detector with names for its classes, and the views it should see where nobody says otherwise."""
+
+    identity: Identity
+    classes: tuple[str, ...]
+    views: tuple[View, ...]
+
+    def find(self, image: np.ndarray, view: View) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """An upright (H, W, 3) uint8 RGB image under a view -> boxes (R, 4) xyxy in pixels of the image, scores (R,),
+        classes (R,)."""
+        ...
+
+
+class DetectorTeacher:
+    """A Detectron2 model, in the form that its meta architectures share: one dict in, "instances" out.
+
+    Args:
+        model: in evaluation mode, with a low score threshold.
+        image_format: "BGR" or "RGB", what the model was trained on.
+        max_size: of the longer edge in pixels, where the shorter is `min_size`; views keep that ratio.
+    """
+
+    def __init__(self, model, classes, image_format: str, min_size: int, max_size: int, views, identity: Identity):
+        self.model, self.classes, self.views, self.identity = model, tuple(classes), tuple(views), identity
+        self._bgr = image_format == "BGR"
+        self._elongation = max_size / min_size
+
+    @torch.inference_mode()
+    def find(self, image, view):
+        pixels, seen = look(image, view, round(self._elongation * (view.short_edge or min(image.shape[:2]))))
+        if self._bgr:
+            pixels = pixels[:, :, ::-1]
+        height, width = pixels.shape[:2]
+        tensor = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
+        # height and width of the view itself, so that nothing but `seen` maps boxes back
+        (output,) = self.model([{"image": tensor, "height": height, "width": width}])
+        instances = output["instances"].to("cpu")
+        boxes = instances.pred_boxes.tensor.double().numpy()
+        return seen.to_image(boxes), instances.scores.double().numpy(), instances.pred_classes.numpy()
+
+
+def build_teacher(cfg, load_model: Callable, classes, floor: float, detections_per_image: int) -> DetectorTeacher:
+    """The detector of a config, set to tell all that it sees above `floor`.
+
+    Args:
+        load_model: (cfg) -> network with weights; dense_det.engine.model.load_model, which this room may not import.
+        classes: names of the classes, in the order of training (by rising category id).
+
+    Raises:
+        ValueError: as many names as the network has classes are needed; and what `load_model` raises.
+    """
+    cfg = cfg.clone()
+    cfg.defrost()
+    heads = cfg.MODEL.RETINANET if "RetinaNet" in cfg.MODEL.META_ARCHITECTURE else cfg.MODEL.ROI_HEADS
+    if cfg.MODEL.PROPOSAL_GENERATOR.NAME == "DenseDetFCOS":
+        heads = cfg.MODEL.FCOS
+    num_classes = heads.NUM_CLASSES
+    if num_classes != len(classes):
+        raise ValueError(f"the network has {num_classes} classes, but {len(classes)} names: {', '.join(classes)}")
+    identity_of = {"MODEL": cfg.MODEL.clone(), "INPUT": cfg.INPUT, "TEST": cfg.TEST}
+    identity_of["MODEL"].WEIGHTS = identity_of["MODEL"].DEVICE = ""  # where it lies and where it runs
+    config_sha256 = hashlib.sha256("".join(node.dump() for node in identity_of.values()).encode()).hexdigest()
+
+    cfg.MODEL.RETINANET.SCORE_THRESH_TEST = cfg.MODEL.ROI_HEADS.SCORE_THRESH_TEST = floor
+    cfg.MODEL.FCOS.INFERENCE_TH_TEST = floor
+    cfg.TEST.DETECTIONS_PER_IMAGE = cfg.MODEL.FCOS.POST_NMS_TOPK_TEST = detections_per_image
+    model = load_model(cfg)
+    weights_sha256 = sha256_of(cfg.MODEL.WEIGHTS)
+    identity = Identity("detectron2", config_sha256, weights_sha256, Path(cfg.MODEL.WEIGHTS).name)
+    return DetectorTeacher(
+        model, classes, cfg.INPUT.FORMAT, cfg.INPUT.MIN_SIZE_TEST, cfg.INPUT.MAX_SIZE_TEST, build_views(cfg), identity
+    )

@@ -1,0 +1,78 @@
+"""Planned images come back as the same pixels that training reads; changed ones do not."""
+
+import hashlib
+from dataclasses import replace
+
+import numpy as np
+import pypdfium2
+import pytest
+
+from dense_det.data.mapper import read_image
+from dense_det.distillation.image_reader import BadImage, ImageReader
+from dense_det.distillation.planning import PlanSettings, make_plan
+from dense_det.distillation.work_folder import InputImage, WorkFolder
+
+
+def planned(tmp_path, *sources):
+    work = WorkFolder(tmp_path / "work")
+    make_plan(work, PlanSettings(tuple(map(str, sources))))
+    return list(work.images.read_inputs(0))
+
+
+def test_files_as_training_reads_them(tmp_path, photos):
+    for image in planned(tmp_path, photos):
+        pixels = ImageReader().read(image)
+        assert (pixels == read_image(image.file_name, "RGB")).all()
+        assert pixels.shape == (image.height, image.width, 3)
+
+
+def test_tar_members_in_any_order(tmp_path, write_tar, jpeg):
+    write_tar(tmp_path / "a.tar", {f"{n}.jpg": jpeg(n) for n in range(5)})
+    write_tar(tmp_path / "b.tar", {f"{n}.jpg": jpeg(n + 50) for n in range(2)})
+    images = planned(tmp_path, tmp_path / "a.tar", tmp_path / "b.tar")
+    reader = ImageReader()
+    first = [reader.read(image) for image in images]
+    for index in (4, 0, 5, 2, 6, 3):
+        assert (reader.read(images[index]) == first[index]).all()
+    with pytest.raises(BadImage, match="no such member"):
+        reader.read(replace(images[0], member="z.jpg"))
+    with pytest.raises(BadImage, match="changed"):
+        reader.read(replace(images[0], sha256="00"))
+    reader.close()
+
+
+def test_pdf_pages(tmp_path):
+    document = pypdfium2.PdfDocument.new()
+    document.new_page(144, 72)
+    document.save(str(tmp_path / "a.pdf"))
+    (image,) = planned(tmp_path, tmp_path / "a.pdf")
+    pixels = ImageReader().read(image)
+    assert pixels.shape == (150, 300, 3) and (pixels == 255).all()
+    with open(tmp_path / "a.pdf", "ab") as file:
+        file.write(b"%")
+    with pytest.raises(BadImage, match="changed"):
+        ImageReader().read(image)
+
+
+def test_reasons(tmp_path, jpeg):
+    def image(content, name="a.jpg"):
+        (tmp_path / name).write_bytes(content)
+        return InputImage(1, str(tmp_path / name), None, None, hashlib.sha256(content).hexdigest(), 60, 40)
+
+    good = image(jpeg(1))
+    assert ImageReader().read(good).dtype == np.uint8
+    with pytest.raises(BadImage, match="60x40 pixels, planned 60x41"):
+        ImageReader().read(replace(good, height=41))
+    image(jpeg(2))
+    with pytest.raises(BadImage, match="changed since it was planned"):
+        ImageReader().read(good)
+    image(b"")
+    with pytest.raises(BadImage, match="0 bytes"):
+        ImageReader().read(good)
+    (tmp_path / "a.jpg").unlink()
+    with pytest.raises(BadImage, match="no such file"):
+        ImageReader().read(good)
+    with pytest.raises(BadImage, match="cannot identify"):
+        ImageReader().read(image(b"hello"))
+    with pytest.raises(BadImage, match="truncated"):
+        ImageReader().read(image(jpeg(3, (600, 400))[:2000]))

@@ -1,0 +1,82 @@
+"""The teacher of a config: all that the network sees, in pixels of the image, and who it is."""
+
+import numpy as np
+import pytest
+import torch
+from detectron2.structures import Boxes, Instances
+
+from dense_det.config import get_cfg
+from dense_det.distillation.labelling import Labeller
+from dense_det.distillation.teacher import DetectorTeacher, Identity, build_teacher
+from dense_det.distillation.views import OWN_SIZE, View
+
+WHO = Identity("detectron2", "c", "w", "model.pth")
+
+
+class RedFinder(torch.nn.Module):
+    """Finds the red rectangle of a BGR image, and something of class 1 in the corner."""
+
+    def forward(self, batch):
+        (record,) = batch
+        image = record["image"]
+        assert image.shape[1:] == (record["height"], record["width"])
+        rows, columns = torch.nonzero(image[2] > 128, as_tuple=True)
+        found = Instances(tuple(image.shape[1:]))
+        box = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+        found.pred_boxes = Boxes(torch.tensor([box, [0, 0, 4, 4]], dtype=torch.float32))
+        found.scores, found.pred_classes = torch.tensor([0.8, 0.02]), torch.tensor([0, 1])
+        return [{"instances": found}]
+
+
+@pytest.fixture
+def image():
+    pixels = np.zeros((100, 200, 3), np.uint8)
+    pixels[40:60, 20:80] = (255, 0, 0)
+    return pixels
+
+
+@pytest.mark.parametrize("view", [View(100), View(100, True), View(50, True), View(200), View(OWN_SIZE)], ids=str)
+def test_boxes_come_back_to_the_image(image, view):
+    teacher = DetectorTeacher(RedFinder(), ("red", "corner"), "BGR", 100, 1000, (View(100),), WHO)
+    boxes, scores, classes = teacher.find(image, view)
+    assert np.allclose(boxes[0], [20, 40, 80, 60]) and scores[0] == pytest.approx(0.8) and classes.tolist() == [0, 1]
+
+
+def test_labeller_by_hand(image):
+    views = (View(50), View(100, True))
+    teacher = DetectorTeacher(RedFinder(), ("red", "corner"), "BGR", 100, 1000, views, WHO)
+    tables = (np.array([1, 0]),)
+    found = Labeller((teacher,), (views,), tables, ("a", "b"), "wbf", 0.55, 0.05, 10).label(image, 7)
+    assert found.image_id == 7 and found.classes.tolist() == [1] and found.votes.tolist() == [1]
+    assert np.allclose(found.boxes, [[20, 40, 80, 60]]) and found.scores == pytest.approx([0.8])
+    assert found.spread == pytest.approx([0], abs=1e-6) and found.boxes.dtype == np.float32
+    everything = Labeller((teacher,), (views,), tables, ("a", "b"), "nms", 0.5, 0.01, 10).label(image, 7)
+    assert everything.classes.tolist() == [1, 0, 0], "the corner moves with the mirror"
+    assert everything.votes.tolist() == [1, 0.5, 0.5]
+    assert len(Labeller((teacher,), (views,), tables, ("a", "b"), "nms", 0.5, 0.01, 1).label(image, 7)) == 1
+    dropped = Labeller((teacher,), (views,), (np.array([-1, 0]),), ("a",), "nms", 0.5, 0.05, 9).label(image, 7)
+    assert len(dropped) == 0
+
+
+def test_from_a_config(tmp_path):
+    weights = tmp_path / "a.pth"
+    weights.write_bytes(b"weights")
+    cfg = get_cfg()
+    cfg.MODEL.META_ARCHITECTURE = "DenseDetRetinaNet"
+    cfg.MODEL.RETINANET.NUM_CLASSES = 2
+    cfg.MODEL.WEIGHTS = str(weights)
+    seen = []
+
+    def load(cfg):
+        seen.append(cfg.MODEL.RETINANET.SCORE_THRESH_TEST)
+        return RedFinder()
+
+    teacher = build_teacher(cfg, load, ("a", "b"), 0.03, 50)
+    assert seen == [0.03] and cfg.MODEL.RETINANET.SCORE_THRESH_TEST == 0.05, "the user's config stays as it is"
+    assert teacher.identity.kind == "detectron2" and teacher.identity.name == "a.pth"
+    cfg.OUTPUT_DIR = "elsewhere"
+    assert build_teacher(cfg, load, ("a", "b"), 0.03, 50).identity == teacher.identity
+    cfg.MODEL.RETINANET.NMS_THRESH_TEST = 0.4
+    assert build_teacher(cfg, load, ("a", "b"), 0.03, 50).identity.config_sha256 != teacher.identity.config_sha256
+    with pytest.raises(ValueError, match="the network has 2 classes, but 1 names: a"):
+        build_teacher(cfg, load, ("a",), 0.03, 50)
