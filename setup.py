@@ -10,6 +10,7 @@ VERSION = re.search(r'__version__ = "(.+?)"', Path(__file__).with_name("dense_de
 EVAL = ["hotcoco>=1.3"]  # COCO metrics several times faster than pycocotools, the same numbers
 ONNX = ["onnxruntime>=1.20"]  # other people's detectors as teachers
 PDF = ["pypdfium2>=5.0"]  # pages and boxes from born-digital PDFs
+RAY = ["ray>=2.9"]  # pseudo-labels on a cluster
 SCENES = ["scikit-image>=0.25", "faker>=30"]  # photographs and faces, and names, of invented ID documents
 WEIGHTS = ["safetensors>=0.4"]  # other people's weights in .safetensors files
 
@@ -37,6 +38,7 @@ setup(
         "eval": EVAL,
         "onnx": ONNX,
         "pdf": PDF,
+        "ray": RAY,
         "scenes": SCENES,
         "weights": WEIGHTS,
         "test": [

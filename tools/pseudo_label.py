@@ -9,15 +9,20 @@ import sys
 
 from detectron2.utils.logger import setup_logger
 
-from dense_det.distillation.commands import plan
+from dense_det.config import load_cfg
+from dense_det.distillation.commands import plan, run, status
+from dense_det.engine.model import load_model
 
 VERBS = {
     "plan": plan,
+    "run": run,
+    "status": status,
 }
 
 
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.set_defaults(load_cfg=load_cfg, load_model=load_model)  # rooms that the verbs may not import
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for name, command in VERBS.items():
         first, _, rest = command.__doc__.partition("\n")
@@ -38,7 +43,7 @@ def main(argv=None) -> int:
     try:
         for line in VERBS[args.verb].main(args):
             print(line, flush=True)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -1,10 +1,19 @@
 """tools/pseudo_label.py: verbs, messages and exit codes."""
 
 import importlib.util
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+import yaml
 from PIL import Image
+
+from dense_det.config import load_cfg
+from dense_det.distillation.shard_file import ShardPredictions
+from dense_det.distillation.work_folder import WorkFolder
+from dense_det.engine.model import build_model
 
 _PATH = Path(__file__).parents[2] / "tools" / "pseudo_label.py"
 _SPEC = importlib.util.spec_from_file_location("pseudo_label", _PATH)
@@ -29,3 +38,59 @@ def test_plan(tmp_path, capsys):
     assert "error: nothing at" in capsys.readouterr().err
     assert tool.main(["plan", str(tmp_path / "work"), str(tmp_path / "in"), "--shard-size", "0"]) == 2
     assert "--shard-size must be at least 1, got 0" in capsys.readouterr().err
+
+
+@pytest.fixture
+def teacher(tmp_path):
+    """A tiny RetinaNet of two classes with random weights, that finds something everywhere: [config, weights]."""
+    config = tmp_path / "teacher.yaml"
+    tree = {
+        "_BASE_": str(_PATH.parents[1] / "configs" / "retina_snet.yaml"),
+        "MODEL": {"DEVICE": "cpu", "RETINANET": {"NUM_CLASSES": 2, "PRIOR_PROB": 0.3}},
+        "INPUT": {"MIN_SIZE_TRAIN": [64], "MIN_SIZE_TEST": 64, "AUGMENT": {"SCALE_RANGE": [1.0, 1.0]}},
+    }
+    config.write_text(yaml.safe_dump(tree))
+    torch.manual_seed(0)
+    torch.save({"model": build_model(load_cfg(config)).state_dict()}, tmp_path / "teacher.pth")
+    return [str(config), str(tmp_path / "teacher.pth")]
+
+
+def test_from_images_to_boxes(tmp_path, teacher, capsys):
+    images, rng = tmp_path / "in", np.random.default_rng(0)
+    images.mkdir()
+    for number in range(5):
+        Image.fromarray(rng.integers(0, 255, (60 + number, 80, 3), np.uint8)).save(images / f"{number}.png")
+    truth = {
+        "images": [{"id": 7, "file_name": "4.png", "width": 80, "height": 64}],
+        "categories": [{"id": 1, "name": "card"}, {"id": 2, "name": "page"}],
+        "annotations": [{"id": 1, "image_id": 7, "category_id": 1, "bbox": [1, 1, 9, 9], "area": 81, "iscrowd": 0}],
+    }
+    (tmp_path / "val.json").write_text(json.dumps(truth))
+    validation = ["--val-json", str(tmp_path / "val.json"), "--val-images", str(images)]
+    work = WorkFolder(tmp_path / "work")
+    assert tool.main(["plan", str(work.root), str(images), "--shard-size", "3", *validation]) == 0
+    (images / "1.png").write_bytes((images / "1.png").read_bytes()[:99])
+
+    run = ["run", str(work.root), "--teacher", *teacher, "--num-workers", "1", "--views", "64,96f"]
+    assert tool.main(run) == 2
+    assert "the classes have no names: give --classes" in capsys.readouterr().err
+    run += ["--classes", "card", "page"]
+    assert tool.main(run) == 0
+    assert "1 failures (failures.jsonl)" in capsys.readouterr().out
+    found = list(ShardPredictions.load(work.images.predictions(0)))
+    assert [image.image_id for image in found] == [1, 3] and len(work.read_manifest().views) == 2
+    for image in found:
+        assert len(image) and (np.diff(image.scores) <= 0).all() and image.scores.min() >= 0.05
+        assert (image.boxes >= 0).all() and (image.boxes <= [80, 64, 80, 64]).all()
+        assert set(image.votes.tolist()) <= {0.5, 1.0}
+    assert [image.image_id for image in ShardPredictions.load(work.validation.predictions(0))] == [7]
+    assert json.loads(work.failures_path.read_text())["reason"] == "changed since it was planned"
+
+    before = {path: path.read_bytes() for path in work.root.rglob("shard-*.npz")}
+    work.images.predictions(1).unlink()
+    assert tool.main(run) == 0
+    assert {path: path.read_bytes() for path in work.root.rglob("shard-*.npz")} == before
+    assert tool.main([*run, "--fusion", "nms"]) == 2
+    assert "fusion: {'kind': 'wbf', 'iou': 0.55} -> {'kind': 'nms', 'iou': 0.5}" in capsys.readouterr().err
+    assert tool.main(["status", str(work.root)]) == 0
+    assert "shards: 2 of 2 done, 4 of 4 images" in capsys.readouterr().out

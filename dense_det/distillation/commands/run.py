@@ -1,0 +1,84 @@
+"""Let the teacher label all planned images; what is finished is skipped.
+
+The teacher looks at several views of each image (--views; by default those that it was trained on), and what it finds
+in them is fused. Stopped or killed, the same command goes on. Workers need nothing but the folder: start as many as
+you like with --num-workers, torchrun, a SLURM array, or --worker R/W on several machines.
+"""
+
+import functools
+import os
+from collections.abc import Iterator
+
+from dense_det.distillation.fusion import FUSIONS
+from dense_det.distillation.processes import run_here, run_processes, run_ray
+from dense_det.distillation.run_settings import Detectron2Doors, RunSettings, open_labeller
+from dense_det.distillation.share import find_share
+from dense_det.distillation.views import parse_views
+from dense_det.distillation.work_folder import WorkFolder
+
+EXAMPLE = """examples:
+  python tools/pseudo_label.py run work/ --teacher output/cards/config.yaml output/cards/model_best.pth --num-workers 2
+  python tools/pseudo_label.py run work/ --onnx layout.onnx --views own,ownf --fusion voting
+  sbatch --array=0-15 --wrap 'python tools/pseudo_label.py run work/ --teacher config.yaml model_best.pth'"""
+
+
+def add_arguments(parser) -> None:
+    parser.add_argument("work", metavar="WORK", help="a planned work folder")
+    parser.add_argument("--teacher", nargs=2, action="append", default=[], metavar=("CONFIG", "WEIGHTS"),
+                        help="a detector of this package or Detectron2; several are an ensemble")  # fmt: skip
+    parser.add_argument("--onnx", action="append", default=[], metavar="FILE",
+                        help="an ONNX detector with outputs as YOLOv8's or PicoDet's; several, too")  # fmt: skip
+    parser.add_argument("--opts", nargs="+", default=[], metavar="KEY VALUE", help="config keys of the teachers")
+    parser.add_argument("--classes", nargs="+", default=[], metavar="NAME",
+                        help="the classes in order (default: those of the plan's labelled file)")  # fmt: skip
+    parser.add_argument("--class-map", metavar="FILE", help="JSON or YAML {a teacher's class: ours, or null}")
+    parser.add_argument("--views", type=parse_views, default=(), metavar="V,V",
+                        help="short edges in pixels, f for mirrored, own for the file's: 480,640,640f")  # fmt: skip
+    parser.add_argument("--fusion", choices=FUSIONS, default="wbf", help="how views become one (default wbf)")
+    parser.add_argument("--fusion-iou", type=float, metavar="X", help="overlap of the same thing (default .55; .5)")
+    parser.add_argument("--floor", type=float, default=0.05, metavar="S", help="least score kept (default 0.05)")
+    parser.add_argument("--detections", type=int, default=300, metavar="N", help="most boxes an image (default 300)")
+    parser.add_argument("--max-failure-rate", type=float, default=0.5, metavar="X",
+                        help="stop when more of the images cannot be read (default 0.5; 1 never stops)")  # fmt: skip
+    parser.add_argument("--num-workers", type=int, metavar="N", help="processes of one thread (default: one a core)")
+    parser.add_argument("--worker", metavar="R/W", help="be worker R of W on several machines, from 0")
+    parser.add_argument("--backend", choices=("processes", "ray"), default="processes", help="(default processes)")
+
+
+def main(args) -> Iterator[str]:
+    if args.num_workers is not None and args.num_workers < 1:
+        raise ValueError(f"--num-workers must be at least 1, got {args.num_workers}")
+    if not 0 <= args.max_failure_rate <= 1:
+        raise ValueError(f"--max-failure-rate must lie between 0 and 1, got {args.max_failure_rate}")
+    work = WorkFolder(args.work)
+    plan = work.read_plan()
+    share = find_share(args.worker, os.environ)
+    settings = RunSettings(
+        work=args.work,
+        detectors=tuple(map(tuple, args.teacher)),
+        onnx=tuple(args.onnx),
+        doors=Detectron2Doors(args.load_cfg, args.load_model),
+        opts=tuple(args.opts),
+        classes=tuple(args.classes),
+        class_map=args.class_map,
+        views=args.views,
+        fusion=args.fusion,
+        iou=args.fusion_iou,
+        floor=args.floor,
+        detections_per_image=args.detections,
+    )
+    opener = functools.partial(open_labeller, settings)
+    # before any worker starts: what is wrong is said once
+    work.settle_manifest(opener().manifest())
+    num = args.num_workers or (1 if share.count > 1 else min(_num_cores(), len(share.tasks(plan))) or 1)
+    if args.backend == "ray":
+        yield from run_ray(work, opener, share, num, args.max_failure_rate)
+    elif num == 1:
+        yield from run_here(work, opener, share, args.max_failure_rate)
+    else:
+        yield from run_processes(work, opener, share, num, args.max_failure_rate)
+    yield f"{work.join_failures(plan.num_shards)} failures (failures.jsonl); next: status, select"
+
+
+def _num_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

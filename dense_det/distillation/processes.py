@@ -1,0 +1,160 @@
+"""The backends of a run: this process, several of this machine, or Ray's tasks."""
+
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import torch
+
+from dense_det.distillation.image_reader import ImageReader
+from dense_det.distillation.shard_worker import failure_budget, label_shard, label_share, never
+from dense_det.distillation.share import Share, Task
+from dense_det.distillation.work_folder import WorkFolder
+
+logger = logging.getLogger(__name__)
+
+_POLL_SECONDS = 0.2
+_TELL_SECONDS = 10
+_RAY_RETRIES = 3
+
+
+def run_here(work: WorkFolder, open_labeller: Callable, share: Share, max_failure_rate: float) -> Iterator[str]:
+    """Label a share in this process, on one thread: with more, the last bits would depend on their number."""
+    yield from map(str, _work(work, open_labeller, share, max_failure_rate, never))
+
+
+def run_processes(work: WorkFolder, open_labeller: Callable, share: Share, num: int, rate: float) -> Iterator[str]:
+    """Label a share in `num` new processes. One that dies does not take the others along.
+
+    Args:
+        open_labeller: () -> labeller, picklable.
+
+    Raises:
+        ChildProcessError: some died or gave up; after the others have ended.
+    """
+    context = multiprocessing.get_context("spawn")
+    plan = work.read_plan()
+    tasks = share.tasks(plan)
+    shares = share.split(num)
+    processes = [
+        context.Process(target=_child, args=(str(work.root), open_labeller, part, rate, os.getpid())) for part in shares
+    ]
+    for process in processes:
+        process.start()
+    try:
+        told, last = -1, 0.0
+        while any(process.is_alive() for process in processes):
+            time.sleep(_POLL_SECONDS)
+            if time.monotonic() - last > _TELL_SECONDS:
+                last, done = time.monotonic(), _num_finished(work, tasks)
+                if done != told:
+                    told = done
+                    yield f"{done} of {len(tasks)} shards done"
+    finally:
+        for process in processes:  # an exception or Ctrl-C here; else they have ended
+            if process.is_alive():
+                process.terminate()
+    yield f"{_num_finished(work, tasks)} of {len(tasks)} shards done"
+    failed = [f"worker {part} {_fate(p.exitcode)}" for part, p in zip(shares, processes, strict=True) if p.exitcode]
+    if failed:
+        raise ChildProcessError(
+            f"{', '.join(failed)}; {len(shares) - len(failed)} of {len(shares)} workers ended well. "
+            "Finished shards stay; run the same command again for the others."
+        )
+
+
+def run_ray(work: WorkFolder, open_labeller: Callable, share: Share, num: int | None, rate: float) -> Iterator[str]:
+    """Label a share as Ray tasks, one a shard, on this machine or the cluster of $RAY_ADDRESS.
+
+    A task whose worker dies is tried again on another. All machines must see the work folder and the images at
+    the same paths.
+
+    Raises:
+        ImportError: Ray is not installed.
+    """
+    try:
+        import ray
+    except ImportError as error:
+        raise ImportError("--backend ray needs Ray: pip install 'dense_det[ray]'") from error
+    address = os.environ.get("RAY_ADDRESS")
+    local = {} if address else {"num_cpus": num, "include_dashboard": False}
+    ray.init(address=address, ignore_reinit_error=True, logging_level=logging.WARNING, **local)
+    try:
+        plan = work.read_plan()
+        tasks = [task for task in share.tasks(plan) if not task.shards(work).is_finished(task.shard)]
+        remote = ray.remote(num_cpus=1, max_retries=_RAY_RETRIES)(_ray_task)
+        shared = ray.put(open_labeller)
+        budget, waiting, remaining = failure_budget(work, plan, rate), [], iter(tasks)
+        ahead = 2 * max(1, int(ray.cluster_resources().get("CPU", 1)))
+        while True:
+            while len(waiting) < ahead and (task := next(remaining, None)) is not None:
+                waiting.append(remote.remote(str(work.root), task, shared, budget))
+            if not waiting:
+                return
+            ready, waiting = ray.wait(waiting)
+            for report in _results(ray, ready):
+                if report is not None:
+                    budget -= report.failures
+                    yield str(report)
+    finally:
+        ray.shutdown()
+
+
+def _results(ray, ready) -> list:
+    try:
+        return ray.get(ready)
+    except ray.exceptions.RayTaskError as error:
+        raise error.cause from error
+    except ray.exceptions.RayError as error:
+        raise ChildProcessError(
+            f"Ray gave a shard up after {_RAY_RETRIES} retries ({type(error).__name__}: {error}). "
+            "Finished shards stay; run the same command again for the others."
+        ) from error
+
+
+# of a Ray worker process, by work folder: teachers are loaded once, not for each shard
+_opened: dict[str, tuple] = {}
+
+
+def _ray_task(root: str, task: Task, open_labeller: Callable, budget: float):
+    if root not in _opened:
+        torch.set_num_threads(1)
+        labeller = open_labeller()
+        WorkFolder(root).settle_manifest(labeller.manifest())
+        _opened[root] = labeller, ImageReader()
+    labeller, reader = _opened[root]
+    return label_shard(WorkFolder(root), task, labeller, reader, budget, never)
+
+
+def _work(work: WorkFolder, open_labeller: Callable, share: Share, rate: float, stop: Callable):
+    torch.set_num_threads(1)
+    labeller = open_labeller()
+    work.settle_manifest(labeller.manifest())
+    plan, reader = work.read_plan(), ImageReader()
+    try:
+        yield from label_share(work, plan, share.tasks(plan), labeller, reader, rate, stop)
+    finally:
+        reader.close()
+
+
+def _child(root: str, open_labeller: Callable, share: Share, rate: float, parent: int) -> None:
+    """The main function of a new process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the parent ends its children
+    try:
+        for report in _work(WorkFolder(root), open_labeller, share, rate, lambda: os.getppid() != parent):
+            logger.debug("worker %s: %s", share, report)
+    except (ValueError, OSError) as error:
+        logger.error("worker %s: %s", share, error)
+        sys.exit(2)
+
+
+def _num_finished(work: WorkFolder, tasks: list[Task]) -> int:
+    return sum(task.shards(work).is_finished(task.shard) for task in tasks)
+
+
+def _fate(exitcode: int) -> str:
+    return f"was killed by signal {-exitcode}" if exitcode < 0 else f"ended with code {exitcode}"

@@ -1,0 +1,100 @@
+"""How far a run is: shards, pace, time left, failures."""
+
+import os
+import time
+from collections import Counter
+from dataclasses import dataclass
+
+from dense_det.distillation.shard_worker import read_seconds
+from dense_det.distillation.work_folder import WorkFolder
+
+_RECENT = 32  # shards: the pace is theirs, whatever was slower before
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Counts of a work folder.
+
+    Args:
+        seconds_per_image: of one worker, over all finished shards; None before the first.
+        images_per_second: of all workers together, over the latest shards; None before the second.
+        idle_seconds: since the last shard was finished.
+        failures: number by reason.
+    """
+
+    shards: int
+    shards_done: int
+    images: int
+    images_done: int
+    validation_shards: int
+    validation_shards_done: int
+    seconds_per_image: float | None
+    images_per_second: float | None
+    idle_seconds: float
+    failures: Counter
+
+    @property
+    def seconds_left(self) -> float | None:
+        return (self.images - self.images_done) / self.images_per_second if self.images_per_second else None
+
+    def __str__(self) -> str:
+        failed = sum(self.failures.values())
+        lines = [f"shards: {self.shards_done} of {self.shards} done, {self.images_done} of {self.images} images"]
+        if self.validation_shards:
+            lines.append(f"validation: {self.validation_shards_done} of {self.validation_shards} shards done")
+        if self.seconds_per_image:
+            lines.append(f"rate: {self.seconds_per_image:.3f} s an image and worker")
+        if self.shards_done < self.shards and self.seconds_left is not None:
+            lines[-1] += f", {self.images_per_second:.2f} images/s of all workers together"
+            lines.append(f"time left: {_duration(self.seconds_left)} at this pace")
+            lines.append(f"last shard finished {_duration(self.idle_seconds)} ago")
+        share = f" ({failed / max(1, self.images_done):.1%})" if failed else ""
+        lines.append(f"failures: {failed}{share}, listed in failures.jsonl")
+        lines += [f"  {count} {reason}" for reason, count in self.failures.most_common(10)]
+        return "\n".join(lines)
+
+
+def read_progress(work: WorkFolder) -> Progress:
+    """Count what is there; also writes failures.jsonl anew.
+
+    Raises:
+        ValueError: no plan.
+    """
+    plan = work.read_plan()
+    done = [shard for shard in range(plan.num_shards) if work.images.is_finished(shard)]
+    failures = Counter(f.reason for shard in done for f in work.images.read_failures(shard))
+    work.join_failures(plan.num_shards)
+    last = plan.num_images - (plan.num_shards - 1) * plan.shard_size
+    images_done = sum(last if shard == plan.num_shards - 1 else plan.shard_size for shard in done)
+    timed = [row for shard in done if (row := read_seconds(work.images.seconds(shard)))]
+    seconds, images = sum(row[0] for row in timed), sum(row[1] for row in timed)
+    ends = sorted((os.stat(work.images.predictions(shard)).st_mtime, shard) for shard in done)[-_RECENT:]
+    validation = range(plan.num_validation_shards)
+    return Progress(
+        shards=plan.num_shards,
+        shards_done=len(done),
+        images=plan.num_images,
+        images_done=images_done,
+        validation_shards=plan.num_validation_shards,
+        validation_shards_done=sum(work.validation.is_finished(shard) for shard in validation),
+        seconds_per_image=seconds / images if images else None,
+        images_per_second=_pace(work, ends),
+        idle_seconds=max(0.0, time.time() - ends[-1][0]) if ends else 0.0,
+        failures=failures,
+    )
+
+
+def _pace(work: WorkFolder, ends: list[tuple[float, int]]) -> float | None:
+    """Images a second of shards that ended at `ends` (seconds since the epoch, shard), from the first one's start."""
+    timed = [(end, row) for end, shard in ends if (row := read_seconds(work.images.seconds(shard)))]
+    if not timed:
+        return None
+    span = timed[-1][0] - min(end - seconds for end, (seconds, _) in timed)
+    return sum(images for _, (_, images) in timed) / span if span > 0 else None
+
+
+def _duration(seconds: float) -> str:
+    """3725 -> "1 h 02 min"."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {seconds:02d} s" if minutes else f"{seconds} s"

@@ -1,0 +1,105 @@
+"""What a run is asked for, small and plain, so that it can be handed to other processes and machines."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dense_det.distillation.class_table import class_table, read_class_map
+from dense_det.distillation.fusion import DEFAULT_IOU
+from dense_det.distillation.labelling import Labeller
+from dense_det.distillation.onnx_teacher import OnnxTeacher, open_onnx_teacher
+from dense_det.distillation.teacher import Teacher, build_teacher
+from dense_det.distillation.views import OWN_SIZE, View
+from dense_det.distillation.work_folder import WorkFolder
+
+
+@dataclass(frozen=True)
+class Detectron2Doors:
+    """The two functions of rooms that this one may not import: (file, opts) -> cfg, and (cfg) -> network."""
+
+    load_cfg: Callable
+    load_model: Callable
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """Teachers and how they look.
+
+    Args:
+        work: the work folder.
+        detectors: (config file, weights) of Detectron2 teachers.
+        onnx: files of ONNX teachers.
+        opts: KEY VALUE ... for the configs.
+        classes: names of the data set's classes; () is those of the plan's labelled file, or of an ONNX teacher.
+        class_map: a file; see class_table.
+        views: for every teacher; () is each teacher's own.
+        fusion, iou: see fusion; iou None is the paper's.
+        floor: least score that is kept.
+    """
+
+    work: str
+    detectors: tuple[tuple[str, str], ...]
+    onnx: tuple[str, ...]
+    doors: Detectron2Doors
+    opts: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    class_map: str | None = None
+    views: tuple[View, ...] = ()
+    fusion: str = "wbf"
+    iou: float | None = None
+    floor: float = 0.05
+    detections_per_image: int = 300
+
+
+def open_labeller(settings: RunSettings) -> Labeller:
+    """Load all teachers.
+
+    Raises:
+        ValueError, FileNotFoundError: what the user typed, with what to do.
+        ImportError: onnxruntime is missing.
+    """
+    if not settings.detectors and not settings.onnx:
+        raise ValueError("no teacher: give --teacher CONFIG WEIGHTS or --onnx FILE")
+    if not 0 < settings.floor < 1:
+        raise ValueError(f"--floor must lie between 0 and 1, got {settings.floor}")
+    if settings.detections_per_image < 1:
+        raise ValueError(f"--detections must be at least 1, got {settings.detections_per_image}")
+    onnx = [open_onnx_teacher(path, settings.floor) for path in settings.onnx]
+    classes = settings.classes or _labelled_classes(settings.work) or (() if settings.detectors else onnx[0].classes)
+    if not classes:
+        raise ValueError("the classes have no names: give --classes A B ..., or plan with --labelled-json")
+    teachers = [_detector(settings, *files, classes) for files in settings.detectors] + onnx
+    mapping = read_class_map(settings.class_map) if settings.class_map else {}
+    tables = tuple(
+        class_table(t.classes, classes, {name: to for name, to in mapping.items() if name in t.classes})
+        for t in teachers
+    )
+    unused = set(mapping) - {name for teacher in teachers for name in teacher.classes}
+    if unused:
+        raise ValueError(f"{settings.class_map}: no teacher has a class {', '.join(sorted(unused))}")
+    return Labeller(
+        teachers=tuple(teachers),
+        views=tuple(_views(teacher, settings.views) for teacher in teachers),
+        tables=tables,
+        classes=tuple(classes),
+        fusion=settings.fusion,
+        iou=DEFAULT_IOU.get(settings.fusion, 0.5) if settings.iou is None else settings.iou,
+        floor=settings.floor,
+        detections_per_image=settings.detections_per_image,
+    )
+
+
+def _detector(settings: RunSettings, config_file: str, weights: str, classes) -> Teacher:
+    cfg = settings.doors.load_cfg(config_file, [*settings.opts, "MODEL.WEIGHTS", weights])
+    return build_teacher(cfg, settings.doors.load_model, classes, settings.floor, settings.detections_per_image)
+
+
+def _labelled_classes(work: str) -> tuple[str, ...]:
+    labelled = WorkFolder(work).read_plan().labelled
+    return tuple(labelled["per_class"]) if labelled else ()
+
+
+def _views(teacher: Teacher, asked: tuple[View, ...]) -> tuple[View, ...]:
+    """An ONNX file has one size: of the views that are asked for, it takes the mirroring."""
+    if isinstance(teacher, OnnxTeacher) and asked:
+        return tuple(View(OWN_SIZE, flip) for flip in sorted({view.flip for view in asked}))
+    return asked or teacher.views

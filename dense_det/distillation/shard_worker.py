@@ -1,0 +1,166 @@
+"""A worker: labels shard after shard; what is finished stays, whatever happens next.
+
+Nothing is locked. A shard's files hold the same bytes whoever writes them, and each appears whole or not at all,
+its predictions last: so a shard is finished or it is not there, and two workers on one shard do no harm.
+"""
+
+import errno
+import json
+import logging
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from dense_det.distillation.image_reader import BadImage
+from dense_det.distillation.shard_file import ShardPredictions
+from dense_det.distillation.share import Task
+from dense_det.distillation.work_folder import Failure, InputImage, Plan, WorkFolder, write_json, write_lines
+
+logger = logging.getLogger(__name__)
+
+# a whole shard of this size that cannot be read is a disk that is not there, not so many bad files
+_SUSPICIOUS = 8
+
+
+class TooManyFailures(ValueError):
+    """More images cannot be read than --max-failure-rate allows; the shard at hand is not finished."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShardReport:
+    """What labelling a shard came to."""
+
+    task: Task
+    images: int
+    failures: int
+    boxes: int
+    seconds: float
+
+    def __str__(self) -> str:
+        where = "validation shard" if self.task.validation else "shard"
+        failed = f", {self.failures} failed" if self.failures else ""
+        return (
+            f"{where} {self.task.shard}: {self.images} images, {self.boxes} boxes{failed}, "
+            f"{self.seconds / max(1, self.images):.3f} s an image"
+        )
+
+
+def label_share(
+    work: WorkFolder, plan: Plan, tasks: Iterable[Task], labeller, reader, max_failure_rate: float, stop: Callable
+) -> Iterator[ShardReport]:
+    """Label the shards of `tasks` that are not finished; memory holds one of them at a time.
+
+    Args:
+        labeller: `label(pixels, image_id)` gives ImagePredictions; see labelling.Labeller.
+        reader: `read(image)` gives pixels or raises BadImage; see image_reader.ImageReader.
+        max_failure_rate: share of the plan's images that may be unreadable.
+        stop: asked before each image; True ends the work without finishing the shard.
+
+    Raises:
+        TooManyFailures: with the reasons of the last failures.
+        OSError: a full disk, among others; nothing finished is lost.
+    """
+    failures_left = failure_budget(work, plan, max_failure_rate)
+    for task in tasks:
+        report = label_shard(work, task, labeller, reader, failures_left, stop)
+        if report is None:
+            if stop():
+                return
+            continue
+        failures_left -= report.failures
+        yield report
+
+
+def failure_budget(work: WorkFolder, plan: Plan, max_failure_rate: float) -> float:
+    """How many more images may fail; negative when finished shards hold too many already, infinite at a rate of 1."""
+    if max_failure_rate >= 1:
+        return math.inf
+    finished = (shard for shard in range(plan.num_shards) if work.images.is_finished(shard))
+    failed = sum(sum(1 for _ in work.images.read_failures(shard)) for shard in finished)
+    return int(max_failure_rate * plan.num_images) - failed
+
+
+def label_shard(
+    work: WorkFolder, task: Task, labeller, reader, failures_left: float, stop: Callable
+) -> ShardReport | None:
+    """Label one shard; None when it was finished already, or `stop()` came before its end."""
+    shards = task.shards(work)
+    if shards.is_finished(task.shard):
+        return None
+    start = time.perf_counter()
+    predictions, failures = [], []
+    for image in shards.read_inputs(task.shard):
+        if stop():
+            return None
+        try:
+            pixels = reader.read(image)
+        except BadImage as error:
+            failures.append(Failure(image.id, image.file_name, image.member, image.page, str(error)))
+            continue
+        predictions.append(_label(labeller, pixels, image))
+    _require_few(failures, len(predictions), failures_left)
+    joined = ShardPredictions.join(predictions)
+    report = ShardReport(
+        task, len(predictions), len(failures), len(joined.scores), round(time.perf_counter() - start, 3)
+    )
+    if shards.is_finished(task.shard):  # somebody else was faster, with the same bytes
+        return None
+    _write(shards.failures(task.shard), lambda path: write_lines(path, failures))
+    seconds = {"seconds": report.seconds, "images": report.images}
+    _write(shards.seconds(task.shard), lambda path: write_json(path, seconds))
+    _write(shards.predictions(task.shard), joined.save)
+    return report
+
+
+def _label(labeller, pixels, image: InputImage):
+    try:
+        return labeller.label(pixels, image.id)
+    except Exception:
+        logger.error("the teacher failed on image %d, %s", image.id, image.file_name)
+        raise
+
+
+def _require_few(failures: list[Failure], num_labelled: int, failures_left: float) -> None:
+    suspicious = not num_labelled and len(failures) >= _SUSPICIOUS and failures_left < math.inf
+    if len(failures) <= failures_left and not suspicious:
+        return
+    examples = "\n".join(f"  {failure.file_name}: {failure.reason}" for failure in failures[:5])
+    raise TooManyFailures(
+        f"{len(failures)} of {num_labelled + len(failures)} images of a shard cannot be read, more than "
+        f"--max-failure-rate allows. Is the disk there?\n{examples}\n"
+        "The shard is not finished: mend it and run again, or raise --max-failure-rate."
+    )
+
+
+def _write(path: Path, write: Callable) -> None:
+    """Write a file of a finished shard, and remove what a killed process left beside it."""
+    try:
+        write(path)
+    except FileNotFoundError:
+        # another worker finished the same file, and swept ours away as left over
+        if not path.exists():
+            raise
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise OSError(
+                error.errno, f"the disk is full: make room and run again, finished shards stay ({error.strerror})", path
+            ) from error
+        raise
+    for left_over in path.parent.glob(f".{path.name}.*.tmp"):
+        left_over.unlink(missing_ok=True)
+
+
+def never() -> bool:
+    """As `stop`: go on to the end."""
+    return False
+
+
+def read_seconds(path) -> tuple[float, int] | None:
+    """(seconds, images) of a shard; None where the file is missing."""
+    try:
+        tree = json.loads(Path(path).read_text(encoding="utf-8"))
+        return float(tree["seconds"]), int(tree["images"])
+    except FileNotFoundError:
+        return None

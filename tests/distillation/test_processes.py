@@ -1,0 +1,107 @@
+"""Processes and Ray: a worker that dies takes nobody along, and the next run does what it left."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dense_det.distillation.planning import PlanSettings, make_plan
+from dense_det.distillation.processes import run_here
+from dense_det.distillation.share import Share
+from dense_det.distillation.work_folder import WorkFolder
+
+# a program of its own, since new processes import the main module again; its teacher kills the first worker that
+# sees the image with the id in $KILL, once
+PROGRAM = """
+import os, pathlib, signal, sys
+import numpy as np
+from dense_det.distillation.processes import run_here, run_processes, run_ray
+from dense_det.distillation.shard_file import ImagePredictions
+from dense_det.distillation.share import Share
+from dense_det.distillation.work_folder import Manifest, WorkFolder
+
+class Labeller:
+    def manifest(self):
+        return Manifest(["a"], [], [], {"kind": "nms", "iou": 0.5}, 0.05, 10)
+    def label(self, pixels, image_id):
+        mark = pathlib.Path(os.environ["WORK"], "killed")
+        if str(image_id) == os.environ.get("KILL") and not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        value = float(pixels.mean())
+        return ImagePredictions(image_id, np.full((1, 4), value), [0.5], [0], [1], [0])
+
+def main(kind):
+    work = WorkFolder(os.environ["WORK"])
+    run = {"here": lambda: run_here(work, Labeller, Share(0, 1), 1.0),
+           "processes": lambda: run_processes(work, Labeller, Share(0, 1), 2, 1.0),
+           "ray": lambda: run_ray(work, Labeller, Share(0, 1), 2, 1.0)}[kind]
+    try:
+        for line in run():
+            print(line, flush=True)
+    except ChildProcessError as error:
+        sys.exit(str(error))
+
+if __name__ == "__main__":
+    main(os.environ["BACKEND"])
+"""
+
+
+@pytest.fixture
+def program(tmp_path, photos, jpeg):
+    """A function that runs PROGRAM with a backend on ten images, three a shard: (work folder, result)."""
+    for seed in range(20, 25):
+        (photos / f"{seed}.jpg").write_bytes(jpeg(seed))
+    path = tmp_path / "program.py"
+    path.write_text(PROGRAM)
+
+    def start(name: str, backend: str, kill: str = ""):
+        work = WorkFolder(tmp_path / name)
+        make_plan(work, PlanSettings((str(photos),), shard_size=3))
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")}
+        environment |= {"WORK": str(work.root), "BACKEND": backend, "KILL": kill}
+        environment |= {"PYTHONPATH": str(Path(__file__).parents[2]), "RAY_USAGE_STATS_ENABLED": "0"}
+        result = subprocess.run([sys.executable, path], env=environment, capture_output=True, text=True, timeout=300)
+        return work, result
+
+    return start
+
+
+@pytest.fixture
+def expected(program, tmp_path, monkeypatch):
+    """Predictions of the same images, made in this process."""
+    spec = importlib.util.spec_from_file_location("program", tmp_path / "program.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setenv("WORK", str(tmp_path / "expected"))
+    work = WorkFolder(tmp_path / "expected")
+    make_plan(work, PlanSettings((str(tmp_path / "photos"),), shard_size=3))
+    lines = list(run_here(work, module.Labeller, Share(0, 1), 1.0))
+    assert lines[3].startswith("shard 3: 1 images, 1 boxes")
+    return predictions(work)
+
+
+def predictions(work) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (work.root / "predictions").iterdir()}
+
+
+def test_a_worker_that_dies_takes_nobody_along(program, expected):
+    work, result = program("work", "processes", kill="4")  # in shard 1: of worker 1, which has shard 3, too
+    assert result.returncode == 1
+    assert "worker 1/2 was killed by signal 9; 1 of 2 workers ended well" in result.stderr
+    assert "run the same command again" in result.stderr
+    assert sorted(predictions(work)) == ["shard-000000.npz", "shard-000002.npz"]
+    _, result = program("work", "processes", kill="4")
+    assert result.returncode == 0 and "4 of 4 shards done" in result.stdout, result.stderr
+    assert predictions(work) == expected
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="an optional extra")
+def test_ray_tries_a_dead_workers_shard_again(program, expected):
+    work, result = program("work", "ray", kill="4")
+    assert result.returncode == 0, result.stderr
+    assert (work.root / "killed").exists() and result.stdout.count("shard ") == 4
+    assert predictions(work) == expected

@@ -1,0 +1,56 @@
+"""Progress by hand: counts, rate, time left, failures."""
+
+import json
+import os
+
+import pytest
+
+from dense_det.distillation.progress import read_progress
+from dense_det.distillation.work_folder import (
+    Failure,
+    InputImage,
+    InputWriter,
+    Plan,
+    WorkFolder,
+    write_json,
+    write_lines,
+)
+
+
+@pytest.fixture
+def work(tmp_path):
+    """10 images in shards of 4; shards 0 and 2 (two images) are finished, in 8 and 4 seconds."""
+    work = WorkFolder(tmp_path)
+    writer = InputWriter(work.images, 4)
+    for number in range(1, 11):
+        writer.add(InputImage(number, "a.jpg", None, None, "00", 1, 1))
+    writer.close()
+    work.write_plan(Plan(4, 10, 3, [], {}, "", None, {"num_images": 5}))
+    for shard, seconds, images, end in ((0, 8, 3, 1000), (2, 4, 2, 1004)):
+        write_lines(work.images.failures(shard), [Failure(4, "a.jpg", None, None, "0 bytes")] if shard == 0 else [])
+        write_json(work.images.seconds(shard), {"seconds": seconds, "images": images})
+        work.images.predictions(shard).parent.mkdir(exist_ok=True)
+        work.images.predictions(shard).write_bytes(b"")
+        os.utime(work.images.predictions(shard), (end, end))
+    return work
+
+
+def test_by_hand(work):
+    progress = read_progress(work)
+    assert (progress.shards_done, progress.images_done) == (2, 6)
+    assert (progress.validation_shards, progress.validation_shards_done) == (2, 0)
+    assert progress.seconds_per_image == 12 / 5
+    assert progress.images_per_second == 5 / 12  # from second 992 to second 1004
+    assert progress.seconds_left == pytest.approx(4 * 12 / 5)
+    text = str(progress)
+    assert "shards: 2 of 3 done, 6 of 10 images" in text and "2.400 s an image" in text and "time left: 10 s" in text
+    assert "failures: 1 (16.7%)" in text and "1 0 bytes" in text
+    assert json.loads(work.failures_path.read_text())["reason"] == "0 bytes"
+
+
+def test_nothing_yet(tmp_path):
+    work = WorkFolder(tmp_path)
+    with pytest.raises(ValueError, match="no finished plan"):
+        read_progress(work)
+    work.write_plan(Plan(4, 10, 3, [], {}, ""))
+    assert str(read_progress(work)) == "shards: 0 of 3 done, 0 of 10 images\nfailures: 0, listed in failures.jsonl"

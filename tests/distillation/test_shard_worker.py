@@ -1,0 +1,211 @@
+"""Workers: finished shards stay and are the same bytes, whoever is killed; bad files and full disks are named."""
+
+import errno
+import json
+import multiprocessing
+import os
+import random
+import signal
+import time
+
+import numpy as np
+import pytest
+
+from dense_det.distillation import shard_worker
+from dense_det.distillation.image_reader import BadImage
+from dense_det.distillation.shard_file import ImagePredictions, ShardPredictions
+from dense_det.distillation.shard_worker import TooManyFailures, label_share, never
+from dense_det.distillation.share import Share, Task
+from dense_det.distillation.work_folder import InputImage, InputWriter, Plan, WorkFolder
+
+
+class FakeReader:
+    """Images are their ids; those in `bad` cannot be read."""
+
+    def __init__(self, bad=()):
+        self.bad = set(bad)
+
+    def read(self, image):
+        if image.id in self.bad:
+            raise BadImage("truncated")
+        return image.id
+
+
+class FakeLabeller:
+    """As many boxes as the id says, always the same for an id."""
+
+    def __init__(self, seconds=0.0):
+        self.seconds = seconds
+
+    def label(self, pixels, image_id):
+        assert pixels == image_id
+        time.sleep(self.seconds)
+        rows = np.random.default_rng(image_id).uniform(0, 1, (image_id % 4, 7))
+        return ImagePredictions(image_id, rows[:, :4], rows[:, 4], np.zeros(len(rows)), rows[:, 5], rows[:, 6])
+
+
+def make_work(root, num_images=23, shard_size=4, num_validation=0) -> WorkFolder:
+    work = WorkFolder(root)
+    for shards, count in ((work.images, num_images), (work.validation, num_validation)):
+        writer = InputWriter(shards, shard_size)
+        for number in range(1, count + 1):
+            writer.add(InputImage(number, f"/{number}.jpg", None, None, "00", 1, 1))
+        writer.close()
+    validation = {"num_images": num_validation} if num_validation else None
+    work.write_plan(Plan(shard_size, num_images, -(-num_images // shard_size), [], {}, "", None, validation))
+    return work
+
+
+def run(work, share=None, bad=(), rate=1.0, stop=never, labeller=None):
+    plan = work.read_plan()
+    tasks = (share or Share(0, 1)).tasks(plan)
+    return list(label_share(work, plan, tasks, labeller or FakeLabeller(), FakeReader(bad), rate, stop))
+
+
+def contents(work) -> dict[str, bytes]:
+    """Every file that says what was found, none that says how long it took."""
+    return {
+        str(path.relative_to(work.root)): path.read_bytes()
+        for folder in (work.root, work.validation.root)
+        for kind in ("predictions", "failures")
+        for path in (folder / kind).glob("*")
+    }
+
+
+def test_by_hand(tmp_path):
+    work = make_work(tmp_path, 6, 4, num_validation=2)
+    reports = run(work, bad={2})
+    assert [(r.task, r.images, r.failures, r.boxes) for r in reports] == [
+        (Task(True, 0), 1, 1, 1), (Task(False, 0), 3, 1, 1 + 3 + 0), (Task(False, 1), 2, 0, 1 + 2),
+    ]  # fmt: skip
+    assert str(reports[1]).startswith("shard 0: 3 images, 4 boxes, 1 failed, ")
+    first = ShardPredictions.load(work.images.predictions(0))
+    assert first.image_id.tolist() == [1, 3, 4]
+    (failure,) = work.images.read_failures(0)
+    assert (failure.id, failure.file_name, failure.reason) == (2, "/2.jpg", "truncated")
+    assert work.images.failures(1).read_text() == ""
+    assert json.loads(work.images.seconds(0).read_text())["images"] == 3
+    assert work.validation.is_finished(0)
+
+
+def test_any_order_and_number_of_workers_give_the_same_bytes(tmp_path):
+    one, three = make_work(tmp_path / "a"), make_work(tmp_path / "b")
+    run(one, bad={5})
+    for index in (2, 0, 1):
+        run(three, Share(index, 3), bad={5})
+    assert contents(one) == contents(three) and len(contents(one)) == 12
+
+
+def test_finished_shards_are_skipped(tmp_path):
+    work = make_work(tmp_path)
+    run(work, Share(1, 2))
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.npz")}
+    assert [report.task.shard for report in run(work)] == [0, 2, 4]
+    assert all(path.stat().st_mtime_ns == time for path, time in before.items())
+    assert run(work) == []
+
+
+def test_stop_leaves_the_shard_at_hand_unfinished(tmp_path):
+    work = make_work(tmp_path)
+    asked = iter([False] * 6 + [True] * 99)
+    assert [report.task.shard for report in run(work, stop=lambda: next(asked))] == [0]
+    assert not work.images.is_finished(1)
+
+
+def test_too_many_failures(tmp_path):
+    work = make_work(tmp_path, 20, 4)
+    with pytest.raises(TooManyFailures, match=r"2 of 4 images .*\n  /7.jpg: truncated"):
+        run(work, bad={1, 7, 8}, rate=0.1)  # 2 of 20 may fail
+    assert work.images.is_finished(0) and not work.images.is_finished(1)
+    with pytest.raises(TooManyFailures):
+        run(work, bad={1, 7, 8}, rate=0.1)
+    assert len(run(work, bad={1, 7, 8}, rate=0.15)) == 4
+
+
+def test_a_disk_that_is_not_there(tmp_path):
+    work = make_work(tmp_path, 100, 8)
+    with pytest.raises(TooManyFailures, match="Is the disk there"):
+        run(work, bad=range(9, 17), rate=0.5)
+    assert work.images.is_finished(0) and not work.images.is_finished(1)
+    assert len(run(work, bad=range(9, 17), rate=1.0)) == 12
+
+
+def test_a_full_disk_loses_nothing(tmp_path, monkeypatch):
+    work = make_work(tmp_path)
+    real, written = os.fsync, iter(range(99))
+
+    def fsync(handle):
+        if next(written) == 4:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(OSError, match="disk is full: make room and run again"):
+        run(work)
+    assert work.images.is_finished(0) and not work.images.is_finished(1)
+    assert not list(tmp_path.rglob(".*.tmp"))
+    assert [report.task.shard for report in run(work)] == [1, 2, 3, 4, 5]
+
+
+def test_a_teacher_that_fails_names_the_image(tmp_path, caplog):
+    class Broken:
+        def label(self, pixels, image_id):
+            raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError, match="no"):
+        run(make_work(tmp_path), labeller=Broken())
+    assert "image 1, /1.jpg" in caplog.text
+
+
+def test_what_was_left_over_is_swept(tmp_path):
+    work = make_work(tmp_path, 4, 4)
+    work.images.predictions(0).parent.mkdir()
+    left_over = work.images.predictions(0).with_name(".shard-000000.npz.abc.tmp")
+    other = work.images.predictions(0).with_name(".shard-000001.npz.abc.tmp")
+    for path in (left_over, other):
+        path.write_bytes(b"half")
+    run(work)
+    assert not left_over.exists() and other.exists()
+
+
+def test_two_workers_on_one_shard(tmp_path, monkeypatch):
+    """The other one finishes while this one labels, and sweeps away what this one is writing."""
+    work = make_work(tmp_path / "a", 4, 4)
+    expected = make_work(tmp_path / "b", 4, 4)
+    run(expected)
+    real = shard_worker.write_lines
+
+    def write_lines(path, rows):
+        monkeypatch.setattr(shard_worker, "write_lines", real)
+        run(work)
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(shard_worker, "write_lines", write_lines)
+    run(work)
+    assert contents(work) == contents(expected)
+
+
+def test_killed_at_random_moments(tmp_path):
+    expected = make_work(tmp_path / "a", 60, 4)
+    run(expected, bad={11})
+    work = make_work(tmp_path / "b", 60, 4)
+    context = multiprocessing.get_context("fork")  # nothing here uses threads, and a new Python takes seconds
+    rng, kills = random.Random(0), 0
+    for _ in range(40):
+        workers = [
+            context.Process(target=run, args=(work, Share(i, 2), {11}, 1.0, never, FakeLabeller(0.002)))
+            for i in range(2)
+        ]
+        for worker in workers:
+            worker.start()
+        time.sleep(rng.uniform(0.0, 0.06))
+        for worker in workers:
+            os.kill(worker.pid, signal.SIGKILL)
+            worker.join()
+            kills += worker.exitcode == -signal.SIGKILL
+        if all(work.images.is_finished(shard) for shard in range(15)):
+            break
+    run(work, bad={11})
+    found = contents(work)
+    assert {name: found[name] for name in contents(expected)} == contents(expected)
+    assert kills >= 4

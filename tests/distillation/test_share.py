@@ -1,0 +1,41 @@
+"""Shares: every shard is somebody's, and nobody's twice, however the workers are started."""
+
+import pytest
+
+from dense_det.distillation.share import Share, Task, find_share
+from dense_det.distillation.work_folder import Plan
+
+PLAN = Plan(2, 14, 7, [], {}, "", None, {"num_images": 3})
+
+
+def test_by_hand():
+    assert Share(1, 3).tasks(PLAN) == [Task(True, 1), Task(False, 1), Task(False, 4)]
+    assert Share(0, 1).tasks(PLAN)[:3] == [Task(True, 0), Task(True, 1), Task(False, 0)]
+    assert Share(1, 2).split(2) == [Share(2, 4), Share(3, 4)]
+
+
+@pytest.mark.parametrize("count, split", [(1, 1), (3, 1), (2, 2), (20, 1)])
+def test_all_and_none_twice(count, split):
+    tasks = [t for i in range(count) for s in Share(i, count).split(split) for t in s.tasks(PLAN)]
+    assert len(tasks) == len(set(tasks)) == 9
+
+
+def test_who_says_so():
+    torchrun = {"RANK": "2", "WORLD_SIZE": "4"}
+    slurm = {
+        "SLURM_ARRAY_TASK_ID": "7", "SLURM_ARRAY_TASK_COUNT": "4", "SLURM_ARRAY_TASK_MIN": "1",
+        "SLURM_ARRAY_TASK_STEP": "2",
+    }  # fmt: skip
+    assert find_share(None, {}) == Share(0, 1)
+    assert find_share(None, torchrun) == Share(2, 4)
+    assert find_share(None, slurm) == Share(3, 4)
+    assert find_share(None, slurm | torchrun) == Share(2, 4)
+    assert find_share("1/8", torchrun) == Share(1, 8)
+
+
+@pytest.mark.parametrize("text", ["1", "4/4", "-1/2", "0/0", "a/b"])
+def test_what_is_refused(text):
+    with pytest.raises(ValueError, match="worker"):
+        find_share(text, {})
+    with pytest.raises(ValueError, match="not evenly spaced"):
+        find_share(None, {"SLURM_ARRAY_TASK_ID": "9", "SLURM_ARRAY_TASK_COUNT": "3", "SLURM_ARRAY_TASK_MIN": "1"})
