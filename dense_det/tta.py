@@ -9,7 +9,7 @@ from detectron2.modeling.meta_arch.panoptic_fpn import PanopticFPN
 from detectron2.modeling.test_time_augmentation import DatasetMapperTTA
 from detectron2.structures import Boxes, Instances
 from fvcore.transforms import HFlipTransform
-from torch import nn
+from torch import Tensor, nn
 
 
 def build_tta(cfg, model: nn.Module) -> "AugmentedDetector":
@@ -63,17 +63,17 @@ class AugmentedDetector(nn.Module):
         looks = self.views({"image": record["image"], "height": size[0], "width": size[1]})
         transforms = [look.pop("transforms") for look in looks]
         images = [{"image": look["image"]} for look in looks]
-        found = [_in_image(self._boxes(image), t, size) for image, t in zip(images, transforms, strict=True)]
+        found = [_in_image(boxes_in(self.model, image), t, size) for image, t in zip(images, transforms, strict=True)]
         merged = merge(found, self.iou, self.max_detections)
-        if not self._has_masks:
+        if not has_masks(self.model):
             return merged
         masks, scores = [], []
         for image, transform in zip(images, transforms, strict=True):
             given = _in_view(merged, transform, tuple(image["image"].shape[1:]))
-            seen = self.model.inference([image], [given], do_postprocess=False)[0]
             mirrored = any(isinstance(t, HFlipTransform) for t in transform.transforms)
-            masks.append(seen.pred_masks.flip(3) if mirrored else seen.pred_masks)
-            scores += [seen.mask_scores] if seen.has("mask_scores") else []
+            seen_masks, seen_scores = masks_in(self.model, image, given, mirrored)
+            masks.append(seen_masks)
+            scores += [] if seen_scores is None else [seen_scores]
         merged.pred_masks = torch.stack(masks).mean(0)  # (R, 1, S, S) of a box: no view's size is in it
         if scores:
             merged.mask_scores = torch.stack(scores).mean(0)
@@ -82,16 +82,29 @@ class AugmentedDetector(nn.Module):
             self.model.add_quads(result)
         return result
 
-    @property
-    def _has_masks(self) -> bool:
-        return isinstance(self.model, GeneralizedRCNN) and _mask_switch(self.model.roi_heads) is not None
 
-    def _boxes(self, image: dict) -> Instances:
-        """What the model finds in one view, in its pixels."""
-        if not self._has_masks:
-            return self.model([image])[0]["instances"]
-        with _without_masks(self.model.roi_heads):
-            return self.model.inference([image], do_postprocess=False)[0]
+def has_masks(model: nn.Module) -> bool:
+    """Whether the model is a GeneralizedRCNN that predicts masks in boxes, also in boxes that it is given."""
+    return isinstance(model, GeneralizedRCNN) and _mask_switch(model.roi_heads) is not None
+
+
+def boxes_in(model: nn.Module, image: dict) -> Instances:
+    """What the model finds in one view, {"image": (C, H, W) uint8}, in its pixels, without masks."""
+    if not has_masks(model):
+        return model([image])[0]["instances"]
+    with _without_masks(model.roi_heads):
+        return model.inference([image], do_postprocess=False)[0]
+
+
+def masks_in(model: nn.Module, image: dict, given: Instances, mirrored: bool) -> tuple[Tensor, Tensor | None]:
+    """Masks of given boxes (pred_boxes in pixels of the view, pred_classes, scores) of a model that has_masks.
+
+    Returns:
+        probabilities (R, 1, S, S), not mirrored where the view is, and mask_scores (R,) if masks are judged.
+    """
+    seen = model.inference([image], [given], do_postprocess=False)[0]
+    masks = seen.pred_masks.flip(3) if mirrored else seen.pred_masks
+    return masks, seen.mask_scores if seen.has("mask_scores") else None
 
 
 def merge(found: list[Instances], iou: float, max_detections: int) -> Instances:

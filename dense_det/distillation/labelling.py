@@ -6,6 +6,7 @@ import numpy as np
 
 from dense_det.distillation.class_table import DROPPED
 from dense_det.distillation.fusion import Boxes, fuse
+from dense_det.distillation.masks import encode_masks
 from dense_det.distillation.shard_file import ImagePredictions
 from dense_det.distillation.teacher import Teacher
 from dense_det.distillation.views import View
@@ -55,14 +56,36 @@ class Labeller:
         ]
         fused = fuse(self.fusion, Boxes.join(found), len(found), self.iou)
         keep = np.flatnonzero(fused.scores >= self.floor)[: self.detections_per_image]
+        boxes, classes = fused.boxes[keep].astype(np.float32), fused.classes[keep].astype(np.int32)
         return ImagePredictions(
             image_id,
-            fused.boxes[keep].astype(np.float32),
+            boxes,
             fused.scores[keep].astype(np.float32),
-            fused.classes[keep].astype(np.int32),
+            classes,
             fused.votes[keep].astype(np.float32),
             fused.spread[keep].astype(np.float32),
+            self._masks(image, boxes, classes) if self.has_masks else None,
         )
+
+    @property
+    def has_masks(self) -> bool:
+        """Masks are averaged over all views of all teachers, so all must have them."""
+        return all(teacher.has_masks for teacher in self.teachers)
+
+    def _masks(self, image, boxes, classes) -> tuple[bytes, ...]:
+        """Masks within the fused boxes, predicted under every view: their probabilities are averaged."""
+        if not len(boxes):
+            return ()
+        total, count = 0.0, np.zeros(len(boxes))
+        for teacher, views, table in zip(self.teachers, self.views, self.tables, strict=True):
+            known = np.isin(classes, table)  # a teacher draws only what it has a class for
+            own = np.array([np.flatnonzero(table == k)[0] for k in classes[known]], np.int64)
+            for view in views if known.any() else ():
+                seen = teacher.masks(image, view, boxes[known], own)
+                drawn = np.zeros((len(boxes), *seen.shape[1:]))
+                drawn[known] = seen
+                total, count = total + drawn, count + known
+        return encode_masks(total / count[:, None, None], boxes, image.shape[:2])
 
     def _found(self, image, teacher: Teacher, view: View, table: np.ndarray):
         boxes, scores, classes = teacher.find(image, view)

@@ -15,12 +15,14 @@ from dense_det.distillation.views import OWN_SIZE, View, look
 
 
 class OnnxTeacher:
-    """An ONNX detector; its adapter knows how images go in and boxes come out.
+    """An ONNX detector of boxes; its adapter knows how images go in and boxes come out.
 
     Args:
         session: onnxruntime's InferenceSession, or anything with its get_inputs, get_outputs, get_modelmeta and run.
         floor: least score of a box.
     """
+
+    has_masks = False
 
     def __init__(self, session, floor: float, identity: Identity):
         self._adapter = adapter_for(session)

@@ -8,9 +8,13 @@ from typing import Protocol
 
 import numpy as np
 import torch
+from detectron2.structures import Boxes, Instances
 
 from dense_det.data.pdf.document import sha256_of
-from dense_det.distillation.views import View, build_views, look
+from dense_det.distillation.views import Look, View, build_views, look
+from dense_det.tta import boxes_in, has_masks, masks_in
+
+_UNBOUNDED = 1000  # times the shorter edge: of a test size that says "not resized", no ratio is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,7 @@ class Teacher(Protocol):
     identity: Identity
     classes: tuple[str, ...]
     views: tuple[View, ...]
+    has_masks: bool
 
     def find(self, image: np.ndarray, view: View) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """An upright (H, W, 3) uint8 RGB image under a view -> boxes (R, 4) xyxy in pixels of the image, scores (R,),
@@ -50,21 +55,36 @@ class DetectorTeacher:
 
     def __init__(self, model, classes, image_format: str, min_size: int, max_size: int, views, identity: Identity):
         self.model, self.classes, self.views, self.identity = model, tuple(classes), tuple(views), identity
+        self.has_masks = has_masks(model)
         self._bgr = image_format == "BGR"
-        self._elongation = max_size / min_size
+        self._elongation = max_size / min_size if min_size else _UNBOUNDED
 
     @torch.inference_mode()
     def find(self, image, view):
-        pixels, seen = look(image, view, round(self._elongation * (view.short_edge or min(image.shape[:2]))))
-        if self._bgr:
-            pixels = pixels[:, :, ::-1]
-        height, width = pixels.shape[:2]
-        tensor = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
-        # height and width of the view itself, so that nothing but `seen` maps boxes back
-        (output,) = self.model([{"image": tensor, "height": height, "width": width}])
-        instances = output["instances"].to("cpu")
+        record, seen = self._look(image, view)
+        instances = boxes_in(self.model, record).to("cpu")
         boxes = instances.pred_boxes.tensor.double().numpy()
         return seen.to_image(boxes), instances.scores.double().numpy(), instances.pred_classes.numpy()
+
+    @torch.inference_mode()
+    def masks(self, image, view, boxes, classes) -> np.ndarray:
+        """(R, S, S) float32 probabilities within boxes (R, 4) of the image, of the teacher's own `classes` (R,)."""
+        record, seen = self._look(image, view)
+        given = Instances(seen.shown)
+        given.pred_boxes = Boxes(torch.from_numpy(seen.to_view(boxes)).float())
+        given.pred_classes = torch.from_numpy(np.asarray(classes, np.int64))
+        given.scores = torch.ones(len(classes))
+        device = next(self.model.parameters()).device
+        masks, _ = masks_in(self.model, record, given.to(device), view.flip)
+        return masks[:, 0].float().cpu().numpy()
+
+    def _look(self, image, view: View) -> tuple[dict, Look]:
+        """The record of a view; its height and width are the view's own, so that nothing but Look maps boxes back."""
+        pixels, seen = look(image, view, round(self._elongation * view.short_edge))
+        if self._bgr:
+            pixels = pixels[:, :, ::-1]
+        tensor = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
+        return {"image": tensor, "height": seen.shown[0], "width": seen.shown[1]}, seen
 
 
 def build_teacher(cfg, load_model: Callable, classes, floor: float, detections_per_image: int) -> DetectorTeacher:
