@@ -152,6 +152,13 @@ def test_pdf_pages(work, tmp_path):
     assert made.counts["bad"] == 2 and "10000x10000" in reasons[0] and "damaged" in reasons[1]
 
 
+def test_a_work_folder_among_the_images(photos, jpeg):
+    work = WorkFolder(photos / "work")
+    for _ in range(2):
+        assert plan(work, photos, expansion=Expansion(skip=str(work.root))).num_images == 5
+        (work.root / "report.jpg").write_bytes(jpeg(40))
+
+
 def test_planning_the_same_again_changes_nothing(work, photos, jpeg):
     made = plan(work, photos)
     times = {path: path.stat().st_mtime_ns for path in work.root.rglob("*") if path.is_file()}
