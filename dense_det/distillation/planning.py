@@ -181,6 +181,8 @@ def _write_validation(draft: WorkFolder, settings: PlanSettings, labelled_digest
     truth = files.load()
     if not truth.annotated or not truth.images:
         raise ValueError(f"{files.json_file}: validation needs images with annotations")
+    if odd := next((image["id"] for image in truth.images if not isinstance(image["id"], int)), None):
+        raise ValueError(f"{files.json_file}: image ids must be whole numbers, as COCO's are, got {odd!r}")
     writer = InputWriter(draft.validation, settings.shard_size)
     candidates = (Candidate(files.path(image)) for image in truth.images)
     pairs = zip(truth.images, _inspected(candidates, settings), strict=True)

@@ -19,7 +19,7 @@ _UNBOUNDED = 1000  # times the shorter edge: of a test size that says "not resiz
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What makes a teacher another one; stands in the manifest. `name` is for people and not part of it."""
+    """Which teacher it is, for the manifest: `config_sha256` without paths, and the weights' bytes and file name."""
 
     kind: str
     config_sha256: str
@@ -112,6 +112,8 @@ def build_teacher(cfg, load_model: Callable, classes, floor: float, detections_p
     cfg.MODEL.RETINANET.SCORE_THRESH_TEST = cfg.MODEL.ROI_HEADS.SCORE_THRESH_TEST = floor
     cfg.MODEL.FCOS.INFERENCE_TH_TEST = floor
     cfg.TEST.DETECTIONS_PER_IMAGE = cfg.MODEL.FCOS.POST_NMS_TOPK_TEST = detections_per_image
+    if cfg.MODEL.DEVICE.startswith("cuda") and not torch.cuda.is_available():  # trained there, labels here
+        cfg.MODEL.DEVICE = "cpu"
     model = load_model(cfg)
     weights_sha256 = sha256_of(cfg.MODEL.WEIGHTS)
     identity = Identity("detectron2", config_sha256, weights_sha256, Path(cfg.MODEL.WEIGHTS).name)

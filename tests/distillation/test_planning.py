@@ -7,6 +7,7 @@ import struct
 import zlib
 from collections import Counter
 from io import BytesIO
+from pathlib import Path
 
 import pypdfium2
 import pytest
@@ -195,6 +196,10 @@ def test_what_cannot_be_planned(work, photos, coco, tmp_path):
     json_file, folder = coco("val", 1)
     os.unlink(f"{folder}/1.jpg")
     with pytest.raises(ValueError, match="validation image .*no such file"):
+        plan(work, photos, validation=CocoFiles(json_file, folder))
+    json_file, folder = coco("odd", 2)
+    Path(json_file).write_text(Path(json_file).read_text().replace('"id": 5', '"id": "five"'))
+    with pytest.raises(ValueError, match="whole numbers, as COCO's are, got 'five'"):
         plan(work, photos, validation=CocoFiles(json_file, folder))
     with pytest.raises(ValueError, match="no COCO file"):
         plan(work, photos, labelled=CocoFiles(str(photos / "notes.md"), folder))

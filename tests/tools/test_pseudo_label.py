@@ -46,12 +46,12 @@ def teacher(tmp_path):
     config = tmp_path / "teacher.yaml"
     tree = {
         "_BASE_": str(_PATH.parents[1] / "configs" / "retina_snet.yaml"),
-        "MODEL": {"DEVICE": "cpu", "RETINANET": {"NUM_CLASSES": 2, "PRIOR_PROB": 0.3}},
+        "MODEL": {"RETINANET": {"NUM_CLASSES": 2, "PRIOR_PROB": 0.3}},
         "INPUT": {"MIN_SIZE_TRAIN": [64], "MIN_SIZE_TEST": 64, "AUGMENT": {"SCALE_RANGE": [1.0, 1.0]}},
     }
     config.write_text(yaml.safe_dump(tree))
     torch.manual_seed(0)
-    torch.save({"model": build_model(load_cfg(config)).state_dict()}, tmp_path / "teacher.pth")
+    torch.save({"model": build_model(load_cfg(config, ["MODEL.DEVICE", "cpu"])).state_dict()}, tmp_path / "teacher.pth")
     return [str(config), str(tmp_path / "teacher.pth")]
 
 

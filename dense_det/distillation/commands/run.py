@@ -9,6 +9,8 @@ import functools
 import os
 from collections.abc import Iterator
 
+import torch
+
 from dense_det.distillation.fusion import FUSIONS
 from dense_det.distillation.processes import run_here, run_processes, run_ray
 from dense_det.distillation.run_settings import Detectron2Doors, RunSettings, open_labeller
@@ -70,7 +72,7 @@ def main(args) -> Iterator[str]:
     opener = functools.partial(open_labeller, settings)
     # before any worker starts: what is wrong is said once
     work.settle_manifest(opener().manifest())
-    num = args.num_workers or (1 if share.count > 1 else min(_num_cores(), len(share.tasks(plan))) or 1)
+    num = args.num_workers or (1 if share.count > 1 else max(1, min(_num_cores(), len(share.tasks(plan)))))
     if args.backend == "ray":
         yield from run_ray(work, opener, share, num, args.max_failure_rate)
     elif num == 1:
@@ -81,4 +83,7 @@ def main(args) -> Iterator[str]:
 
 
 def _num_cores() -> int:
+    """How many processes pay: one a core, and one alone where a GPU does the work."""
+    if torch.cuda.is_available():
+        return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
