@@ -61,3 +61,21 @@ def test_a_mirrored_image_under_a_mirrored_view_has_the_mirrored_mask(teacher):
         np.ascontiguousarray(image[:, ::-1]), View(96, True), mirrored.astype(np.float32), np.array([0])
     )
     assert np.allclose(plain, other[:, :, ::-1], atol=1e-6)
+
+
+def test_one_view_gives_the_models_own_masks(teacher):
+    pixels = np.random.default_rng(2).integers(0, 255, (96, 128, 3), np.uint8)
+    tensor = torch.from_numpy(np.ascontiguousarray(pixels[:, :, ::-1].transpose(2, 0, 1)))
+    with torch.inference_mode():
+        plain = teacher.model([{"image": tensor, "height": 96, "width": 128}])[0]["instances"]
+    assert len(plain) > 3
+    boxes, scores, classes = teacher.find(pixels, View(96))
+    inside = boxes.clip(0, [128, 96, 128, 96])
+    kept = (inside[:, 2:] > inside[:, :2]).all(1)
+    assert np.allclose(inside[kept], plain.pred_boxes.tensor.numpy(), atol=1e-4)
+    assert np.allclose(scores[kept], plain.scores.numpy(), atol=1e-6)
+    masks = encode_masks(
+        teacher.masks(pixels, View(96), boxes[kept], classes[kept]), boxes[kept].astype(np.float32), (96, 128)
+    )
+    for counts, mask in zip(masks, plain.pred_masks.numpy(), strict=True):
+        assert (decoded(counts, (96, 128)) != mask).sum() <= 2
