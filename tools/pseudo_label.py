@@ -10,13 +10,14 @@ import sys
 from detectron2.utils.logger import setup_logger
 
 from dense_det.config import load_cfg
-from dense_det.distillation.commands import plan, run, status
+from dense_det.distillation.commands import plan, run, select, status
 from dense_det.engine.model import load_model
 
 VERBS = {
     "plan": plan,
     "run": run,
     "status": status,
+    "select": select,
 }
 
 

@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dense_det.distillation.shard_file import ImagePredictions, ShardPredictions
+from dense_det.distillation.work_folder import InputImage, InputWriter, Manifest, Plan, WorkFolder
+
 GREY, ORIENTATION = 200, 0x112
 
 
@@ -74,3 +77,51 @@ def write_tar():
                 archive.addfile(info, BytesIO(content))
 
     return write
+
+
+CLASSES = ["Table", "Text"]
+MANIFEST = Manifest(CLASSES, [{"kind": "test", "name": "t"}], [{"short_edge": 64, "flip": False}], {}, 0.05, 100)
+
+
+def make_predictions(image_id, *rows):
+    """Boxes of (score, class, votes), each 10 pixels further to the right."""
+    boxes = [[10 * k, 5, 10 * k + 8, 15] for k in range(len(rows))]
+    scores, classes, votes = (np.array(column) for column in zip(*rows, strict=True)) if rows else ([], [], [])
+    floats = (np.array(column, np.float32) for column in (boxes, scores))
+    return ImagePredictions(
+        image_id, *floats, np.array(classes, np.int32), np.array(votes, np.float32), np.full(len(rows), 0.1, np.float32)
+    )
+
+
+def make_labelled_work(root, member=None):
+    """Three images of 60 x 40 in two shards: Table .9 and .6, Text .5; Text .8 and .3; nothing."""
+    work = WorkFolder(root / "work")
+    writer = InputWriter(work.images, 2)
+    for number in (1, 2, 3):
+        path = root / f"{number}.jpg"
+        path.write_bytes(make_jpeg(number))
+        writer.add(InputImage(number, str(path), member, None, "00", 60, 40))
+    writer.close()
+    found = [
+        make_predictions(1, (0.9, 0, 1), (0.6, 0, 0.5), (0.5, 1, 1)),
+        make_predictions(2, (0.8, 1, 1), (0.3, 1, 1)),
+    ]
+    for shard, images in enumerate((found, [make_predictions(3)])):
+        ShardPredictions.join(images).save(work.images.predictions(shard))
+        work.images.failures(shard).parent.mkdir(parents=True, exist_ok=True)
+        work.images.failures(shard).write_text("")
+    labelled = {"json_file": "", "images": 3, "instances": 3, "per_class": {"Table": 1, "Text": 2}}
+    work.write_plan(Plan(2, 3, 2, [], {}, "", labelled))
+    work.settle_manifest(MANIFEST)
+    return work
+
+
+@pytest.fixture
+def predictions():
+    return make_predictions
+
+
+@pytest.fixture
+def labelled_work(tmp_path):
+    """A function that makes the finished work folder tmp_path/work."""
+    return lambda member=None: make_labelled_work(tmp_path, member)

@@ -1,0 +1,82 @@
+"""What becomes of each box of a teacher: kept as a label, unsure and therefore not judged, or rejected."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dense_det.distillation.shard_file import ImagePredictions, ShardPredictions
+from dense_det.distillation.work_folder import InputImage, Manifest, Shards
+
+REJECTED, UNSURE, KEPT = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Args:
+    thresholds: (K,) float32; a box with at least its class's score is kept. Infinity keeps none.
+    ignore_share: boxes from this share of the threshold on, up to it, are unsure: too good for background.
+    min_votes: with fewer votes (a share of the views) a box above the threshold is unsure, too.
+    """
+
+    thresholds: np.ndarray
+    ignore_share: float = 0.5
+    min_votes: float = 0.0
+
+    def __post_init__(self):
+        for name in ("ignore_share", "min_votes"):
+            if not 0 <= (value := getattr(self, name)) <= 1:
+                raise ValueError(f"{name} is a share from 0 to 1, got {value}")
+
+    def verdicts(self, found: ImagePredictions) -> np.ndarray:
+        """(R,) of REJECTED, UNSURE and KEPT."""
+        thresholds = self.thresholds[found.classes]
+        above = found.scores >= thresholds
+        unsure = above | (found.scores >= thresholds * np.float32(self.ignore_share))
+        return np.where(above & (found.votes >= self.min_votes), KEPT, np.where(unsure, UNSURE, REJECTED))
+
+
+def read_shards(shards: Shards, num_shards: int) -> Iterator[ShardPredictions]:
+    """One shard after the other.
+
+    Raises:
+        ValueError: a shard that is not finished.
+    """
+    for shard in range(num_shards):
+        if not shards.is_finished(shard):
+            raise ValueError(f"{shards.root}: shard {shard} of {num_shards} is not finished: run, then select")
+        yield ShardPredictions.load(shards.predictions(shard))
+
+
+def read_images(shards: Shards, num_shards: int) -> Iterator[tuple[InputImage, ImagePredictions]]:
+    """Each image that could be read, with its boxes; a shard in memory."""
+    for shard, predictions in enumerate(read_shards(shards, num_shards)):
+        inputs = {image.id: image for image in shards.read_inputs(shard)}
+        for found in predictions:
+            yield inputs[found.image_id], found
+
+
+def manifest_path(labels) -> Path:
+    """The file beside a file of pseudo-labels that says how they came about."""
+    return Path(labels).with_suffix(".manifest.json")
+
+
+def read_rule(labels, manifest: Manifest) -> tuple[Rule, dict]:
+    """The rule that made a file of pseudo-labels, and all that `select` wrote about it.
+
+    Raises:
+        ValueError: no such file, or labels of another teacher's predictions than `manifest`.
+    """
+    path = manifest_path(labels)
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+        rows = about["thresholds"]
+        thresholds = [np.inf if rows[name] is None else rows[name] for name in manifest.classes]
+        rule = Rule(np.array(thresholds, np.float32), about["ignore_share"], about["min_votes"])
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: not what select writes beside {labels} ({type(error).__name__}: {error})") from error
+    if about.get("manifest_sha256") != manifest.sha256:
+        raise ValueError(f"{labels} was selected from another teacher's predictions: select again")
+    return rule, about
