@@ -6,7 +6,8 @@ from detectron2.config import CfgNode
 from detectron2.modeling import META_ARCH_REGISTRY
 from detectron2.modeling.box_regression import _dense_box_regression_loss
 from detectron2.modeling.meta_arch.retinanet import RetinaNet
-from detectron2.structures import ImageList
+from detectron2.structures import Boxes, ImageList
+from detectron2.structures.boxes import pairwise_intersection
 from detectron2.utils.events import EventStorage, get_event_storage
 from fvcore.nn import sigmoid_focal_loss
 from torch import Tensor
@@ -14,6 +15,10 @@ from torch.nn import functional as F
 
 from dense_det.layers.memory_format import laid_out_as
 from dense_det.retinanet_head import build_retinanet_head
+
+# of an anchor's area. An anchor that were no background if the region were an object (its IoU is 0.4 or more, by
+# Detectron2's IOU_THRESHOLDS) has at least this share in it, since the intersection over its own area is larger
+IGNORE_SHARE = 0.4
 
 
 @META_ARCH_REGISTRY.register()
@@ -25,6 +30,7 @@ class DenseDetRetinaNet(RetinaNet):
     - the losses are divided by a moving average of the matched anchors of *all* processes, which is kept
       in checkpoints: N processes with a batch of B / N give the losses of one with B, and a resumed run
       goes on as if it had not stopped;
+    - anchors on an ignore region (`ignore_boxes` of the instances) that match no object are not judged;
     - `validation_losses`;
     - images are laid out in memory as the weights are (channels_last).
     """
@@ -54,6 +60,17 @@ class DenseDetRetinaNet(RetinaNet):
         images = super().preprocess_image(batched_inputs)
         images.tensor = laid_out_as(self, images.tensor)
         return images
+
+    def label_anchors(self, anchors: list[Boxes], gt_instances) -> tuple[list[Tensor], list[Tensor]]:
+        """See RetinaNet.label_anchors; the label of anchors on an ignore region is -1, unless they match an object."""
+        labels, boxes = super().label_anchors(anchors, gt_instances)
+        anchors = Boxes.cat(anchors)
+        for label, instances in zip(labels, gt_instances, strict=True):
+            regions = getattr(instances, "ignore_boxes", None)
+            if regions is not None and len(regions):
+                share = pairwise_intersection(regions, anchors).amax(0) / anchors.area()
+                label[(share >= IGNORE_SHARE) & (label == self.num_classes)] = -1
+        return labels, boxes
 
     def losses(self, anchors, pred_logits, gt_labels, pred_anchor_deltas, gt_boxes) -> dict[str, Tensor]:
         """See RetinaNet.losses. In training this also moves the normaliser, in evaluation it does not.

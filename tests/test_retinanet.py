@@ -10,6 +10,7 @@ from torch import nn
 
 import dense_det  # noqa: F401  registers
 from dense_det.config import get_cfg
+from dense_det.data.targets import ImageTargets
 from dense_det.layers.norm import SyncBatchNorm
 
 # bottom-up, FPN, head and all: COCO's 80 classes, 9 anchors, FrozenBN (not counted), head of 4 convs, P6 from stage5
@@ -227,3 +228,16 @@ def test_boxes_come_out_in_the_size_of_the_original_image():
     with torch.no_grad():
         (result,) = model([{"image": torch.rand(3, 50, 70) * 255, "height": 100, "width": 140}])
     assert result["instances"].image_size == (100, 140) and len(result["instances"]) == 5
+
+
+def test_anchors_on_an_ignore_region_are_not_judged():
+    model = make()
+    anchors = [Boxes(torch.tensor([[0.0, 0, 10, 10], [30, 30, 40, 40], [30, 30, 50, 55], [80, 80, 90, 90]]))]
+    objects = {"gt_boxes": Boxes(torch.tensor([[0.0, 0, 10, 10]])), "gt_classes": torch.tensor([1])}
+    # the region lies on the object, too, and on 100 % and 20 % of the next two
+    region = Boxes(torch.tensor([[0.0, 0, 10, 10], [30, 30, 40, 40]]))
+    (labels,), _ = model.label_anchors(anchors, [ImageTargets((100, 100), region, **objects)])
+    assert labels.tolist() == [1, -1, 3, 3]
+    nothing = {"gt_boxes": Boxes(torch.zeros(0, 4)), "gt_classes": torch.zeros(0, dtype=torch.int64)}
+    (labels,), _ = model.label_anchors(anchors, [ImageTargets((100, 100), region, **nothing)])
+    assert labels.tolist() == [-1, -1, 3, 3]

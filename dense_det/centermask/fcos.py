@@ -14,7 +14,15 @@ from torch import Tensor, nn
 from dense_det.centermask.box_losses import box_loss, overlaps, require_box_loss
 from dense_det.centermask.fcos_head import FCOSHead
 from dense_det.centermask.fcos_inference import Selection, no_boxes, select_boxes
-from dense_det.centermask.fcos_targets import Targets, assign, centerness, locations_of_level, size_limits
+from dense_det.centermask.fcos_targets import (
+    IGNORED,
+    Targets,
+    assign,
+    centerness,
+    ignore_regions,
+    locations_of_level,
+    size_limits,
+)
 from dense_det.suggest import unknown
 
 QUALITIES = ("ctrness", "iou")
@@ -165,10 +173,11 @@ class DenseDetFCOS(nn.Module):
             for kind in outputs
         )
         targets = self._targets(self._locations(outputs), gt_instances)
-        positive = targets.labels != self.num_classes
+        judged = targets.labels != IGNORED
+        positive = judged & (targets.labels != self.num_classes)
         num_positive = self._share_of_total(positive.sum().float(), least=1.0)
-        one_hot = F.one_hot(targets.labels, self.num_classes + 1)[:, :-1].to(logits.dtype)
-        focal = sigmoid_focal_loss(logits, one_hot, self.focal_alpha, self.focal_gamma, reduction="sum")
+        one_hot = F.one_hot(targets.labels[judged], self.num_classes + 1)[:, :-1].to(logits.dtype)
+        focal = sigmoid_focal_loss(logits[judged], one_hot, self.focal_alpha, self.focal_gamma, reduction="sum")
         predicted, quality = distances[positive], qualities[positive, 0]
         ltrb = targets.ltrb[positive]
         if self.fcos_head.use_relu:  # the head's unit
@@ -180,11 +189,11 @@ class DenseDetFCOS(nn.Module):
         else:
             goal = overlaps(predicted.detach(), ltrb)[0]
             box = box.sum() / num_positive
-        judged = F.binary_cross_entropy_with_logits(quality, goal, reduction="sum")
+        loss_quality = F.binary_cross_entropy_with_logits(quality, goal, reduction="sum")
         return {
             "loss_fcos_cls": focal / num_positive,
             "loss_fcos_loc": box,
-            "loss_fcos_ctr": judged / num_positive,
+            "loss_fcos_ctr": loss_quality / num_positive,
         }
 
     def _locations(self, outputs) -> list[Tensor]:
@@ -199,13 +208,18 @@ class DenseDetFCOS(nn.Module):
 
     @torch.no_grad()
     def _targets(self, locations: list[Tensor], gt_instances: list[Instances]) -> Targets:
-        """Of all images, one behind the other."""
+        """Of all images, one behind the other; locations on an ignore region (`ignore_boxes`) are IGNORED."""
         of_images = [
             assign(locations, self.strides, self.limits, x.gt_boxes.tensor, x.gt_classes, self.num_classes, self.radius)
             for x in gt_instances
         ]
+        labels = [targets.labels for targets in of_images]
+        for n, x in enumerate(gt_instances):
+            regions = getattr(x, "ignore_boxes", None)
+            if regions is not None and len(regions):
+                labels[n] = ignore_regions(labels[n], torch.cat(locations), regions.tensor, self.num_classes)
         return Targets(
-            labels=torch.cat([targets.labels for targets in of_images]),
+            labels=torch.cat(labels),
             ltrb=torch.cat([targets.ltrb for targets in of_images]),
             strides=torch.cat([targets.strides for targets in of_images]),
         )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+IGNORED = -1  # label of locations that are not judged
 FAR = 1e8  # pixels or pixels^2, more than any image has
 
 
@@ -12,7 +13,7 @@ FAR = 1e8  # pixels or pixels^2, more than any image has
 class Targets:
     """R locations of one image, or of a batch behind one another."""
 
-    labels: Tensor  # (R,) class 0 ... K - 1, or K where there is nothing
+    labels: Tensor  # (R,) class 0 ... K - 1, K where there is nothing, or IGNORED
     ltrb: Tensor  # (R, 4) pixels to the left, top, right and bottom side of the object; 0 where there is nothing
     strides: Tensor  # (R,) pixels between the neighbours of a location
 
@@ -83,6 +84,12 @@ def assign(
         ltrb=ltrb[torch.arange(len(points), device=points.device), chosen] * found[:, None],
         strides=stride,
     )
+
+
+def ignore_regions(labels: Tensor, points: Tensor, regions: Tensor, num_classes: int) -> Tensor:
+    """`labels` (R,) with IGNORED where there is nothing, but the location (R, 2) lies in one of the regions (G, 4)."""
+    within = (_distances(points, regions[None].expand(len(points), -1, -1)) > 0).all(2).any(1)
+    return torch.where(within & (labels == num_classes), IGNORED, labels)
 
 
 def centerness(ltrb: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from PIL import Image, ImageOps
 from dense_det.data.augmentation import build_augmentation
 from dense_det.data.masks import require_mask_format, tighten_boxes, transformed_masks
 from dense_det.data.semantics import read_classes, transformed_classes
+from dense_det.data.targets import ImageTargets
 
 # Less than this share of a cut box is no longer the object: the last line of a table is text, a strip of a picture
 # is nothing. As a target it would teach wrong borders and classes; more of it is still plainly the object.
@@ -39,7 +40,8 @@ class PageMapper(DatasetMapper):
 
     A record in Detectron2's format gives a dict with "image" (C, H, W) uint8, "height" and "width" of the file,
     "image_id", "file_name" and, where annotations are asked for, "instances" at the size of "image". Crowds are
-    no targets. A record without annotations is an image without objects. With masks, "instances" have gt_masks and
+    no targets: where there are some, "instances" are ImageTargets, and their boxes are its ignore_boxes. A record
+    without annotations is an image without objects. With masks, "instances" have gt_masks and
     gt_has_mask, see masks.transformed_masks: objects may have a box alone. Where annotations are asked for and the
     record has a "sem_seg_file_name", "sem_seg" (H, W) int64 are the classes of its pixels.
 
@@ -97,8 +99,13 @@ class PageMapper(DatasetMapper):
             cut = np.abs(instances.gt_boxes.tensor.numpy() - boxes[keep]).max(1, initial=0) > 0.5
             tighten_boxes(instances.gt_boxes, masks, cut & has_mask.numpy())
             instances.gt_masks, instances.gt_has_mask = masks, has_mask
+        instances = detection_utils.filter_empty_instances(instances, by_mask=False)
+        if crowds := [a for a in dataset_dict["annotations"] if a.get("iscrowd", 0)]:
+            regions = Boxes(transforms.apply_box(xyxy_boxes(crowds)))
+            regions.clip(image_shape)
+            instances = ImageTargets(tuple(image_shape), regions[regions.nonempty()], **instances.get_fields())
         del dataset_dict["annotations"]
-        dataset_dict["instances"] = detection_utils.filter_empty_instances(instances, by_mask=False)
+        dataset_dict["instances"] = instances
 
 
 def xyxy_boxes(annotations: list[dict]) -> np.ndarray:

@@ -5,6 +5,7 @@ import torch
 from detectron2.structures import Boxes, ImageList, Instances
 
 from dense_det.centermask import fcos as module
+from dense_det.data.targets import ImageTargets
 
 
 def outputs(model, seed=0):
@@ -77,6 +78,18 @@ def test_a_batch_without_objects_teaches_background_alone(build):
     assert losses["loss_fcos_cls"] > 0 and losses["loss_fcos_loc"] == 0 and losses["loss_fcos_ctr"] == 0
     sum(losses.values()).backward()
     assert all(x.grad is not None and x.grad.isfinite().all() for kind in given for x in kind)
+
+
+def test_on_an_ignore_region_nothing_is_learnt(build):
+    fcos = build().proposal_generator
+    said = outputs(fcos)
+    objects, _ = BATCH
+    nothing = {"gt_boxes": Boxes(torch.zeros(0, 4)), "gt_classes": torch.zeros(0, dtype=torch.int64)}
+    everywhere = ImageTargets((96, 128), Boxes(torch.tensor([[-1.0, -1, 999, 999]])), **nothing)
+    losses, alone = fcos.losses(said, [objects, everywhere]), fcos.losses(said, [everywhere, everywhere])
+    assert alone["loss_fcos_cls"] == 0
+    first = tuple([level[:1] for level in kind] for kind in said)
+    assert losses["loss_fcos_cls"].item() == pytest.approx(fcos.losses(first, [objects])["loss_fcos_cls"].item())
 
 
 def test_divisors_are_those_of_all_processes(build, monkeypatch):

@@ -1,7 +1,15 @@
 import pytest
 import torch
 
-from dense_det.centermask.fcos_targets import FAR, assign, centerness, locations_of_level, size_limits
+from dense_det.centermask.fcos_targets import (
+    FAR,
+    IGNORED,
+    assign,
+    centerness,
+    ignore_regions,
+    locations_of_level,
+    size_limits,
+)
 
 ALL = [(-1.0, FAR)]
 # a 4 x 4 grid of stride 8: locations at 4, 12, 20, 28
@@ -96,3 +104,10 @@ def test_against_loops(seed, radius):
     assert targets.labels.tolist() == labels and 5 in labels and len(set(labels)) > 2
     assert torch.allclose(targets.ltrb, torch.tensor(ltrb), atol=1e-4)
     assert targets.strides.tolist() == [strides[level] for level in of_level]
+
+
+def test_locations_in_an_ignore_region_are_not_judged():
+    points = torch.tensor([[4.0, 4.0], [12.0, 4.0], [20.0, 4.0], [28.0, 4.0]])
+    labels = torch.tensor([0, 2, 2, 2])
+    regions = torch.tensor([[0.0, 0.0, 16.0, 8.0], [20.0, 0.0, 24.0, 8.0]])  # the third point lies on a border
+    assert ignore_regions(labels, points, regions, num_classes=2).tolist() == [0, IGNORED, 2, 2]

@@ -143,3 +143,12 @@ def test_bad_files_are_named(record, tmp_path):
             mapper({**record, "file_name": str(name)})
     with pytest.raises(ValueError, match="page.png.*check_data"):
         mapper({**record, "width": 101})
+
+
+def test_crowds_become_ignore_boxes(record):
+    record["annotations"] += [annotation((60, 0, 60, 20), iscrowd=1), annotation((200, 0, 10, 10), iscrowd=1)]
+    instances = build_mapper(page_cfg(), True, True)(record)["instances"]
+    assert len(instances) == 2
+    assert instances.ignore_boxes.tensor.tolist() == [[30, 0, 50, 10]]  # half the size, cut; one lies beside the page
+    moved = instances.to("cpu")
+    assert moved.ignore_boxes.tensor.tolist() == [[30, 0, 50, 10]] and moved.gt_classes.tolist() == [1, 0]
