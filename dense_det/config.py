@@ -139,6 +139,8 @@ def add_dense_det_config(cfg: CN) -> CN:
     # --- data ----------------------------------------------------------------------------------
     # run check_data on every data set before training (the result is cached by content)
     cfg.DATASETS.CHECK = True
+    # share of each batch that people labelled, where DATASETS.TRAIN has pseudo-labels, too; 0: as the images come
+    cfg.DATALOADER.LABELLED_SHARE = 0.0
 
     # --- training ------------------------------------------------------------------------------
     # activations and weights as NHWC in memory: same numbers, faster convolutions

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from detectron2.data import DatasetCatalog, MetadataCatalog
-from detectron2.data.datasets import register_coco_instances
+from detectron2.data.datasets import load_coco_json
 
 from dense_det.data.cache import cache_folder
 
@@ -16,6 +16,7 @@ BUILTIN = {
     **{f"doclaynet_{s}": (f"DocLayNet_core/COCO/{s}.json", "DocLayNet_core/PNG") for s in ("train", "val", "test")},
 }
 PREPARED = ("docpages", "idcards")  # by datasets/prepare_*.py, each with these splits:
+_INFO_CHARACTERS = 1 << 20
 PREPARED_SPLITS = ("train", "val")
 
 
@@ -87,4 +88,31 @@ def _register(name: str, json_file: Path, image_root: Path) -> None:
                 f"choose another name for {new['json_file']} and {new['image_root']}"
             )
         return
-    register_coco_instances(name, {}, **new)
+    DatasetCatalog.register(name, lambda: _load(name, **new))
+    MetadataCatalog.get(name).set(evaluator_type="coco", **new)
+
+
+def _load(name: str, json_file: str, image_root: str) -> list[dict]:
+    """Detectron2's records; those of a file that says that its labels are pseudo-labels have "pseudo": True."""
+    records = load_coco_json(json_file, image_root, name)
+    if is_pseudo(json_file):
+        for record in records:
+            record["pseudo"] = True
+    return records
+
+
+def is_pseudo(json_file) -> bool:
+    """Whether a COCO file was written by tools/pseudo_label.py: its "info", at the very beginning, says so.
+
+    Only the beginning is read: the file may have millions of annotations.
+    """
+    with open(json_file, encoding="utf-8") as file:
+        start = file.read(_INFO_CHARACTERS)
+    before, key, after = start.partition('"info":')
+    if not key or before.strip() != "{":
+        return False
+    try:
+        info, _ = json.JSONDecoder().raw_decode(after.lstrip())
+    except ValueError:  # an "info" that is longer than ours
+        return False
+    return isinstance(info, dict) and "pseudo_labels" in info

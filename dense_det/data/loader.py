@@ -14,7 +14,7 @@ from detectron2.utils import comm
 from torch.utils.data import BatchSampler, DataLoader, Dataset
 
 from dense_det.data.mapper import build_mapper
-from dense_det.data.sampler import PositionSampler, seeded_state
+from dense_det.data.sampler import MixedSampler, PositionSampler, seeded_state
 from dense_det.suggest import unknown
 
 logger = logging.getLogger(__name__)
@@ -51,13 +51,37 @@ def build_train_loader(cfg, start_iter: int = 0) -> DataLoader:
 
     repeats = build_repeats(cfg, records)
     dataset = PositionedImages(records, build_mapper(cfg, is_train=True, with_annotations=True), cfg.SEED)
-    sampler = PositionSampler(repeats, cfg.SEED, start_iter * batch_size, comm.get_rank(), processes)
+    stream = (repeats, cfg.SEED, start_iter * batch_size, comm.get_rank(), processes)
+    sampler = build_mixed_sampler(cfg, records, stream) or PositionSampler(*stream)
     return _loader(
         dataset,
         cfg.DATALOADER.NUM_WORKERS,
         batch_sampler=BatchSampler(sampler, batch_size // processes, drop_last=True),
         persistent_workers=cfg.DATALOADER.NUM_WORKERS > 0,
     )
+
+
+def build_mixed_sampler(cfg, records: list[dict], stream: tuple) -> MixedSampler | None:
+    """Batches of which DATALOADER.LABELLED_SHARE is labelled by people; None where it is 0.
+
+    Raises:
+        ValueError: a share that leaves nothing to one kind, or data sets of one kind only.
+    """
+    share = cfg.DATALOADER.LABELLED_SHARE
+    if not share:
+        return None
+    if not 0.001 <= share <= 0.999:
+        raise ValueError(f"DATALOADER.LABELLED_SHARE is between 0.001 and 0.999, or 0 (do not mix), got {share}")
+    kinds = ([], [])
+    for index, record in enumerate(records):
+        kinds[bool(record.get("pseudo"))].append(index)
+    for what, of_kind in zip(("labelled", "pseudo-labelled"), kinds, strict=True):
+        if not of_kind:
+            raise ValueError(
+                f"DATALOADER.LABELLED_SHARE {share} mixes labelled and pseudo-labelled images, but DATASETS.TRAIN "
+                f"{list(cfg.DATASETS.TRAIN)} have no {what} one with an object"
+            )
+    return MixedSampler(*kinds, share, *stream)
 
 
 def build_repeats(cfg, records: list[dict]) -> list[float]:

@@ -1,6 +1,7 @@
 """Which image stands where in the endless stream of training images."""
 
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 
 import numpy as np
 from torch.utils.data import Sampler
@@ -26,28 +27,71 @@ class PositionSampler(Sampler):
     """
 
     def __init__(self, repeats: Sequence[float], seed: int, start: int = 0, rank: int = 0, world_size: int = 1):
-        assert len(repeats) and min(repeats) >= 1 and seed >= 0 and start >= 0, (repeats, seed, start)
-        assert 0 <= rank < world_size, (rank, world_size)
-        self.ends = np.cumsum(np.asarray(repeats, dtype=np.float64))
-        self.seed = seed
+        assert start >= 0 and 0 <= rank < world_size, (start, rank, world_size)
+        self.stream = _Stream(repeats, seed)
         self.start = start
         self.rank = rank
         self.world_size = world_size
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         position = self.start + (self.rank - self.start) % self.world_size
-        length = int(self.ends[-1])
-        epoch = -1
         while True:
-            if position // length != epoch:
-                epoch = position // length
-                order = self._epoch(epoch, length)
-            yield position, int(order[position % length])
+            yield position, self.index(position)
             position += self.world_size
 
-    def _epoch(self, epoch: int, length: int) -> np.ndarray:
+    def index(self, position: int) -> int:
+        """The image at a place of the stream."""
+        return self.stream[position]
+
+
+class MixedSampler(PositionSampler):
+    """Two such streams in a fixed proportion: of any first P positions, floor(P * share) are labelled images.
+
+    So a batch of B has share * B of them, or, where that is no whole number, one less or one more, and over time
+    exactly the share (Data Distillation, arXiv 1712.04440, section 4: 6 of 10). Pseudo-labelled images have a
+    stream of their own; each image of either comes round as often as the others of its kind.
+
+    Args:
+        labelled, pseudo: indices of the images of each kind, one at least.
+        share: of labelled images, in (0, 1).
+        repeats, seed, start, rank, world_size: of PositionSampler, over all images.
+    """
+
+    def __init__(self, labelled: Sequence[int], pseudo: Sequence[int], share: float, repeats: Sequence[float], *args):
+        super().__init__(repeats, *args)
+        seed = self.stream.seeds[0]
+        self.share = Fraction(share).limit_denominator(1000)  # 0.6 is 3/5, not what a float makes of it
+        assert len(labelled) and len(pseudo) and 0 < self.share < 1, (len(labelled), len(pseudo), share)
+        self.kinds = (labelled, pseudo)
+        self.streams = tuple(_Stream([repeats[i] for i in of_kind], seed, k) for k, of_kind in enumerate(self.kinds))
+
+    def index(self, position: int) -> int:
+        before, after = int(position * self.share), int((position + 1) * self.share)
+        is_labelled = after > before
+        place = before if is_labelled else position - before
+        kind = 0 if is_labelled else 1
+        return self.kinds[kind][self.streams[kind][place]]
+
+
+class _Stream:
+    """The endless stream of PositionSampler, place by place; the current epoch is kept."""
+
+    def __init__(self, repeats: Sequence[float], *seeds: int):
+        assert len(repeats) and min(repeats) >= 1 and min(seeds) >= 0, (repeats, seeds)
+        self.ends = np.cumsum(np.asarray(repeats, dtype=np.float64))
+        self.seeds = seeds
+        self.epoch, self.order = -1, None
+
+    def __getitem__(self, place: int) -> int:
+        length = int(self.ends[-1])
+        if place // length != self.epoch:
+            self.epoch = place // length
+            self.order = self._shuffled(length)
+        return int(self.order[place % length])
+
+    def _shuffled(self, length: int) -> np.ndarray:
         """(E,) shuffled image indices: a comb of unit steps, laid at random over the repeats end to end."""
-        state = seeded_state(self.seed, epoch)
+        state = seeded_state(*self.seeds, self.epoch)
         comb = state.uniform() + np.arange(length)
         return state.permutation(np.searchsorted(self.ends, comb, side="right"))
 

@@ -11,6 +11,7 @@ from detectron2.utils import comm
 from PIL import Image
 
 from dense_det.config import get_cfg
+from dense_det.data.catalog import register_coco
 from dense_det.data.loader import build_repeats, build_test_loader, build_train_loader, load_records
 
 NUM_IMAGES = 7
@@ -188,3 +189,27 @@ def test_rare_classes_are_repeated_by_the_square_root_of_their_rarity():
     cfg.DATALOADER.SAMPLER_TRAIN = "RepeatFactorTrainingSampler"
     cfg.DATALOADER.REPEAT_THRESHOLD = 0.8
     assert build_repeats(cfg, records) == pytest.approx([(0.8 / 0.6) ** 0.5] * 3 + [2.0, 1.0])
+
+
+def test_pseudo_labels_have_their_share_of_every_batch(pages, tmp_path):
+    coco = json.loads((tmp_path / "loader_pages.json").read_text())
+    for image in coco["images"]:
+        image["id"] += 100
+    for annotation in coco["annotations"]:
+        annotation["image_id"] += 100
+    (tmp_path / "pseudo.json").write_text(json.dumps({"info": {"pseudo_labels": {}}, **coco}))
+    register_coco("loader_pseudo", tmp_path / "pseudo.json", tmp_path)
+    try:
+        cfg = page_cfg(batch=5)
+        cfg.DATALOADER.LABELLED_SHARE = 0.6
+        with pytest.raises(ValueError, match="no pseudo-labelled one"):
+            build_train_loader(cfg)
+        cfg.DATASETS.TRAIN = ("loader_pages", "loader_pseudo")
+        seen = batches(cfg, 4)
+        assert [sum(image["image_id"] < 100 for image in batch) for batch in seen] == [3] * 4
+        cfg.DATALOADER.LABELLED_SHARE = 6
+        with pytest.raises(ValueError, match="between"):
+            build_train_loader(cfg)
+    finally:
+        DatasetCatalog.remove("loader_pseudo")
+        MetadataCatalog.remove("loader_pseudo")

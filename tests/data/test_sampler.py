@@ -1,6 +1,6 @@
 import itertools
 
-from dense_det.data.sampler import PositionSampler, seeded_state
+from dense_det.data.sampler import MixedSampler, PositionSampler, seeded_state
 
 
 def take(sampler, count):
@@ -51,3 +51,29 @@ def test_the_generator_is_frozen():
     # numbers of NumPy 2.4 on the day of writing: another version must not change a resumed training
     assert seeded_state(0, 0).permutation(6).tolist() == [3, 0, 5, 1, 2, 4]
     assert seeded_state(7, 2**40).permutation(6).tolist() == [2, 3, 1, 4, 5, 0]
+
+
+def test_six_of_ten_are_labelled():
+    labelled, pseudo = [0, 2, 4], [1, 3, 5, 6, 7]
+    stream = [index for _, index in take(MixedSampler(labelled, pseudo, 0.6, [1] * 8, 5), 1000)]
+    for start in range(0, 1000, 10):
+        assert sum(index in labelled for index in stream[start : start + 10]) == 6
+    # each kind comes round evenly
+    assert [stream.count(index) for index in labelled] == [200] * 3
+    assert [stream.count(index) for index in pseudo] == [80] * 5
+    assert stream[:30] != stream[30:60]
+
+
+def test_a_share_is_exact_over_time_where_the_batch_does_not_divide():
+    stream = [index for _, index in take(MixedSampler([0], [1], 0.6, [1] * 2, 0), 700)]
+    batches = [stream[start : start + 7].count(0) for start in range(0, 700, 7)]
+    assert set(batches) == {4, 5} and sum(batches) == 420
+
+
+def test_a_mixed_stream_is_a_function_of_the_position():
+    def sampler(*place):
+        return MixedSampler([0, 1, 2], [3, 4, 5, 6], 0.6, [1] * 7, 2, *place)
+
+    whole = take(sampler(), 60)
+    assert take(sampler(13), 20) == whole[13:33]
+    assert take(sampler(0, 1, 2), 20) == whole[1:41:2]

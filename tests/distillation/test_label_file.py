@@ -63,6 +63,7 @@ def test_the_file_is_for_training(tmp_path, labelled_work):
     records = DatasetCatalog.get("pseudo_for_training")
     assert [r["file_name"] for r in records] == [str(tmp_path / "1.jpg"), str(tmp_path / "2.jpg")]
     assert [a["category_id"] for a in records[0]["annotations"]] == [0, 0, 1]
+    assert all(r["pseudo"] for r in records)
 
 
 def test_refusals(tmp_path, labelled_work):
