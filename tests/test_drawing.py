@@ -2,7 +2,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dense_det.drawing import _place, add_legend, class_color, draw_boxes, montage, resize, save_image
+from dense_det.drawing import (
+    _place,
+    add_legend,
+    class_color,
+    draw_boxes,
+    draw_masks,
+    draw_quads,
+    montage,
+    resize,
+    save_image,
+)
 
 WHITE, RED = (255, 255, 255), (200, 0, 0)
 
@@ -131,3 +141,21 @@ def test_saved_pictures_can_be_read(tmp_path, name, kind):
     with Image.open(tmp_path / "new" / name) as image:
         assert image.format == kind and image.size == (30, 20)
         assert abs(np.asarray(image).astype(int) - 128).max() <= 2
+
+
+def test_masks_tint_what_they_cover():
+    image = np.full((4, 6, 3), 100, np.uint8)
+    mask = np.zeros((4, 6), bool)
+    mask[1, 2] = True
+    tinted = draw_masks(image, [mask], [(200, 0, 100)], opacity=0.5)
+    assert tinted[1, 2].tolist() == [150, 50, 100]
+    assert (tinted != image).any(-1).sum() == 1 and (image == 100).all()
+
+
+def test_quads_are_outlined_with_a_dot_on_their_first_corner():
+    image = np.full((40, 60, 3), 255, np.uint8)
+    quad = np.array([[10, 10], [50, 10], [50, 30], [10, 30]])
+    drawn = draw_quads(image, [quad, np.full((4, 2), np.nan)], [(0, 0, 200)] * 2, width=1)
+    assert drawn[10, 30].tolist() == drawn[30, 30].tolist() == [0, 0, 200] and drawn[20, 30].tolist() == [255] * 3
+    near = (drawn == (0, 0, 200)).all(-1)
+    assert near[8:13, 8:13].sum() > near[28:33, 48:53].sum() + 3
