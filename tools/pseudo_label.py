@@ -10,7 +10,7 @@ import sys
 from detectron2.utils.logger import setup_logger
 
 from dense_det.config import load_cfg
-from dense_det.distillation.commands import plan, run, select, status
+from dense_det.distillation.commands import audit, plan, run, select, status
 from dense_det.engine.model import load_model
 
 VERBS = {
@@ -18,6 +18,7 @@ VERBS = {
     "run": run,
     "status": status,
     "select": select,
+    "audit": audit,
 }
 
 

@@ -1,0 +1,111 @@
+"""The precision of pseudo-labels from a person's answers on a random sample."""
+
+import csv
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from dense_det.atomic_file import atomic_file
+from dense_det.distillation.sampling import Drawn
+
+COLUMNS = ("number", "file_name", "member", "page", "class", "band", "score", "x0", "y0", "x1", "y1", "answer")
+Z = 1.959964  # of a 95 % interval
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A share of right boxes: `precision` and its 95 % interval, from `judged` boxes that stand for `population`."""
+
+    precision: float
+    low: float
+    high: float
+    judged: int
+    population: int
+
+
+def wilson(precision: float, number: float) -> tuple[float, float]:
+    """Wilson's 95 % interval (JASA 22, 1927) of a share seen in `number` draws; (0, 1) without any."""
+    if number <= 0:
+        return 0.0, 1.0
+    centre = precision + Z * Z / (2 * number)
+    half = Z * math.sqrt(precision * (1 - precision) / number + Z * Z / (4 * number * number))
+    scale = 1 + Z * Z / number
+    return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
+
+
+def estimate(right: Counter, judged: Counter, population: Counter) -> Estimate:
+    """Of strata, each weighted by its share of all boxes; strata without an answer are left out.
+
+    The interval is Wilson's for Kish's effective number of draws: 1 / sum(weight^2 / judged).
+    """
+    answered = [stratum for stratum in population if judged[stratum]]
+    total = sum(population[stratum] for stratum in answered)
+    if not total:
+        return Estimate(float("nan"), 0.0, 1.0, 0, 0)
+    weights = {stratum: population[stratum] / total for stratum in answered}
+    precision = sum(weights[s] * right[s] / judged[s] for s in answered)
+    effective = 1 / sum(weights[s] ** 2 / judged[s] for s in answered)
+    return Estimate(precision, *wilson(precision, effective), sum(judged[s] for s in answered), total)
+
+
+def estimates(answers: Iterable[dict], population: Counter, classes: list[str]) -> dict[str, Estimate]:
+    """For each class that was drawn, and "all".
+
+    Args:
+        answers: rows with class, band and answer; "" is not answered yet.
+        population: of the strata (class index, band).
+    """
+    right, judged = Counter(), Counter()
+    for row in answers:
+        stratum = classes.index(row["class"]), int(row["band"])
+        if answer := str(row["answer"]).strip().lower():
+            if answer not in ("yes", "no"):
+                raise ValueError(f"answer {row['answer']!r} of number {row['number']}: expected yes, no or nothing")
+            judged[stratum] += 1
+            right[stratum] += answer == "yes"
+    rows = {}
+    for k, name in enumerate(classes):
+        own = Counter({stratum: number for stratum, number in population.items() if stratum[0] == k})
+        if own:
+            rows[name] = estimate(right, judged, own)
+    return rows | {"all": estimate(right, judged, population)}
+
+
+def answer_rows(sample: list[Drawn], classes: list[str]) -> list[dict]:
+    """One row a box, in COLUMNS, not answered."""
+    rows = []
+    for number, drawn in enumerate(sample, 1):
+        values = (
+            number, drawn.image.file_name, drawn.image.member or "",
+            "" if drawn.image.page is None else drawn.image.page + 1,
+            classes[drawn.class_index], drawn.band, round(drawn.score, 4),
+            *(round(side, 1) for side in drawn.box), "",
+        )  # fmt: skip
+        rows.append(dict(zip(COLUMNS, values, strict=True)))
+    return rows
+
+
+def write_answers(path, rows: list[dict]) -> None:
+    with atomic_file(path) as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def read_answers(path) -> list[dict]:
+    """Rows of a filled-in CSV, or of the JSON that the page saves.
+
+    Raises:
+        ValueError: neither.
+    """
+    text = Path(path).read_text(encoding="utf-8-sig")
+    try:
+        rows = json.loads(text) if text.lstrip().startswith("[") else list(csv.DictReader(text.splitlines()))
+        if not all({"number", "class", "band", "answer"} <= row.keys() for row in rows):
+            raise ValueError("a row without number, class, band or answer")
+    except (ValueError, AttributeError) as error:
+        raise ValueError(f"{path}: neither the CSV nor the JSON of an audit ({error})") from error
+    return rows

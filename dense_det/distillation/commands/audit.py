@@ -1,0 +1,122 @@
+"""Draw a random sample of labels for a person to judge; from the answers, a precision and its interval.
+
+Without --answers it writes OUT/index.html (keys: y, n, backspace; it saves answers.json) and OUT/answers.csv, to fill
+in where one likes. With --answers it prints the precision of each class and of all labels, every class and band of
+scores weighted by its number of labels.
+"""
+
+import html
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from dense_det.atomic_file import atomic_file
+from dense_det.distillation.audit import answer_rows, estimates, read_answers, write_answers
+from dense_det.distillation.image_reader import BadImage, ImageReader
+from dense_det.distillation.rule import read_images, read_rule
+from dense_det.distillation.sampling import Drawn, draw_sample
+from dense_det.distillation.web_page import html_page, jpeg_address
+from dense_det.distillation.work_folder import WorkFolder, write_json
+from dense_det.drawing import draw_boxes
+
+EXAMPLE = """examples:
+  python tools/pseudo_label.py audit work/ pseudo.json --out audit/ --size 200
+  python tools/pseudo_label.py audit work/ pseudo.json --out audit/ --answers audit/answers.csv"""
+
+_SCRIPT = """
+const rows = JSON.parse(document.getElementById("rows").textContent), boxes = document.querySelectorAll(".card");
+let at = 0;
+function show() {
+  boxes.forEach((box, i) => { box.hidden = i !== at; });
+  const done = rows.filter(r => r.answer).length;
+  document.getElementById("state").textContent = `${at + 1} of ${rows.length}, ${done} answered`;
+}
+function answer(text) { rows[at].answer = text; at = Math.min(at + 1, rows.length - 1); show(); }
+function back() { at = Math.max(0, at - 1); show(); }
+function save() {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([JSON.stringify(rows, null, 1)], {type: "application/json"}));
+  link.download = "answers.json"; link.click();
+}
+document.addEventListener("keydown", e => {
+  if (e.key === "y") answer("yes"); else if (e.key === "n") answer("no"); else if (e.key === "Backspace") back();
+});
+show();
+"""
+
+
+def add_arguments(parser) -> None:
+    parser.add_argument("work", metavar="WORK", help="the work folder")
+    parser.add_argument("labels", metavar="JSON", help="what select wrote")
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder of the sample")
+    parser.add_argument("--size", type=int, default=200, metavar="N", help="labels to judge (default 200)")
+    parser.add_argument("--seed", type=int, default=0, help="of the draw (default 0)")
+    parser.add_argument("--answers", metavar="FILE", help="answers.json or the filled-in CSV")
+
+
+def main(args) -> Iterator[str]:
+    work, out = WorkFolder(args.work), Path(args.out)
+    plan, manifest = work.read_plan(), work.read_manifest()
+    rule, about = read_rule(args.labels, manifest)
+    if args.answers:
+        yield from _judge(args, manifest.classes, about["labels_sha256"])
+        return
+    if args.size < 1:
+        raise ValueError(f"--size must be at least 1, got {args.size}")
+    sample, population = draw_sample(read_images(work.images, plan.num_shards), rule, args.size, args.seed)
+    if not sample:
+        raise ValueError(f"{args.labels} keeps no label to draw from")
+    rows = answer_rows(sample, manifest.classes)
+    strata = [[k, band, number] for (k, band), number in sorted(population.items())]
+    write_json(out / "strata.json", {"labels_sha256": about["labels_sha256"], "strata": strata})
+    write_answers(out / "answers.csv", rows)
+    with atomic_file(out / "index.html") as file:
+        file.write(_page(sample, rows))
+    yield f"{out / 'index.html'}: {len(sample)} of {sum(population.values())} labels to judge; or {out / 'answers.csv'}"
+    yield f"then: python tools/pseudo_label.py audit {args.work} {args.labels} --out {args.out} --answers FILE"
+
+
+def _judge(args, classes: list[str], labels_sha256: str) -> Iterator[str]:
+    drawn = json.loads((Path(args.out) / "strata.json").read_text(encoding="utf-8"))
+    if drawn["labels_sha256"] != labels_sha256:
+        raise ValueError(f"the sample in {args.out} was drawn from other labels than {args.labels}: draw again")
+    population = Counter({(k, band): number for k, band, number in drawn["strata"]})
+    yield f"{'class':<20} precision  95 % interval   judged  labels"
+    for name, e in estimates(read_answers(args.answers), population, classes).items():
+        yield f"{name:<20} {e.precision:9.3f}  {e.low:.3f} - {e.high:.3f}  {e.judged:6d}  {e.population:6d}"
+
+
+def _page(sample: list[Drawn], rows: list[dict]) -> str:
+    reader, cards = ImageReader(), []
+    for drawn, row in zip(sample, rows, strict=True):
+        try:
+            picture = jpeg_address(_crop(reader.read(drawn.image), drawn.box), 640)
+            shown = f'<img alt="" src="{picture}" style="max-width:100%">'
+        except BadImage as error:
+            shown = f"<p>the image cannot be read any more: {html.escape(str(error))}</p>"
+        name = html.escape(f"{row['number']}. {row['class']}, score {row['score']}")
+        place = html.escape(" ".join(str(row[key]) for key in ("file_name", "member", "page") if row[key] != ""))
+        cards.append(f'<div class="card"><h2>{name}</h2>{shown}<p class="soft">{place}</p></div>')
+    reader.close()
+    data = json.dumps(rows).replace("</", "<\\/")
+    return html_page(
+        "Is the label right?",
+        '<p class="soft">Right: the class fits and the box holds the whole thing and little else. '
+        'Keys: y, n, backspace.</p><section><p id="state"></p>'
+        "<button onclick=\"answer('yes')\">yes (y)</button> <button onclick=\"answer('no')\">no (n)</button> "
+        '<button onclick="back()">back</button> <button onclick="save()">save answers.json</button>'
+        f'</section><section>{"".join(cards)}</section><script type="application/json" id="rows">{data}</script>',
+        _SCRIPT,
+    )
+
+
+def _crop(pixels: np.ndarray, box) -> np.ndarray:
+    """The box and as much around it again, at least 80 pixels."""
+    x0, y0, x1, y1 = box
+    margin = max(80.0, 0.5 * max(x1 - x0, y1 - y0))
+    left, top = (int(max(0, side - margin)) for side in (x0, y0))
+    part = pixels[top : int(y1 + margin) + 1, left : int(x1 + margin) + 1]
+    return draw_boxes(part, [[x0 - left, y0 - top, x1 - left, y1 - top]], width=max(2, max(part.shape) // 300))

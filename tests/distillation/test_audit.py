@@ -1,0 +1,98 @@
+import argparse
+import csv
+import json
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from dense_det.distillation.audit import estimate, estimates, read_answers, wilson
+from dense_det.distillation.commands import audit, select
+from dense_det.distillation.rule import Rule
+from dense_det.distillation.sampling import Smallest, draw_sample, even_shares, score_band
+from dense_det.distillation.work_folder import InputImage
+
+
+def test_wilson_by_hand():
+    # the classic example: 81 of 263
+    assert wilson(81 / 263, 263) == pytest.approx((0.2553, 0.3662), abs=1e-4)
+    assert wilson(1.0, 10) == pytest.approx((10 / (10 + 1.959964**2), 1.0))
+    assert wilson(0.5, 0) == (0, 1)
+
+
+def test_strata_weigh_as_many_boxes_as_they_have():
+    found = estimate(Counter(a=8, b=5), Counter(a=10, b=10), Counter(a=900, b=100))
+    assert found.precision == pytest.approx(0.9 * 0.8 + 0.1 * 0.5)
+    assert (found.low, found.high) == wilson(found.precision, 1 / (0.81 / 10 + 0.01 / 10))
+    assert (found.judged, found.population) == (20, 1000)
+    assert np.isnan(estimate(Counter(), Counter(), Counter(a=5)).precision)
+
+
+def test_estimates_of_classes():
+    rows = [
+        {"number": n, "class": c, "band": 0, "answer": a}
+        for n, (c, a) in enumerate((("x", "yes"), ("x", " No"), ("y", "")))
+    ]
+    found = estimates(rows, Counter({(0, 0): 10, (1, 0): 30}), ["x", "y"])
+    assert found["x"].precision == 0.5 and found["all"].precision == 0.5 and found["y"].judged == 0
+    with pytest.raises(ValueError, match="'maybe' of number 7"):
+        estimates([{"number": 7, "class": "x", "band": 0, "answer": "maybe"}], Counter(), ["x"])
+
+
+def test_the_smallest_are_those_of_sorting():
+    keys = np.random.default_rng(0).random(500)
+    kept = Smallest(20)
+    for index, key in enumerate(keys):
+        kept.add(key, index)
+    assert kept.items() == np.argsort(keys)[:20].tolist()
+    ties = Smallest(2)
+    for item in "abc":
+        ties.add(1.0, item)
+    assert ties.items() == ["a", "b"]
+
+
+def test_even_shares():
+    assert even_shares([10, 1, 10], 9) == [4, 1, 4]
+    assert even_shares([2, 1], 9) == [2, 1]
+    assert sum(even_shares([7, 7, 7], 8)) == 8
+
+
+def test_score_bands():
+    assert [score_band(s, 0.4) for s in (0.4, 0.59, 0.61, 0.81, 1.0)] == [0, 0, 1, 2, 2]
+    assert score_band(1.0, 1.0) == 0
+
+
+def test_a_draw_is_fair_and_repeatable(predictions):
+    images = [(InputImage(n, "", None, None, "", 9, 9), predictions(n, (0.9, 0, 1), (0.5, 0, 1))) for n in range(400)]
+    rule = Rule(np.array([0.4], np.float32))
+    drawn, population = draw_sample(images, rule, 100, seed=1)
+    assert population == {(0, 0): 400, (0, 2): 400}
+    assert Counter(d.band for d in drawn) == {0: 50, 2: 50}
+    assert 150 < np.mean([d.image.id for d in drawn]) < 250
+    assert draw_sample(images, rule, 100, seed=1)[0] == drawn != draw_sample(images, rule, 100, seed=2)[0]
+
+
+def run(command, *words):
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    return list(command.main(parser.parse_args([str(word) for word in words])))
+
+
+def test_from_labels_to_an_interval(tmp_path, labelled_work):
+    labelled_work()
+    labels, out = tmp_path / "pseudo.json", tmp_path / "audit"
+    run(select, tmp_path / "work", "--out", labels)
+    (line, _) = run(audit, tmp_path / "work", labels, "--out", out)
+    assert "3 of 3 labels to judge" in line
+    page = (out / "index.html").read_text()
+    assert page.count('class="card"') == 3 and "http" not in page
+    with open(out / "answers.csv") as file:
+        rows = list(csv.DictReader(file))
+    for row, answer in zip(rows, ("yes", "no", "yes"), strict=True):
+        row["answer"] = answer
+    (tmp_path / "answers.json").write_text(json.dumps(rows))
+    lines = run(audit, tmp_path / "work", labels, "--out", out, "--answers", tmp_path / "answers.json")
+    assert [line.split()[:2] for line in lines[1:]] == [["Table", "0.500"], ["Text", "1.000"], ["all", "0.667"]]
+    (tmp_path / "other.json").write_text('[{"number": 1}]')
+    with pytest.raises(ValueError, match="neither"):
+        read_answers(tmp_path / "other.json")
