@@ -45,11 +45,9 @@ def table(header: list[str], rows: list[list]) -> str:
     def cell(value) -> str:
         if value is None or value != value:
             return "&ndash;"
-        return (
-            f"{value:,.3f}"
-            if isinstance(value, float)
-            else html.escape(f"{value:,}" if isinstance(value, int) else value)
-        )
+        if isinstance(value, str):
+            return html.escape(value)
+        return f"{value:,.3f}" if isinstance(value, float) else f"{value:,}"
 
     head = "".join(f"<th>{html.escape(name)}</th>" for name in header)
     lines = "".join("<tr>" + "".join(f"<td>{cell(value)}</td>" for value in row) + "</tr>\n" for row in rows)
@@ -71,7 +69,7 @@ def jpeg_address(picture: np.ndarray, longest: int, quality: int = 70) -> str:
 
 
 def redact(picture: np.ndarray, boxes) -> np.ndarray:
-    """A copy of (H, W, 3) `picture` with the inside of (R, 4) xyxy boxes unreadable: averaged over an eighth of a box."""
+    """A copy of (H, W, 3) `picture` with (R, 4) xyxy boxes unreadable: of each, 8 x 8 averages are left."""
     canvas = Image.fromarray(picture)
     for box in np.asarray(boxes, np.float64).reshape(-1, 4):
         x0, y0, x1, y1 = (int(side) for side in (*np.floor(box[:2]), *np.ceil(box[2:])))

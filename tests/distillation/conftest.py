@@ -1,5 +1,6 @@
 """Folders of images, good and bad."""
 
+import hashlib
 import json
 import tarfile
 from io import BytesIO
@@ -87,7 +88,7 @@ def make_predictions(image_id, *rows):
     """Boxes of (score, class, votes), each 10 pixels further to the right."""
     boxes = [[10 * k, 5, 10 * k + 8, 15] for k in range(len(rows))]
     scores, classes, votes = (np.array(column) for column in zip(*rows, strict=True)) if rows else ([], [], [])
-    floats = (np.array(column, np.float32) for column in (boxes, scores))
+    floats = (np.array(boxes, np.float32).reshape(-1, 4), np.array(scores, np.float32))
     return ImagePredictions(
         image_id, *floats, np.array(classes, np.int32), np.array(votes, np.float32), np.full(len(rows), 0.1, np.float32)
     )
@@ -99,8 +100,8 @@ def make_labelled_work(root, member=None):
     writer = InputWriter(work.images, 2)
     for number in (1, 2, 3):
         path = root / f"{number}.jpg"
-        path.write_bytes(make_jpeg(number))
-        writer.add(InputImage(number, str(path), member, None, "00", 60, 40))
+        path.write_bytes(content := make_jpeg(number))
+        writer.add(InputImage(number, str(path), member, None, hashlib.sha256(content).hexdigest(), 60, 40))
     writer.close()
     found = [
         make_predictions(1, (0.9, 0, 1), (0.6, 0, 0.5), (0.5, 1, 1)),

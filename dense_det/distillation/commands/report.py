@@ -1,0 +1,155 @@
+"""Show on one HTML page what was labelled: counts, scores, drift, pace, pictures of all kinds, failures.
+
+The page needs no network and no other file. --redact makes the inside of all boxes unreadable.
+"""
+
+import html
+import itertools
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+
+from dense_det.atomic_file import atomic_file
+from dense_det.distillation.commands.select import labelled_instances
+from dense_det.distillation.histogram import score_chart
+from dense_det.distillation.image_reader import BadImage, ImageReader
+from dense_det.distillation.progress import read_progress
+from dense_det.distillation.report import KINDS, Findings, boxes_of_kind, gather, labelled_sides
+from dense_det.distillation.rule import KEPT, UNSURE, Rule, read_images, read_rule
+from dense_det.distillation.web_page import figure, html_page, redact, table
+from dense_det.distillation.work_folder import Manifest, Plan, WorkFolder
+from dense_det.drawing import class_color, draw_boxes, resize
+
+EXAMPLE = """example:
+  python tools/pseudo_label.py report work/ pseudo.json --out report.html --redact"""
+
+_LONGEST = 260  # pixels of a picture: 200 of them are about 3 MB
+_SAYING = {
+    "accepted": "boxes that became labels",
+    "unsure": "boxes that became ignore regions: too good for background, not good enough for a label",
+    "rejected": "the best boxes below that: if many are right, the threshold is too high",
+    "empty": "images with nothing kept and nothing unsure: if many are not empty, the teacher misses things",
+}
+
+
+def add_arguments(parser) -> None:
+    parser.add_argument("work", metavar="WORK", help="the work folder")
+    parser.add_argument("labels", metavar="JSON", help="what select wrote")
+    parser.add_argument("--out", required=True, metavar="HTML", help="the page to write")
+    parser.add_argument("--pictures", type=int, default=50, metavar="N", help="of each kind (default 50)")
+    parser.add_argument("--redact", action="store_true", help="make the inside of all boxes unreadable")
+
+
+def main(args) -> Iterator[str]:
+    work = WorkFolder(args.work)
+    plan, manifest = work.read_plan(), work.read_manifest()
+    rule, about = read_rule(args.labels, manifest)
+    found = gather(read_images(work.images, plan.num_shards), rule, args.pictures)
+    thresholds = ", ".join(sorted({f"{score:.4f}" for score in rule.thresholds if np.isfinite(score)}))
+    sections = [
+        f'<p class="soft">{html.escape(str(args.labels))}: rule {about["rule"]}, threshold {thresholds}</p>',
+        _section("Counts", _counts(plan, found, about) + "<p></p>" + _classes(plan, manifest, found, rule, about)),
+        _section("Scores", _charts(manifest, found, rule), "Kept ones in blue; the height is the root of the number."),
+        _section("Teacher and pace", _teacher(manifest) + f"<pre>{html.escape(str(read_progress(work)))}</pre>"),
+    ]
+    reader = ImageReader()
+    for kind in KINDS:
+        pictures = [
+            _picture(reader, kind, example, rule, manifest, args.redact) for example in found.examples[kind].items()
+        ]
+        gallery = f'<div class="gallery">{"".join(pictures)}</div>' if pictures else "<p>none</p>"
+        sections.append(_section(f"{kind.capitalize()}: {len(pictures)} pictures at random", gallery, _SAYING[kind]))
+    reader.close()
+    sections.append(_section("Failures", _failures(work, plan, args.pictures)))
+    with atomic_file(args.out) as file:
+        file.write(html_page("Pseudo-labels", "\n".join(sections)))
+    yield f"{args.out}: {found.images} images, {found.totals[KEPT].sum()} labels"
+
+
+def _section(title: str, body: str, saying: str = "") -> str:
+    soft = f'<p class="soft">{html.escape(saying)}</p>' if saying else ""
+    return f"<section><h2>{html.escape(title)}</h2>{soft}{body}</section>"
+
+
+def _counts(plan: Plan, found: Findings, about: dict) -> str:
+    boxes = found.totals.sum(1).tolist()
+    rows = [
+        ["images planned", plan.num_images],
+        ["left out by the plan", sum(plan.counts.values())],
+        ["images labelled", found.images],
+        ["images without a label", found.without_label],
+        ["images in the file", about["images"]],
+        ["labels", boxes[KEPT]],
+        ["ignore regions", boxes[UNSURE]],
+        ["boxes above the floor", sum(boxes)],
+    ]
+    return table(["", "number"], rows)
+
+
+def _classes(plan: Plan, manifest: Manifest, found: Findings, rule: Rule, about: dict) -> str:
+    """Density, size and judged quality of each class against the labelled set."""
+    instances, sides = labelled_instances(plan, manifest), np.full(len(manifest.classes), np.nan)
+    if plan.labelled:
+        try:
+            sides = labelled_sides(plan.labelled["json_file"], manifest.classes)
+        except (OSError, ValueError, KeyError, TypeError):
+            pass  # the file is gone or changed since the plan: the rest of the page stands without it
+    judged = about.get("validation") or {}
+    rows = []
+    for k, name in enumerate(manifest.classes):
+        kept = int(found.totals[KEPT, k])
+        wanted = instances[k] / plan.labelled["images"] if instances and plan.labelled["images"] else None
+        rates = [judged.get(key, {}).get(name) for key in ("precision", "recall", "calibration_error")]
+        size = float(found.side_sum[k] / kept) if kept else None
+        rows.append(
+            [name, kept, float(rule.thresholds[k]), kept / max(1, found.images), wanted, size, float(sides[k]), *rates]
+        )
+    header = ["class", "labels", "threshold", "per image", "labelled set", "mean side", "labelled set"]
+    return table([*header, "precision", "recall", "ECE"], rows)
+
+
+def _charts(manifest: Manifest, found: Findings, rule: Rule) -> str:
+    charts = [
+        score_chart(name, found.scores.counts[k], float(rule.thresholds[k])) for k, name in enumerate(manifest.classes)
+    ]
+    return f'<div class="charts">{"".join(charts)}</div>'
+
+
+def _teacher(manifest: Manifest) -> str:
+    teachers = [[str(t.get(key) or "")[:16] for key in ("name", "kind", "weights_sha256")] for t in manifest.teachers]
+    views = ", ".join(f"{v.get('short_edge') or 'own'}{' mirrored' if v.get('flip') else ''}" for v in manifest.views)
+    fusion = html.escape(" ".join(str(value) for value in manifest.fusion.values()))
+    return table(["teacher", "kind", "weights"], teachers) + f"<p>views: {html.escape(views)}; fusion: {fusion}</p>"
+
+
+def _picture(reader: ImageReader, kind: str, example, rule: Rule, manifest: Manifest, hide: bool) -> str:
+    image, found = example
+    place = "" if image.page is None else f", page {image.page + 1}"
+    name = (image.member or image.file_name).rpartition("/")[2] + place
+    try:
+        pixels = reader.read(image)
+    except BadImage as error:
+        return figure(None, f"{name}: {error}")
+    rows = boxes_of_kind(kind, example, rule)
+    if hide:
+        pixels = redact(pixels, found.boxes)
+    # drawn at the size that is shown, so that lines and letters can be seen
+    scale = min(1.0, 2 * _LONGEST / max(pixels.shape[:2]))
+    colors = [class_color(int(k)) for k in found.classes[rows]]
+    drawn = draw_boxes(resize(pixels, scale), found.boxes[rows] * scale, colors=colors, width=3)
+    names = Counter(manifest.classes[k] for k in found.classes[rows])
+    words = ", ".join(f"{number} {word}" for word, number in names.most_common(4))
+    scores = f", scores {found.scores[rows].min():.2f} to {found.scores[rows].max():.2f}" if len(rows) else ""
+    return figure(drawn, f"{name}: {words or 'no box'}{scores}", _LONGEST)
+
+
+def _failures(work: WorkFolder, plan: Plan, most: int) -> str:
+    number = work.join_failures(plan.num_shards)
+    failures = (f for shard in range(plan.num_shards) for f in work.images.read_failures(shard))
+    rows = [[f.file_name + (f" {f.member}" if f.member else ""), f.reason] for f in itertools.islice(failures, most)]
+    return (
+        f"<p>{number:,} images could not be read"
+        + (f"; the first {len(rows)}:</p>" if rows else ".</p>")
+        + (table(["file", "reason"], rows) if rows else "")
+    )

@@ -1,0 +1,86 @@
+import argparse
+import json
+import re
+
+import numpy as np
+import pytest
+
+from dense_det.distillation.commands import report, select
+from dense_det.distillation.histogram import BINS, ScoreCounts, score_chart
+from dense_det.distillation.report import gather, kinds_of, labelled_sides, relative_sides
+from dense_det.distillation.rule import KEPT, REJECTED, UNSURE, Rule
+from dense_det.distillation.web_page import redact, table
+from dense_det.distillation.work_folder import InputImage
+
+
+def run(command, *words):
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    return list(command.main(parser.parse_args([str(word) for word in words])))
+
+
+def test_score_counts_by_hand():
+    counts = ScoreCounts(2)
+    counts.add([0.0, 0.019, 0.02, 1.0], np.array([0, 0, 0, 1]))
+    assert counts.counts[0, :2].tolist() == [2, 1] and counts.counts[1, BINS - 1] == 1
+    assert counts.counts.sum() == 4
+
+
+def test_a_chart_marks_the_threshold():
+    chart = score_chart("a < b", np.arange(BINS), 0.8)
+    assert "a &lt; b" in chart and chart.count("<rect") == BINS and ">0.800<" in chart
+    assert chart.count("#0072b2") == 10  # the kept fifth
+    assert "d55e00" not in score_chart("none", np.arange(BINS), np.inf)
+
+
+def test_kinds_of_images():
+    assert kinds_of(np.array([KEPT, UNSURE])) == ["accepted", "unsure"]
+    assert kinds_of(np.array([REJECTED])) == ["rejected", "empty"]
+    assert kinds_of(np.array([], int)) == ["empty"]
+
+
+def test_sizes_are_relative_to_the_image(tmp_path):
+    assert relative_sides(np.array([[0, 0, 50, 50], [10, 0, 10, 9]]), 100, 100).tolist() == [0.5, 0]
+    coco = {
+        "images": [{"id": 1, "width": 100, "height": 100}],
+        "categories": [{"id": 5, "name": "b"}],
+        "annotations": [{"image_id": 1, "category_id": 5, "bbox": [0, 0, side, side]} for side in (20, 40)],
+    }
+    (tmp_path / "coco.json").write_text(json.dumps(coco))
+    assert labelled_sides(tmp_path / "coco.json", ["a", "b"]) == pytest.approx([np.nan, 0.3], nan_ok=True)
+
+
+def test_gathering_by_hand(predictions):
+    images = [
+        (InputImage(1, "", None, None, "", 80, 10), predictions(1, (0.9, 0, 1), (0.3, 0, 1))),
+        (InputImage(2, "", None, None, "", 9, 9), predictions(2)),
+    ]
+    found = gather(images, Rule(np.array([0.5], np.float32)), 5)
+    assert found.totals.tolist() == [[0], [1], [1]] and (found.images, found.without_label) == (2, 1)
+    assert found.side_sum == pytest.approx([np.sqrt(8 * 10 / 800)])
+    assert [len(found.examples[kind].items()) for kind in ("accepted", "unsure", "rejected", "empty")] == [1, 1, 0, 1]
+
+
+def test_redaction_leaves_no_detail():
+    picture = np.zeros((64, 64, 3), np.uint8)
+    picture[::2] = 255  # lines of a pixel
+    hidden = redact(picture, [[8, 8, 56, 56], [60, 60, 999, 999]])
+    assert hidden[16:48, 16:48].std() < 5 and (hidden[:8] == picture[:8]).all()
+    assert (picture[::2] == 255).all()
+
+
+def test_a_table_escapes_and_dashes():
+    assert "<td>&lt;b&gt;</td><td>&ndash;</td><td>1,000</td><td>0.500</td>" in table(
+        ["x"] * 4, [["<b>", float("nan"), 1000, 0.5]]
+    )
+
+
+def test_the_page_is_self_contained(tmp_path, labelled_work):
+    labelled_work()
+    run(select, tmp_path / "work", "--out", tmp_path / "pseudo.json")
+    (line,) = run(report, tmp_path / "work", tmp_path / "pseudo.json", "--out", tmp_path / "report.html", "--redact")
+    page = (tmp_path / "report.html").read_text()
+    assert line.endswith("3 images, 3 labels")
+    assert "http" not in page and not re.findall(r'(?:src|href)="(?!data:)', page)
+    assert page.count("<figure>") == page.count("data:image/jpeg") == 5  # two accepted, two unsure, one empty
+    assert page.count("<svg") == 2
