@@ -10,7 +10,7 @@ import sys
 from detectron2.utils.logger import setup_logger
 
 from dense_det.config import load_cfg
-from dense_det.distillation.commands import audit, plan, report, run, select, status
+from dense_det.distillation.commands import audit, export, import_review, plan, report, run, select, status
 from dense_det.engine.model import load_model
 
 VERBS = {
@@ -20,6 +20,8 @@ VERBS = {
     "select": select,
     "audit": audit,
     "report": report,
+    "export": export,
+    "import-review": import_review,
 }
 
 

@@ -1,0 +1,173 @@
+"""Images for a person to correct in an annotation tool, and the corrected boxes: Label Studio's JSON, CVAT's XML."""
+
+import json
+import xml.etree.ElementTree as ET
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from dense_det.atomic_file import atomic_file
+from dense_det.distillation.rule import REJECTED, Rule
+from dense_det.distillation.shard_file import ImagePredictions
+
+DECIMALS = 2  # of a pixel
+
+
+@dataclass(frozen=True)
+class ReviewBox:
+    """`box`: xyxy in pixels; `score`: of the teacher, None of a person's."""
+
+    label: str
+    box: tuple[float, float, float, float]
+    score: float | None = None
+
+
+@dataclass(frozen=True)
+class ReviewImage:
+    file_name: str
+    width: int
+    height: int
+    boxes: tuple[ReviewBox, ...]
+
+
+def uncertainty(found: ImagePredictions, rule: Rule) -> float:
+    """How much a person's look at an image is worth: that of its most uncertain kept or unsure box, from 0 to 3.
+
+    One point each: the score lies at the threshold (and none from twice the threshold on), no view agrees, and the
+    views' boxes differ by their own side. 0 without such a box.
+    """
+    rows = rule.verdicts(found) != REJECTED
+    if not rows.any():
+        return 0.0
+    thresholds = rule.thresholds[found.classes[rows]]
+    margin = np.minimum(np.abs(found.scores[rows] - thresholds) / thresholds, 1)
+    return float(((1 - margin) + (1 - found.votes[rows]) + np.minimum(found.spread[rows], 1)).max())
+
+
+def write_label_studio(path, images: Iterable[ReviewImage], model: str) -> None:
+    """Tasks with predictions; sides are percent of the image, as Label Studio has them."""
+    tasks = []
+    for image in images:
+        result = []
+        for box in image.boxes:
+            x0, y0, x1, y1 = (
+                100 * side / size for side, size in zip(box.box, (image.width, image.height) * 2, strict=True)
+            )
+            value = {
+                "x": x0,
+                "y": y0,
+                "width": x1 - x0,
+                "height": y1 - y0,
+                "rotation": 0,
+                "rectanglelabels": [box.label],
+            }
+            result.append(
+                {"type": "rectanglelabels", "from_name": "label", "to_name": "image", "value": value}
+                | {"original_width": image.width, "original_height": image.height}
+                | ({} if box.score is None else {"score": box.score})
+            )
+        data = {"image": image.file_name, "width": image.width, "height": image.height}
+        tasks.append({"data": data, "predictions": [{"model_version": model, "result": result}]})
+    with atomic_file(path) as file:
+        json.dump(tasks, file, indent=1)
+
+
+def read_label_studio(path) -> list[ReviewImage]:
+    """The annotated tasks of a JSON export; those without an annotation, or skipped, are not reviewed.
+
+    Raises:
+        ValueError: another file, or a turned box.
+    """
+    with open(path, encoding="utf-8") as file:
+        tasks = json.load(file)
+    images = []
+    for task in tasks:
+        answers = [a for a in task.get("annotations", []) if not a.get("was_cancelled")]
+        if answers:
+            data, boxes = task["data"], []
+            for region in answers[-1]["result"]:
+                if region.get("type") == "rectanglelabels":
+                    value = region["value"]
+                    if value.get("rotation"):
+                        raise ValueError(f"{path}: a turned box on {data['image']}; boxes must be upright")
+                    sides = (value["x"], value["y"], value["x"] + value["width"], value["y"] + value["height"])
+                    size = (data["width"], data["height"]) * 2
+                    box = tuple(round(side / 100 * of, DECIMALS) for side, of in zip(sides, size, strict=True))
+                    boxes.append(ReviewBox(value["rectanglelabels"][0], box))
+            images.append(ReviewImage(data["image"], data["width"], data["height"], tuple(boxes)))
+    return images
+
+
+def write_cvat(path, images: Iterable[ReviewImage], classes: list[str]) -> None:
+    """CVAT's "for images 1.1"."""
+    root = ET.Element("annotations")
+    ET.SubElement(root, "version").text = "1.1"
+    labels = ET.SubElement(ET.SubElement(ET.SubElement(root, "meta"), "task"), "labels")
+    for name in classes:
+        ET.SubElement(ET.SubElement(labels, "label"), "name").text = name
+    for number, image in enumerate(images):
+        size = {"width": str(image.width), "height": str(image.height)}
+        element = ET.SubElement(root, "image", id=str(number), name=image.file_name, **size)
+        for box in image.boxes:
+            corners = zip(("xtl", "ytl", "xbr", "ybr"), box.box, strict=True)
+            sides = {key: f"{side:.{DECIMALS}f}" for key, side in corners}
+            ET.SubElement(element, "box", label=box.label, occluded="0", source="auto", z_order="0", **sides)
+    ET.indent(root)
+    with atomic_file(path, "wb") as file:
+        ET.ElementTree(root).write(file, encoding="utf-8", xml_declaration=True)
+
+
+def read_cvat(path) -> list[ReviewImage]:
+    """All images of an export "for images 1.1": a person has seen them.
+
+    Raises:
+        ValueError: no such file.
+    """
+    try:
+        root = ET.parse(path).getroot()
+    except ET.ParseError as error:
+        raise ValueError(f"{path}: not XML ({error})") from error
+    images = []
+    for image in root.iter("image"):
+        boxes = []
+        for box in image.iter("box"):
+            sides = tuple(round(float(box.get(key)), DECIMALS) for key in ("xtl", "ytl", "xbr", "ybr"))
+            boxes.append(ReviewBox(box.get("label"), sides))
+        images.append(ReviewImage(image.get("name"), int(image.get("width")), int(image.get("height")), tuple(boxes)))
+    return images
+
+
+def merge_review(coco: dict, reviewed: list[ReviewImage]) -> dict:
+    """`coco` with a person's boxes in place of all annotations of the reviewed images, which get "reviewed": True.
+
+    A person's boxes have no score. A reviewed image that the file dropped is added.
+
+    Raises:
+        ValueError: a class that the file does not have, or an image that was reviewed twice.
+    """
+    category = {row["name"]: row["id"] for row in coco["categories"]}
+    images = {row["file_name"]: dict(row) for row in coco["images"]}
+    next_image = max((row["id"] for row in coco["images"]), default=0) + 1
+    next_box = max((row["id"] for row in coco["annotations"]), default=0) + 1
+    seen, added = set(), []
+    for image in reviewed:
+        row = images.get(image.file_name)
+        if row is None:
+            row = {"id": next_image, "file_name": image.file_name, "width": image.width, "height": image.height}
+            images[image.file_name] = row
+            next_image += 1
+        if row["id"] in seen:
+            raise ValueError(f"{image.file_name} was reviewed twice")
+        seen.add(row["id"])
+        row["reviewed"] = True
+        for box in image.boxes:
+            if box.label not in category:
+                raise ValueError(f"{image.file_name}: class {box.label!r} is none of {list(category)}")
+            x0, y0, x1, y1 = box.box
+            width, height = round(x1 - x0, DECIMALS), round(y1 - y0, DECIMALS)
+            of_person = {"image_id": row["id"], "category_id": category[box.label], "bbox": [x0, y0, width, height]}
+            added.append({"id": next_box, **of_person, "area": round(width * height, DECIMALS), "iscrowd": 0})
+            next_box += 1
+    left = [row for row in coco["annotations"] if row["image_id"] not in seen]
+    return coco | {"images": list(images.values()), "annotations": left + added}
