@@ -1,14 +1,22 @@
 """Labels from a small work folder, whose boxes are known."""
 
 import argparse
+import dataclasses
+import hashlib
+import io
 import json
 
 import numpy as np
 import pytest
+from pycocotools import mask as coco_mask
 
 from dense_det.data.catalog import register_coco
+from dense_det.data.mapper import read_image
 from dense_det.distillation.commands import select
+from dense_det.distillation.label_file import Extractor, write_labels
 from dense_det.distillation.rule import KEPT, REJECTED, UNSURE, Rule, read_rule
+from dense_det.distillation.shard_file import ShardPredictions
+from dense_det.distillation.work_folder import InputImage
 
 
 def run_select(root, *options):
@@ -85,3 +93,43 @@ def test_what_is_no_file_must_be_extracted(tmp_path, labelled_work):
     labelled_work(member="page.jpg")
     with pytest.raises(ValueError, match="--extract"):
         run_select(tmp_path)
+
+
+def test_members_of_tar_files_are_extracted(tmp_path, write_tar, jpeg):
+    content = jpeg(3)
+    write_tar(tmp_path / "a.tar", {"page.jpg": content})
+    digest = hashlib.sha256(content).hexdigest()
+    image = InputImage(7, str(tmp_path / "a.tar"), "page.jpg", None, digest, 60, 40)
+    path = Extractor(tmp_path / "pages")(image)
+    assert path == str(tmp_path / "pages" / f"000000007-{digest[:12]}.png")
+    assert (read_image(path) == read_image(io.BytesIO(content))).all()
+
+
+def test_masks_are_written_as_rle(tmp_path, predictions):
+    mask = np.zeros((40, 60), np.uint8, order="F")
+    mask[5:15, 0:8] = 1
+    found = dataclasses.replace(predictions(1, (0.9, 0, 1)), masks=(coco_mask.encode(mask)["counts"],))
+    images = [(InputImage(1, "a.jpg", None, None, "", 60, 40), found)]
+    write_labels(tmp_path / "a.json", ["Table"], lambda: images, Rule(np.array([0.5], np.float32)), {}, False)
+    (row,) = json.loads((tmp_path / "a.json").read_text())["annotations"]
+    assert (coco_mask.decode(row["segmentation"]) == mask).all()
+
+
+def test_rules_from_labelled_validation_images(tmp_path, labelled_work):
+    work = labelled_work()
+    first = next(iter(ShardPredictions.load(work.images.predictions(0))))
+    ShardPredictions.join([first]).save(work.validation.predictions(0))
+    box = {"image_id": 1, "category_id": 3, "bbox": [0, 5, 8, 10]}  # the first Table is right, the second is not
+    text = {"image_id": 1, "category_id": 8, "bbox": [20, 5, 8, 10]}
+    truth = {
+        "images": [{"id": 1, "width": 60, "height": 40}],
+        "categories": [{"id": 8, "name": "Text"}, {"id": 3, "name": "Table"}],
+        "annotations": [{"id": 1, **box}, {"id": 2, **text}],
+    }
+    work.truth_path.write_text(json.dumps(truth))
+    work.write_plan(dataclasses.replace(work.read_plan(), validation={"num_images": 1}))
+    lines = run_select(tmp_path, "--rule", "precision", "--value", "0.9", "--force")
+    assert lines[1].split() == ["Table", "0.9000", "0.33", "0.33", "1.000", "1.000", "0.100"]
+    assert lines[2].split() == ["Text", "0.5000", "0.67", "0.67", "1.000", "1.000", "0.500"]
+    _, about = read_rule(tmp_path / "pseudo.json", work.read_manifest())
+    assert about["validation"]["recall"] == {"Table": 1, "Text": 1}
