@@ -72,7 +72,7 @@ def measure_rule(rule: Rule, build: Callable[[tuple[str, ...]], nn.Module], size
     # the rule's time over the time without it: below 1 it is faster
     ratio = median_ratio(times, numerator=1, denominator=0)
     cells = [
-        f"{rule.rule}. {rule.title}" if rule.rule.isdigit() else rule.title,
+        f"{rule.rule}{'.' if rule.rule.isdigit() else ':'} {rule.title}",
         rule.how,
         f"{macs[0]:.3f} -> {macs[1]:.3f}",
         f"{params[0]:.2f} -> {params[1]:.2f}",

