@@ -5,7 +5,7 @@ from itertools import combinations
 import cv2
 import numpy as np
 
-MAX_HULL = 20  # points of the hull among which corners are looked for: 4,845 quadrilaterals
+MAX_HULL = 14  # points of the hull among which corners are looked for: 1,001 quadrilaterals
 # only the middle of a side tells its line: predicted masks have round corners
 MIDDLE = (0.12, 0.88)
 FAR_CORNER = 0.15  # of the quadrilateral's diagonal: lines that meet farther from a corner than this are no sides
@@ -16,13 +16,15 @@ def masks_to_quads(masks: np.ndarray, boxes: np.ndarray) -> np.ndarray:
 
     Args:
         masks: (R, H, W) bool.
-        boxes: (R, 4) xyxy, whose corners stand for those of an empty mask.
+        boxes: (R, 4) xyxy around them, whose corners stand for those of an empty mask.
     """
     quads = np.zeros((len(masks), 4, 2), np.float32)
     for row, (mask, box) in enumerate(zip(masks, boxes, strict=True)):
         x0, y0, x1, y1 = box
-        quad = mask_to_quad(mask)
-        quads[row] = [(x0, y0), (x1, y0), (x1, y1), (x0, y1)] if quad is None else quad
+        left, top = max(int(x0), 0), max(int(y0), 0)
+        # a mask lies in its box: the rest of the picture need not be looked at
+        quad = mask_to_quad(mask[top : int(np.ceil(y1)) + 1, left : int(np.ceil(x1)) + 1])
+        quads[row] = [(x0, y0), (x1, y0), (x1, y1), (x0, y1)] if quad is None else quad + (left, top)
     return quads
 
 

@@ -85,7 +85,7 @@ def test_of_two_parts_the_larger_counts():
 def test_an_empty_mask_is_its_box():
     masks = np.zeros((2, 50, 60), bool)
     masks[1, 10:30, 20:50] = True
-    quads = masks_to_quads(masks, np.array([[1.0, 2, 30, 40], [0, 0, 1, 1]]))
+    quads = masks_to_quads(masks, np.array([[1.0, 2, 30, 40], [19.6, 9.7, 50.2, 30.4]]))
     assert quads.dtype == np.float32
     assert quads[0].tolist() == [[1, 2], [30, 2], [30, 40], [1, 40]]
     assert np.allclose(quads[1], [[20, 10], [50, 10], [50, 30], [20, 30]], atol=0.05)

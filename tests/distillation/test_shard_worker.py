@@ -193,7 +193,7 @@ def test_killed_at_random_moments(tmp_path):
     rng, kills = random.Random(0), 0
     for _ in range(40):
         workers = [
-            context.Process(target=run, args=(work, Share(i, 2), {11}, 1.0, never, FakeLabeller(0.002)))
+            context.Process(target=run, args=(work, Share(i, 2), {11}, 1.0, never, FakeLabeller(0.006)))
             for i in range(2)
         ]
         for worker in workers:
