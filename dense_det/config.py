@@ -141,6 +141,8 @@ def add_dense_det_config(cfg: CN) -> CN:
     cfg.DATASETS.CHECK = True
     # share of each batch that people labelled, where DATASETS.TRAIN has pseudo-labels, too; 0: as the images come
     cfg.DATALOADER.LABELLED_SHARE = 0.0
+    # a pseudo-labelled object weighs as much as its score in the losses of RetinaNet and FCOS, not 1
+    cfg.DATALOADER.WEIGHT_BY_SCORE = False
 
     # --- training ------------------------------------------------------------------------------
     # activations and weights as NHWC in memory: same numbers, faster convolutions

@@ -4,15 +4,15 @@ import torch
 import torch.distributed as dist
 from detectron2.config import CfgNode
 from detectron2.modeling import META_ARCH_REGISTRY
-from detectron2.modeling.box_regression import _dense_box_regression_loss
 from detectron2.modeling.meta_arch.retinanet import RetinaNet
 from detectron2.structures import Boxes, ImageList
-from detectron2.structures.boxes import pairwise_intersection
+from detectron2.structures.boxes import pairwise_intersection, pairwise_iou
 from detectron2.utils.events import EventStorage, get_event_storage
 from fvcore.nn import sigmoid_focal_loss
 from torch import Tensor
 from torch.nn import functional as F
 
+from dense_det.anchor_losses import anchor_box_losses
 from dense_det.layers.memory_format import laid_out_as
 from dense_det.retinanet_head import build_retinanet_head
 
@@ -31,6 +31,7 @@ class DenseDetRetinaNet(RetinaNet):
       in checkpoints: N processes with a batch of B / N give the losses of one with B, and a resumed run
       goes on as if it had not stopped;
     - anchors on an ignore region (`ignore_boxes` of the instances) that match no object are not judged;
+    - the losses of anchors that match an object are multiplied by its `gt_weights`, where the instances have them;
     - `validation_losses`;
     - images are laid out in memory as the weights are (channels_last).
     """
@@ -72,8 +73,35 @@ class DenseDetRetinaNet(RetinaNet):
                 label[(share >= IGNORE_SHARE) & (label == self.num_classes)] = -1
         return labels, boxes
 
-    def losses(self, anchors, pred_logits, gt_labels, pred_anchor_deltas, gt_boxes) -> dict[str, Tensor]:
+    def forward_training(self, images, features, predictions, gt_instances) -> dict[str, Tensor]:
+        pred_logits, pred_anchor_deltas = self._transpose_dense_predictions(predictions, [self.num_classes, 4])
+        anchors = self.anchor_generator(features)
+        gt_labels, gt_boxes = self.label_anchors(anchors, gt_instances)
+        weights = self._anchor_weights(anchors, gt_labels, gt_instances)
+        return self.losses(anchors, pred_logits, gt_labels, pred_anchor_deltas, gt_boxes, weights)
+
+    @torch.no_grad()
+    def _anchor_weights(self, anchors: list[Boxes], gt_labels: list[Tensor], gt_instances) -> Tensor | None:
+        """(N, R) weights of the objects that anchors match, 1 for the others; None where no object has a weight."""
+        if not any(instances.has("gt_weights") for instances in gt_instances):
+            return None
+        anchors, weights = Boxes.cat(anchors), []
+        for label, instances in zip(gt_labels, gt_instances, strict=True):
+            weight = torch.ones(len(anchors), device=anchors.device)
+            if len(instances):
+                matched, _ = self.anchor_matcher(pairwise_iou(instances.gt_boxes, anchors))
+                positive = (label >= 0) & (label != self.num_classes)
+                weight = torch.where(positive, instances.gt_weights.to(weight)[matched], weight)
+            weights.append(weight)
+        return torch.stack(weights)
+
+    def losses(
+        self, anchors, pred_logits, gt_labels, pred_anchor_deltas, gt_boxes, weights: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """See RetinaNet.losses. In training this also moves the normaliser, in evaluation it does not.
+
+        The normaliser counts anchors, whatever `weights` (N, R) they have: a label that is worth half is learned half
+        as much, beside a background that is learned as ever.
 
         Written anew for one reason: Detectron2 calls a torch.jit.script focal loss, whose first calls in a process
         round differently from the later ones, so that a resumed run would not end with the same weights.
@@ -83,18 +111,18 @@ class DenseDetRetinaNet(RetinaNet):
         positive = valid & (labels != self.num_classes)
         one_hot = F.one_hot(labels[valid], self.num_classes + 1)[:, :-1]  # background is no class
         logits = torch.cat(pred_logits, dim=1)[valid]
-        loss_cls = sigmoid_focal_loss(
-            logits, one_hot.to(logits.dtype), self.focal_loss_alpha, self.focal_loss_gamma, reduction="sum"
-        )
-        loss_box_reg = _dense_box_regression_loss(
-            anchors,
+        losses = sigmoid_focal_loss(logits, one_hot.to(logits.dtype), self.focal_loss_alpha, self.focal_loss_gamma)
+        box_losses = anchor_box_losses(
+            Boxes.cat(anchors).tensor.expand(*labels.shape, 4)[positive],
+            torch.cat(pred_anchor_deltas, dim=1)[positive],
+            torch.stack(gt_boxes)[positive],
             self.box2box_transform,
-            pred_anchor_deltas,
-            gt_boxes,
-            positive,
-            box_reg_loss_type=self.box_reg_loss_type,
-            smooth_l1_beta=self.smooth_l1_beta,
+            self.box_reg_loss_type,
+            self.smooth_l1_beta,
         )
+        if weights is not None:
+            losses, box_losses = losses * weights[valid, None], box_losses * weights[positive]
+        loss_cls, loss_box_reg = losses.sum(), box_losses.sum()
         num_positives, num_images = positive.sum(), len(gt_labels)
         get_event_storage().put_scalar("num_pos_anchors", num_positives.item() / num_images)
         normalizer = self._update_normalizer if self.training else self._current_normalizer

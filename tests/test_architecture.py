@@ -19,7 +19,8 @@ MAY_IMPORT = {
     "blocks": {"layers"},
     "backbones": {"blocks", "layers"},
     "retinanet_head": {"layers"},
-    "retinanet": {"retinanet_head", "layers"},
+    "anchor_losses": set(),
+    "retinanet": {"retinanet_head", "anchor_losses", "layers"},
     "roi_heads": set(),
     "centermask": {"layers"},
     # the job wing; the wings meet in Detectron2's registries and cfg, by name

@@ -241,3 +241,57 @@ def test_anchors_on_an_ignore_region_are_not_judged():
     nothing = {"gt_boxes": Boxes(torch.zeros(0, 4)), "gt_classes": torch.zeros(0, dtype=torch.int64)}
     (labels,), _ = model.label_anchors(anchors, [ImageTargets((100, 100), region, **nothing)])
     assert labels.tolist() == [-1, -1, 3, 3]
+
+
+def losses_of(model, instances):
+    image = make_batch(1)[0]["image"]
+    with EventStorage():
+        return model([{"image": image, "instances": x} for x in instances])
+
+
+def weighted(rows, *weights):
+    instances = make_batch(1)[0]["instances"][torch.tensor(rows, dtype=torch.int64)]
+    if weights:
+        instances.gt_weights = torch.tensor(weights)
+    return instances
+
+
+def test_weights_of_one_change_nothing():
+    plain, ones = (losses_of(make(), [weighted([0, 1], *w)]) for w in ((), (1.0, 1.0)))
+    assert {name: loss.item() for name, loss in plain.items()} == {name: loss.item() for name, loss in ones.items()}
+
+
+def test_an_object_s_weight_multiplies_the_losses_of_its_anchors():
+    """Box losses are w_0 a + w_1 b, where a and b are those of each object's anchors; the class losses of its anchors
+    are multiplied, those of the background are not."""
+    model = make().eval()  # the normaliser stays
+    with torch.no_grad():
+        features = [model.backbone(model.preprocess_image(make_batch(1)).tensor)[f] for f in model.head_in_features]
+        anchors = model.anchor_generator(features)
+        logits, deltas = model._transpose_dense_predictions(model.head(features), [3, 4])
+        both = weighted([0, 1], 0.25, 0.5)
+        labels, boxes = model.label_anchors(anchors, [both])
+        weights = model._anchor_weights(anchors, labels, [both])
+        assert weights[labels[0][None] == 0].unique().tolist() == [0.25]
+        assert weights[labels[0][None] == 2].unique().tolist() == [0.5]
+        assert weights[(labels[0][None] == 3) | (labels[0][None] == -1)].unique().tolist() == [1.0]
+        model.positives_per_image.fill_(10.0)
+        with EventStorage():
+            given = (anchors, logits, labels, deltas, boxes)
+            light, full, none = (
+                model.losses(*given, w) for w in (weights, torch.ones_like(weights), (labels[0][None] == 3).float())
+            )
+            alone = [model.losses(*given, (labels[0][None] == k).float()) for k in (0, 2)]
+    assert light["loss_box_reg"].item() == pytest.approx(
+        0.25 * alone[0]["loss_box_reg"].item() + 0.5 * alone[1]["loss_box_reg"].item(), rel=1e-5
+    )
+    assert none["loss_box_reg"] == 0 and full["loss_box_reg"] > light["loss_box_reg"]
+    parts = [0.25 * alone[0]["loss_cls"], 0.5 * alone[1]["loss_cls"], none["loss_cls"]]
+    assert light["loss_cls"].item() == pytest.approx(sum(parts).item(), rel=1e-5)
+
+
+def test_weights_beside_an_image_without_objects():
+    empty = weighted([])
+    empty.gt_weights = torch.zeros(0)
+    losses = losses_of(make(), [weighted([0], 0.5), empty])
+    assert all(loss.isfinite() for loss in losses.values())

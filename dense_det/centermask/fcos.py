@@ -166,7 +166,8 @@ class DenseDetFCOS(nn.Module):
     def losses(self, outputs, gt_instances: list[Instances]) -> dict[str, Tensor]:
         """Focal loss over the objects' locations, box loss, and binary cross-entropy of the quality.
 
-        In training the divisors are taken over all processes, so that N of them give the losses of one.
+        In training the divisors are taken over all processes, so that N of them give the losses of one. They count
+        locations, whatever weight (`gt_weights` of the instances) their objects have.
         """
         logits, distances, qualities = (
             torch.cat([permute_to_N_HWA_K(x, x.shape[1]) for x in kind], dim=1).flatten(0, 1).float()
@@ -177,7 +178,9 @@ class DenseDetFCOS(nn.Module):
         positive = judged & (targets.labels != self.num_classes)
         num_positive = self._share_of_total(positive.sum().float(), least=1.0)
         one_hot = F.one_hot(targets.labels[judged], self.num_classes + 1)[:, :-1].to(logits.dtype)
-        focal = sigmoid_focal_loss(logits[judged], one_hot, self.focal_alpha, self.focal_gamma, reduction="sum")
+        focal = sigmoid_focal_loss(logits[judged], one_hot, self.focal_alpha, self.focal_gamma)
+        focal = (focal * targets.weights[judged, None]).sum()
+        weights = targets.weights[positive]
         predicted, quality = distances[positive], qualities[positive, 0]
         ltrb = targets.ltrb[positive]
         if self.fcos_head.use_relu:  # the head's unit
@@ -185,11 +188,11 @@ class DenseDetFCOS(nn.Module):
         box = box_loss(predicted, ltrb, self.box_loss_type)
         if self.quality == "ctrness":
             goal = centerness(ltrb)
-            box = (box * goal).sum() / self._share_of_total(goal.sum(), least=1e-6)
+            box = (box * goal * weights).sum() / self._share_of_total(goal.sum(), least=1e-6)
         else:
             goal = overlaps(predicted.detach(), ltrb)[0]
-            box = box.sum() / num_positive
-        loss_quality = F.binary_cross_entropy_with_logits(quality, goal, reduction="sum")
+            box = (box * weights).sum() / num_positive
+        loss_quality = F.binary_cross_entropy_with_logits(quality, goal, weights, reduction="sum")
         return {
             "loss_fcos_cls": focal / num_positive,
             "loss_fcos_loc": box,
@@ -210,7 +213,16 @@ class DenseDetFCOS(nn.Module):
     def _targets(self, locations: list[Tensor], gt_instances: list[Instances]) -> Targets:
         """Of all images, one behind the other; locations on an ignore region (`ignore_boxes`) are IGNORED."""
         of_images = [
-            assign(locations, self.strides, self.limits, x.gt_boxes.tensor, x.gt_classes, self.num_classes, self.radius)
+            assign(
+                locations,
+                self.strides,
+                self.limits,
+                x.gt_boxes.tensor,
+                x.gt_classes,
+                self.num_classes,
+                self.radius,
+                x.gt_weights if x.has("gt_weights") else None,
+            )
             for x in gt_instances
         ]
         labels = [targets.labels for targets in of_images]
@@ -222,6 +234,7 @@ class DenseDetFCOS(nn.Module):
             labels=torch.cat(labels),
             ltrb=torch.cat([targets.ltrb for targets in of_images]),
             strides=torch.cat([targets.strides for targets in of_images]),
+            weights=torch.cat([targets.weights for targets in of_images]),
         )
 
     @torch.no_grad()

@@ -16,6 +16,7 @@ class Targets:
     labels: Tensor  # (R,) class 0 ... K - 1, K where there is nothing, or IGNORED
     ltrb: Tensor  # (R, 4) pixels to the left, top, right and bottom side of the object; 0 where there is nothing
     strides: Tensor  # (R,) pixels between the neighbours of a location
+    weights: Tensor  # (R,) of the object in the losses; 1 where there is nothing
 
 
 def locations_of_level(height: int, width: int, stride: int, device=None) -> Tensor:
@@ -51,6 +52,7 @@ def assign(
     classes: Tensor,
     num_classes: int,
     radius: float = 0.0,
+    weights: Tensor | None = None,
 ) -> Targets:
     """The object that each location of an image is responsible for (FCOS, arXiv 1904.01355, section 3.1 and 3.2).
 
@@ -64,6 +66,7 @@ def assign(
         classes: (G,)
         radius: with more than 0, only locations within radius * stride of the box's centre, and within the box
             (centre sampling, FCOS's journal version, arXiv 2006.09214, section 3.1).
+        weights: (G,) of the objects; None: 1.
     """
     points = torch.cat(locations)
     of_levels = [points.new_tensor([stride, *limit]) for stride, limit in zip(strides, limits, strict=True)]
@@ -71,7 +74,7 @@ def assign(
     stride, smallest, largest = per_point.unbind(1)
     if not len(boxes):
         nothing = torch.full((len(points),), num_classes, dtype=torch.int64, device=points.device)
-        return Targets(nothing, points.new_zeros(len(points), 4), stride)
+        return Targets(nothing, points.new_zeros(len(points), 4), stride, torch.ones_like(stride))
     ltrb = _distances(points, boxes[None].expand(len(points), -1, -1))  # (R, G, 4)
     inside = ltrb if radius <= 0 else _distances(points, _centre_region(boxes, stride * radius))
     farthest = ltrb.amax(2)
@@ -83,6 +86,7 @@ def assign(
         labels=torch.where(found, classes[chosen], num_classes),
         ltrb=ltrb[torch.arange(len(points), device=points.device), chosen] * found[:, None],
         strides=stride,
+        weights=torch.ones_like(stride) if weights is None else torch.where(found, weights.to(stride)[chosen], 1.0),
     )
 
 

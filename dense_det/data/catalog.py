@@ -93,9 +93,12 @@ def _register(name: str, json_file: Path, image_root: Path) -> None:
 
 
 def _load(name: str, json_file: str, image_root: str) -> list[dict]:
-    """Detectron2's records; those of a file that says that its labels are pseudo-labels have "pseudo": True."""
-    records = load_coco_json(json_file, image_root, name)
-    if is_pseudo(json_file):
+    """Detectron2's records; those of a file that says that its labels are pseudo-labels have "pseudo": True, and
+    their annotations "score".
+    """
+    pseudo = is_pseudo(json_file)
+    records = load_coco_json(json_file, image_root, name, extra_annotation_keys=["score"] if pseudo else None)
+    if pseudo:
         for record in records:
             record["pseudo"] = True
     return records

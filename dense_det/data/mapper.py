@@ -32,6 +32,7 @@ def build_mapper(cfg, is_train: bool, with_annotations: bool) -> "PageMapper":
         use_instance_mask=cfg.MODEL.MASK_ON,
         instance_mask_format=require_mask_format(cfg.INPUT.MASK_FORMAT),
         ignore_value=cfg.MODEL.SEM_SEG_HEAD.IGNORE_VALUE,
+        weight_by_score=cfg.DATALOADER.WEIGHT_BY_SCORE,
     )
 
 
@@ -47,15 +48,17 @@ class PageMapper(DatasetMapper):
 
     Args:
         ignore_value: the class in "sem_seg" of pixels that the augmentation added.
+        weight_by_score: instances have gt_weights (G,), the annotations' "score", or 1 where there is none.
         arguments: of DatasetMapper.
 
     Raises:
         ValueError: an image that is missing or unreadable, or not of the size that the record says.
     """
 
-    def __init__(self, *, ignore_value: int = 255, **arguments):
+    def __init__(self, *, ignore_value: int = 255, weight_by_score: bool = False, **arguments):
         super().__init__(**arguments)
         self.ignore_value = ignore_value
+        self.weight_by_score = weight_by_score
 
     def __call__(self, dataset_dict):
         record = dict(dataset_dict)
@@ -94,6 +97,8 @@ class PageMapper(DatasetMapper):
         instances.gt_boxes = Boxes(boxes[keep])
         instances.gt_boxes.clip(image_shape)
         instances.gt_classes = torch.tensor([int(a["category_id"]) for a in annotations], dtype=torch.int64)
+        if self.weight_by_score:
+            instances.gt_weights = torch.tensor([float(a.get("score", 1.0)) for a in annotations])
         if self.use_instance_mask:
             masks, has_mask = transformed_masks(annotations, transforms, image_shape, self.instance_mask_format)
             cut = np.abs(instances.gt_boxes.tensor.numpy() - boxes[keep]).max(1, initial=0) > 0.5

@@ -3,7 +3,7 @@
 import argparse
 
 EXAMPLES = """examples:
-  on your own COCO files:
+  on your own COCO files (and on pseudo-labels that tools/pseudo_label.py wrote: --pseudo-json pseudo.json):
     python tools/train_net.py --config-file configs/retina_vovnet.yaml \\
         --train-json train.json --train-images images/ --val-json val.json --val-images images/
   two CPU processes, another learning rate, a folder for the results:
@@ -28,6 +28,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--config-file", required=True, metavar="YAML", help="what to build and how to train it")
     parser.add_argument("--train-json", metavar="A", help="COCO annotations to train on (else DATASETS.TRAIN by name)")
     parser.add_argument("--train-images", metavar="B", help="the folder of their images")
+    parser.add_argument("--pseudo-json", metavar="P", help="and pseudo-labels, as tools/pseudo_label.py select writes")
+    parser.add_argument("--pseudo-images", metavar="Q", help="the folder of their images (default: the file's)")
     parser.add_argument("--val-json", metavar="C", help="COCO annotations to evaluate on (else DATASETS.TEST by name)")
     parser.add_argument("--val-images", metavar="D", help="the folder of their images")
     processes = parser.add_mutually_exclusive_group()
@@ -48,6 +50,8 @@ def parse(parser: argparse.ArgumentParser, argv=None) -> argparse.Namespace:
         given = [bool(getattr(args, f"{split}_{kind}")) for kind in ("json", "images")]
         if any(given) and not all(given):
             parser.error(f"--{split}-json and --{split}-images go together: a COCO file and the folder of its images")
+    if args.pseudo_images and not args.pseudo_json:
+        parser.error("--pseudo-images is the folder of the images in --pseudo-json, which is not given")
     late = [word for word in args.opts if word.startswith("--")]
     if late:
         parser.error(f"{late[0]} stands after KEY VALUE overrides: options come first")

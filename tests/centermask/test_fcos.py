@@ -71,6 +71,24 @@ def test_losses_against_loops(build, keys):
     assert {name: loss.item() for name, loss in losses.items()} == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.parametrize("quality", ["ctrness", "iou"])
+def test_the_weight_of_an_object_multiplies_the_losses_of_its_locations(build, quality):
+    fcos = build(MASK_ON=False, FCOS__BOX_QUALITY=quality).proposal_generator.eval()
+    given = outputs(fcos)
+
+    def losses(*weights):
+        objects = targets([[8.0, 8, 60, 70], [50.0, 20, 120, 90]], [0, 2])
+        objects.gt_weights = torch.tensor(weights)
+        return {name: loss.item() for name, loss in fcos.losses(given, [objects, BATCH[1]]).items()}
+
+    plain = {name: loss.item() for name, loss in fcos.losses(given, BATCH).items()}
+    first, second, none = losses(1.0, 0.0), losses(0.0, 1.0), losses(0.0, 0.0)
+    assert losses(1.0, 1.0) == plain
+    assert none["loss_fcos_loc"] == none["loss_fcos_ctr"] == 0 and none["loss_fcos_cls"] > 0
+    mixed = {k: none[k] + 0.25 * (first[k] - none[k]) + 0.5 * (second[k] - none[k]) for k in plain}
+    assert losses(0.25, 0.5) == pytest.approx(mixed, rel=1e-4)
+
+
 def test_a_batch_without_objects_teaches_background_alone(build):
     fcos = build(MASK_ON=False).proposal_generator
     given = tuple([x.requires_grad_() for x in kind] for kind in outputs(fcos))

@@ -152,3 +152,14 @@ def test_crowds_become_ignore_boxes(record):
     assert instances.ignore_boxes.tensor.tolist() == [[30, 0, 50, 10]]  # half the size, cut; one lies beside the page
     moved = instances.to("cpu")
     assert moved.ignore_boxes.tensor.tolist() == [[30, 0, 50, 10]] and moved.gt_classes.tolist() == [1, 0]
+
+
+def test_scores_become_weights_where_they_are_asked_for(record):
+    first, second = record["annotations"]
+    record["annotations"] = [{**first, "score": 0.25}, second, {**second, "score": 0.5, "iscrowd": 1}]
+    cfg = page_cfg()
+    assert not build_mapper(cfg, True, True)(record)["instances"].has("gt_weights")
+    cfg.DATALOADER.WEIGHT_BY_SCORE = True
+    assert build_mapper(cfg, True, True)(record)["instances"].gt_weights.tolist() == [0.25, 1.0]
+    record["annotations"] = []
+    assert build_mapper(cfg, True, True)(record)["instances"].gt_weights.shape == (0,)

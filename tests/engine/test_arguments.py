@@ -15,6 +15,7 @@ def test_overrides_follow_the_options():
     [
         ([*BASE, "--train-json", "a.json"], "--train-json and --train-images go together"),
         ([*BASE, "--val-images", "images"], "--val-json and --val-images go together"),
+        ([*BASE, "--pseudo-images", "images"], "--pseudo-json, which is not given"),
         ([*BASE, "SEED", "3", "--resume"], "--resume stands after KEY VALUE"),
         ([*BASE, "--num-procs", "0"], "--num-procs must be at least 1, got 0"),
         ([*BASE, "--num-procs", "2", "--num-gpus", "2"], "not allowed with"),

@@ -2,6 +2,7 @@ import json
 
 import pytest
 import torch
+from detectron2.data import DatasetCatalog
 
 from dense_det.engine.arguments import build_parser, parse
 from dense_det.engine.setup import setup
@@ -67,6 +68,19 @@ def test_misspelt_data_sets_and_missing_files_are_answered(pages, tmp_path, word
     command[command.index("--train-json") + 1] = str(pages / "trian.json")
     with pytest.raises(FileNotFoundError, match=r"trian\.json"):
         job(command)
+
+
+def test_pseudo_labels_are_one_more_training_set(words, pages, tmp_path):
+    labels = tmp_path / "pseudo.json"
+    coco = json.loads((pages / "train.json").read_text())
+    for annotation in coco["annotations"]:
+        annotation["score"] = 0.5
+    labels.write_text(json.dumps({"info": {"pseudo_labels": {}}, **coco}))
+    flags = ["--pseudo-json", str(labels), "--pseudo-images", str(pages / "images")]
+    cfg = job(words(tmp_path, "DATASETS.CHECK", "False", flags=flags)).cfg  # the same images: the check refuses
+    assert cfg.DATASETS.TRAIN == (str(pages / "train.json"), str(labels))
+    records = DatasetCatalog.get(str(labels))
+    assert all(r["pseudo"] and a["score"] == 0.5 for r in records for a in r["annotations"])
 
 
 def test_anchors_are_fitted_to_the_training_boxes(words, tmp_path):
