@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from dense_det.data.docpages import prepare_docpages
+from dense_det.data.few_labelled import write_few_labelled
 from dense_det.data.freeze import freeze_docpages
 
 FROZEN_LIST = Path(__file__).with_name("docpages.json")
@@ -29,6 +30,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--size", type=int, default=1000, metavar="PX", help="longer side of the images (default 1000)")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), metavar="N", help="processes (default: all)")
     parser.add_argument("--seed", type=int, default=0, help="of the choice of pages, and of a folder's split")
+    parser.add_argument("--few", type=int, metavar="N", help="and few.json: N pages of train with objects, at random")
     parser.add_argument("--freeze", metavar="NAME=SPLIT", nargs="+", help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -44,6 +46,9 @@ def main() -> int:
             args.out, frozen_list=FROZEN_LIST, pdfs=args.pdfs, debs=args.debs, labels=args.labels,
             classes=args.classes, num_pages=args.pages, long_side=args.size, workers=args.workers, seed=args.seed,
         )  # fmt: skip
+        if args.few:
+            folder = Path(made["folder"])
+            write_few_labelled(folder / "train.json", folder / "few.json", args.few, args.seed)
     except (ValueError, OSError, ImportError) as error:
         print(f"prepare_docpages: {error}", file=sys.stderr)
         return 1

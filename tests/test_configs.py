@@ -1,4 +1,4 @@
-"""Every YAML in configs/ builds, takes a training step and finds boxes."""
+"""Every config in configs/ builds, takes a training step and finds boxes."""
 
 from pathlib import Path
 
@@ -10,10 +10,13 @@ from detectron2.structures import Boxes, Instances, PolygonMasks
 from detectron2.utils.events import EventStorage
 
 import dense_det  # noqa: F401  registers
-from dense_det.config import load_cfg
+from dense_det.config import load_cfg, read_yaml
+from dense_det.distillation.recipe import parse_recipe
 from dense_det.engine.trainer import Trainer
 
-CONFIGS = sorted((Path(__file__).parents[1] / "configs").rglob("*.yaml"))
+YAMLS = sorted((Path(__file__).parents[1] / "configs").rglob("*.yaml"))
+RECIPES = [path for path in YAMLS if "teacher" in read_yaml(path)]  # of tools/distill.py
+CONFIGS = [path for path in YAMLS if path not in RECIPES]
 
 # all parts, 80 classes, norms included
 PARAMETERS = {
@@ -24,6 +27,10 @@ PARAMETERS = {
     "docpages_all": 2_129_772,
     "Base-IDCards": 3_660_394,
     "centermask_idcards": 3_660_394,
+    "Base-IDCards-RetinaNet": 36_963_444,
+    "idcards_student": 708_696,
+    "idcards_teacher": 2_316_664,
+    "docpages_student": 696_156,
     "retina_cspdarknet": 38_265_428,
     "retina_cspdensenet": 15_612_191,
     "retina_cspresnet": 32_239_412,
@@ -71,6 +78,15 @@ FROZEN_PARAMETERS = {
 
 def test_the_configs_are_found():
     assert set(PARAMETERS) <= {path.stem for path in CONFIGS}
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda p: p.stem)
+def test_recipes_name_configs_that_are_there(path):
+    recipe = parse_recipe(read_yaml(path), path)
+    for model in (recipe.teacher, recipe.student):
+        assert bool(model.onnx) or load_cfg(model.config, model.opts).SOLVER.MAX_ITER > 0
+    for labels in recipe.labels.values():
+        load_cfg(recipe.student.config, labels.opts)
 
 
 @pytest.mark.parametrize("path", [p for p in CONFIGS if p.stem in PARAMETERS], ids=lambda p: p.stem)

@@ -29,7 +29,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--train-json", metavar="A", help="COCO annotations to train on (else DATASETS.TRAIN by name)")
     parser.add_argument("--train-images", metavar="B", help="the folder of their images")
     parser.add_argument("--pseudo-json", metavar="P", help="and pseudo-labels, as tools/pseudo_label.py select writes")
-    parser.add_argument("--pseudo-images", metavar="Q", help="the folder of their images (default: the file's)")
+    parser.add_argument(
+        "--pseudo-images", metavar="Q", help="the folder of their images (default: /, since select writes whole paths)"
+    )
     parser.add_argument("--val-json", metavar="C", help="COCO annotations to evaluate on (else DATASETS.TEST by name)")
     parser.add_argument("--val-images", metavar="D", help="the folder of their images")
     processes = parser.add_mutually_exclusive_group()

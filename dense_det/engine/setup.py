@@ -103,7 +103,7 @@ def _choose_datasets(cfg, args) -> tuple[tuple[str, str, str], ...]:
             cfg.DATASETS[key] = (name,)
     if args.pseudo_json:
         name = str(Path(args.pseudo_json).resolve())
-        chosen.append((name, name, str(Path(args.pseudo_images or Path(name).parent).resolve())))
+        chosen.append((name, name, str(Path(args.pseudo_images or Path(name).anchor).resolve())))
         cfg.DATASETS.TRAIN = (*cfg.DATASETS.TRAIN, name)
     if args.train_json and not args.val_json and "DATASETS.TEST" not in args.opts:
         logger.warning("no --val-json: training without evaluation, so without a best checkpoint")

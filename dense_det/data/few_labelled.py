@@ -1,0 +1,32 @@
+"""A few labelled images of a COCO file, as if the others had never been labelled."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from dense_det.atomic_file import atomic_file
+
+
+def few_labelled(tree: dict, count: int, seed: int) -> dict:
+    """`count` images of a COCO tree, drawn at random from those with objects, and their annotations; ids as they were.
+
+    Raises:
+        ValueError: fewer images than that have objects.
+    """
+    with_objects = sorted({annotation["image_id"] for annotation in tree["annotations"]})
+    if not 1 <= count <= len(with_objects):
+        raise ValueError(f"{count} labelled images were asked for, {len(with_objects)} have objects")
+    drawn = set(np.random.default_rng(seed).choice(with_objects, count, replace=False).tolist())
+    images = [image for image in tree["images"] if image["id"] in drawn]
+    annotations = [annotation for annotation in tree["annotations"] if annotation["image_id"] in drawn]
+    return {**tree, "images": images, "annotations": annotations}
+
+
+def write_few_labelled(json_file, out, count: int, seed: int) -> dict:
+    """`few_labelled` of a COCO file, as the file `out`; returns its tree."""
+    tree = few_labelled(json.loads(Path(json_file).read_text(encoding="utf-8")), count, seed)
+    with atomic_file(out) as file:
+        json.dump(tree, file, separators=(",", ":"))
+        file.write("\n")
+    return tree

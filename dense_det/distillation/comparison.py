@@ -1,0 +1,46 @@
+"""What pseudo-labels are worth: results of several seeds side by side, with mean and spread."""
+
+import statistics
+from dataclasses import dataclass
+
+METRICS = ("AP", "AP50", "AP75")
+
+
+@dataclass(frozen=True)
+class Results:
+    """Of one way to train: for each metric its value in percent for every seed."""
+
+    name: str
+    values: dict[str, tuple[float, ...]]
+
+    def mean(self, metric: str) -> float:
+        return statistics.fmean(self.values[metric])
+
+
+def gains(results: Results, base: Results, metric: str) -> tuple[float, ...]:
+    """Of each seed over the same seed of `base`."""
+    return tuple(a - b for a, b in zip(results.values[metric], base.values[metric], strict=True))
+
+
+def mean_and_spread(values) -> str:
+    """ "31.2 ± 0.4": the mean and the standard deviation of a sample (n - 1); of one value "31.2"."""
+    mean = statistics.fmean(values)
+    return f"{mean:.1f} ± {statistics.stdev(values):.1f}" if len(values) > 1 else f"{mean:.1f}"
+
+
+def comparison_table(rows: list[Results], base: Results | None) -> str:
+    """A Markdown table, a row a way to train; with `base` also each way's gain in AP over it, seed by seed."""
+    header = ["", *METRICS, "gain in AP", "seeds"]
+    cells = [header, ["---"] + ["---:"] * (len(header) - 1)]
+    for row in rows:
+        gain = "-"
+        if base is not None and row is not base and len(row.values["AP"]) == len(base.values["AP"]):
+            change = gains(row, base, "AP")
+            gain = ("+" if statistics.fmean(change) >= 0 else "") + mean_and_spread(change)
+        cells.append([row.name, *(mean_and_spread(row.values[m]) for m in METRICS), gain, str(len(row.values["AP"]))])
+    widths = [max(len(line[k]) for line in cells) for k in range(len(header))]
+    lines = []
+    for line in cells:
+        rest = [cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)]
+        lines.append("| " + " | ".join([line[0].ljust(widths[0]), *rest]) + " |")
+    return "\n".join(lines)

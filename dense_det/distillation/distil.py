@@ -1,0 +1,192 @@
+"""The whole of a data distillation: teacher, labels, students with and without them, one table, further rounds."""
+
+import dataclasses
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dense_det.atomic_file import atomic_file
+from dense_det.distillation.comparison import METRICS, Results, comparison_table
+from dense_det.distillation.recipe import ALONE, Labels, Model, Recipe
+from dense_det.distillation.rule import read_shards
+from dense_det.distillation.steps import Step, Steps
+from dense_det.distillation.work_folder import WorkFolder, write_json
+from dense_det.evaluation.coco_ap import coco_stats
+
+
+@dataclass(frozen=True)
+class Distillation:
+    """Attributes:
+    out: the folder of everything that is made.
+    steps: runs the tools.
+    workers: processes that label, and trainings of the student side by side.
+    """
+
+    recipe: Recipe
+    out: Path
+    steps: Steps
+    workers: int
+
+    def rounds(self, most: int) -> Iterator[list[Results]]:
+        """After each round the results of everything so far, the student alone and the teacher included.
+
+        In the first round the recipe's teacher labels in each of the recipe's ways. In later ones the best student of
+        the round before (by AP on validation) labels in the first way; the views are those that it was trained on.
+        It ends after `most` rounds, or where the students' mean AP is not above the best before.
+
+        Raises:
+            ValueError: the folder is that of another recipe, or a step failed.
+        """
+        self._settle()
+        results = []
+        teacher, ways, best = self._teacher(results), self.recipe.labels, None
+        for number in range(1, most + 1):
+            folder = self.out / f"round-{number}"
+            made = self._label(teacher, ways, folder, results)
+            alone = self._students(ALONE, self.out / "students", None)  # in later rounds they are there
+            students = {name: self._students(name, folder / "students", made[name], ways[name].opts) for name in made}
+            # all in one line: no core waits for the last seed of each way
+            self.steps.run([step for steps in (alone, *students.values()) for step in steps], self.workers)
+            if best is None:
+                results.append(_results(ALONE, alone))
+                best = results[-1].mean("AP")
+            for name, steps in students.items():
+                results.append(_results(name if number == 1 else f"{name}, round {number}", steps))
+            yield results
+            first = _results(self.recipe.first, students[self.recipe.first])
+            if first.mean("AP") <= best:
+                self.steps.say(f"round {number} does not raise AP on validation ({best:.1f}): no further round")
+                return
+            best = first.mean("AP")
+            seed = self.recipe.seeds[int(np.argmax(first.values["AP"]))]
+            run = self._student_folder(folder / "students", self.recipe.first, seed)
+            teacher = Model(config=str(run / "config.yaml"), weights=str(run / "model_best.pth"))
+            ways = {self.recipe.first: _without_views(self.recipe.labels[self.recipe.first])}
+
+    def table(self, results: list[Results]) -> str:
+        return comparison_table(results, next(row for row in results if row.name == ALONE))
+
+    def _settle(self) -> None:
+        """One recipe, one folder: students of two recipes are not compared."""
+        settled, digest = self.out / "recipe.json", self.recipe.sha256()
+        if settled.is_file():
+            if json.loads(settled.read_text())["sha256"] != digest:
+                raise ValueError(f"{self.out} was begun with another recipe (or other seeds): choose another --out")
+            return
+        write_json(settled, {"sha256": digest, **dataclasses.asdict(self.recipe)})
+
+    def _teacher(self, results: list[Results]) -> Model:
+        """The recipe's teacher with weights; if it is trained here, its own results are noted, too."""
+        teacher = self.recipe.teacher
+        if teacher.onnx or teacher.weights:
+            return teacher
+        folder = self.out / "teacher"
+        step = self._training("teacher", teacher, folder, None, ("SEED", str(self.recipe.seeds[0])))
+        self.steps.run([step])
+        results.append(_results("the teacher itself", [step]))
+        return Model(config=str(folder / "config.yaml"), weights=str(folder / "model_best.pth"))
+
+    def _label(self, teacher: Model, ways: dict[str, Labels], folder: Path, results: list[Results]) -> dict[str, Path]:
+        """A COCO file of pseudo-labels for each way; ways that look at images alike share the looking."""
+        data, made, works = self.recipe.data, {}, {}
+        number = folder.name
+        for name, way in ways.items():
+            if way.run not in works:
+                work = works[way.run] = folder / f"work-{len(works) + 1}"
+                root = ("--image-root", data.image_root) if data.image_root else ()
+                plan = ("plan", str(work), *data.unlabelled, *root)
+                plan += ("--labelled-json", data.labelled, "--labelled-images", data.labelled_images)
+                plan += ("--val-json", data.validation, "--val-images", data.validation_images, "--shard-size", "64")
+                self._pseudo_label(f"{number}-plan-{work.name}", plan, work / "plan.json")
+                run = ("run", str(work), *_teacher_words(teacher), *way.run, "--num-workers", str(self.workers))
+                if teacher.class_map:
+                    write_json(folder / "class_map.json", teacher.class_map)
+                    run += ("--class-map", str(folder / "class_map.json"))
+                self._pseudo_label(f"{number}-run-{work.name}", run, None)
+                results.append(_teacher_results(f"the teacher's {name}", WorkFolder(work)))
+            made[name] = folder / f"{_slug(name)}.json"
+            select = ("select", str(works[way.run]), "--out", str(made[name]), *way.select)
+            self._pseudo_label(f"{number}-select-{_slug(name)}", select, made[name])
+        first = next(iter(made))
+        report = ("report", str(works[ways[first].run]), str(made[first]), "--out", str(folder / "report.html"))
+        self._pseudo_label(f"{number}-report", report, folder / "report.html")
+        return made
+
+    def _students(self, name: str, folder: Path, labels: Path | None, opts: tuple[str, ...] = ()) -> list[Step]:
+        """A training for each seed."""
+        before = f"{folder.parent.name}-" if labels else ""
+        places = {seed: self._student_folder(folder, name, seed) for seed in self.recipe.seeds}
+        return [
+            self._training(f"{before}{place.name}", self.recipe.student, place, labels, (*opts, "SEED", str(seed)))
+            for seed, place in places.items()
+        ]
+
+    def _training(self, name: str, model: Model, folder: Path, labels: Path | None, opts: tuple[str, ...]) -> Step:
+        data = self.recipe.data
+        words = ["train_net.py", "--config-file", model.config]
+        words += ["--train-json", data.labelled, "--train-images", data.labelled_images]
+        words += ["--val-json", data.validation, "--val-images", data.validation_images]
+        words += ["--pseudo-json", str(labels)] if labels else []
+        words += ["--resume"] if any(folder.glob("model_*.pth")) else []
+        words += [*model.opts, *opts, "OUTPUT_DIR", str(folder)]
+        return Step(name, tuple(words), folder / "evaluation" / "metrics.json")
+
+    def _pseudo_label(self, name: str, words: tuple[str, ...], result: Path | None) -> None:
+        self.steps.run([Step(name, ("pseudo_label.py", *words), result)])
+
+    def _student_folder(self, folder: Path, name: str, seed: int) -> Path:
+        return folder / f"{_slug(name)}-seed{seed}"
+
+
+def write_table(path: Path, title: str, table: str, seconds: dict[str, float]) -> None:
+    """The table as Markdown, with the time that all steps took."""
+    with atomic_file(path) as file:
+        file.write(f"# {title}\n\n{table}\n\n{sum(seconds.values()) / 60:.0f} minutes of steps, of which\n\n")
+        for name, value in seconds.items():
+            file.write(f"- {name}: {value / 60:.1f} min\n")
+
+
+def _results(name: str, trainings: list[Step]) -> Results:
+    found = [json.loads(step.result.read_text()) for step in trainings]
+    return Results(name, {metric: tuple(one[f"bbox/{metric}"] for one in found) for metric in METRICS})
+
+
+def _teacher_results(name: str, work: WorkFolder) -> Results:
+    """How good the boxes of a teacher, fused from its views, are on the validation images."""
+    plan, manifest = work.read_plan(), work.read_manifest()
+    truth = json.loads(Path(work.truth_path).read_text(encoding="utf-8"))
+    ids = {category["name"]: category["id"] for category in truth["categories"]}
+    category = np.array([ids[name] for name in manifest.classes])
+    rows = []
+    for shard in read_shards(work.validation, plan.num_validation_shards):
+        for found in shard:
+            sides = np.concatenate([found.boxes[:, :2], found.boxes[:, 2:] - found.boxes[:, :2]], axis=1)
+            image = np.full((len(found.boxes), 1), found.image_id)
+            rows.append(np.concatenate([image, sides, found.scores[:, None], category[found.classes][:, None]], axis=1))
+    stats = coco_stats(truth, np.concatenate(rows) if rows else [])
+    return Results(name, {metric: (stats.percent(metric),) for metric in METRICS})
+
+
+def _teacher_words(teacher: Model) -> tuple[str, ...]:
+    if teacher.onnx:
+        words = ("--onnx", teacher.onnx)
+    else:
+        words = ("--teacher", teacher.config, teacher.weights)
+    return words
+
+
+def _without_views(labels: Labels) -> Labels:
+    """Views are sizes that one teacher knows: another one has its own."""
+    words = list(labels.run)
+    if "--views" in words:
+        place = words.index("--views")
+        del words[place : place + 2]
+    return dataclasses.replace(labels, run=tuple(words))
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "labels"

@@ -1,0 +1,150 @@
+"""A whole data distillation as one YAML file: data, teacher, student, and the pseudo-labels to compare."""
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from dense_det.data.cache import cache_folder
+from dense_det.suggest import unknown
+
+ALONE = "labels alone"  # the student without pseudo-labels
+
+
+@dataclass(frozen=True)
+class Data:
+    """Attributes:
+    labelled, labelled_images: a COCO file that teacher and student train on, and the folder of its images.
+    validation, validation_images: another one, on which all is judged.
+    unlabelled: sources of `pseudo_label.py plan`.
+    image_root: what names in .txt and .json sources are relative to; "" is their own folder.
+    """
+
+    labelled: str
+    labelled_images: str
+    validation: str
+    validation_images: str
+    unlabelled: tuple[str, ...]
+    image_root: str = ""
+
+
+@dataclass(frozen=True)
+class Model:
+    """Attributes:
+    config: of tools/train_net.py.
+    opts: KEY VALUE KEY VALUE ...
+    weights: of a teacher that is trained already; "" trains it on the labelled images.
+    onnx: a teacher's ONNX file, instead of all that.
+    class_map: {the teacher's class: ours, or None}, for --class-map.
+    """
+
+    config: str = ""
+    opts: tuple[str, ...] = ()
+    weights: str = ""
+    onnx: str = ""
+    class_map: dict | None = None
+
+
+@dataclass(frozen=True)
+class Labels:
+    """One way to make pseudo-labels.
+
+    Attributes:
+        run: words for `pseudo_label.py run`, such as --views 192,240,288 --fusion nms.
+        select: words for `pseudo_label.py select`, such as --rule fixed --value 0.5.
+        opts: KEY VALUE of the student's training on them.
+    """
+
+    run: tuple[str, ...] = ()
+    select: tuple[str, ...] = ()
+    opts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Attributes:
+    labels: name -> how; the first one is the recipe itself and the one that further rounds repeat.
+    seeds: one training of the student each.
+    """
+
+    data: Data
+    teacher: Model
+    student: Model
+    labels: dict[str, Labels]
+    seeds: tuple[int, ...] = (0, 1, 2)
+    title: str = "data distillation"
+
+    @property
+    def first(self) -> str:
+        return next(iter(self.labels))
+
+    def sha256(self) -> str:
+        """Changes when anything in the recipe does that changes a result."""
+        tree = dataclasses.asdict(self) | {"title": ""}
+        return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()
+
+
+def parse_recipe(tree: dict, path) -> Recipe:
+    """The recipe of a YAML file's tree.
+
+    "{cache}" stands for the cache folder; configs are relative to the file, all else to the working directory. Words
+    may be a list or one string with blanks.
+
+    Args:
+        path: of the file, for names and messages.
+
+    Raises:
+        ValueError: a key that does not exist (the nearest ones are suggested), one that is missing, or contradictions.
+    """
+    folder = Path(path).parent
+    try:
+        known = _checked(tree, Recipe, "")
+        data = Data(**_checked(known["data"], Data, "data.", words=("unlabelled",)))
+        teacher, student = (_model(folder, known[name], f"{name}.") for name in ("teacher", "student"))
+        labels = {
+            str(name): Labels(**_checked(how or {}, Labels, f"labels.{name}.", words=("run", "select", "opts")))
+            for name, how in known["labels"].items()
+        }
+        seeds = tuple(int(seed) for seed in known.get("seeds", (0, 1, 2)))
+    except KeyError as error:
+        raise ValueError(f"{path}: the key {error.args[0]} is missing") from error
+    except (TypeError, AttributeError, ValueError) as error:
+        raise ValueError(f"{path}: {error}") from error
+    if not labels or ALONE in labels or not seeds or len(set(seeds)) < len(seeds):
+        raise ValueError(
+            f"{path}: labels need one entry at least, and none called {ALONE!r}; seeds are different numbers"
+        )
+    if not student.config or student.onnx:
+        raise ValueError(f"{path}: the student needs a config, and is trained here")
+    if bool(teacher.config) == bool(teacher.onnx):
+        raise ValueError(f"{path}: the teacher is either a config (weights: those that it has) or an onnx file")
+    return Recipe(data, teacher, student, labels, seeds, str(known.get("title", Path(path).stem)))
+
+
+def _checked(tree, kind, place: str, words=()) -> dict:
+    """`tree`, if its keys are attributes of `kind`; strings with {cache} put in, and `words` as tuples."""
+    if not isinstance(tree, dict):
+        raise TypeError(f"{place or 'the file'}: expected KEY: VALUE lines, got {tree!r}")
+    names = [f.name for f in dataclasses.fields(kind)]
+    for key in tree:
+        if key not in names:
+            raise ValueError(unknown("key", f"{place}{key}", [f"{place}{name}" for name in names]))
+    for f in dataclasses.fields(kind):
+        if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING and f.name not in tree:
+            raise KeyError(f"{place}{f.name}")
+    return {key: _words(value) if key in words else _filled(value) for key, value in tree.items()}
+
+
+def _words(value) -> tuple[str, ...]:
+    words = value.split() if isinstance(value, str) else value
+    return tuple(_filled(str(word)) for word in words)
+
+
+def _filled(value):
+    return value.replace("{cache}", str(cache_folder())) if isinstance(value, str) else value
+
+
+def _model(folder: Path, tree, place: str) -> Model:
+    model = Model(**_checked(tree, Model, place, words=("opts",)))
+    return dataclasses.replace(model, config=str(folder / model.config)) if model.config else model

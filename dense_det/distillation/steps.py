@@ -1,0 +1,82 @@
+"""Steps of a longer job: each is a tool in a process of its own, with a log, and is not done twice."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from dense_det.atomic_file import atomic_file
+
+
+@dataclass(frozen=True)
+class Step:
+    """Attributes:
+    name: of the log, and what people see.
+    words: the tool's file name and its arguments.
+    result: what the step leaves when it is finished; a step whose result is there is not run again. None: it is run
+        again each time, since the tool itself knows what is finished.
+    """
+
+    name: str
+    words: tuple[str, ...]
+    result: Path | None
+
+
+class StepFailed(ValueError):
+    """A tool that did not end well; the message has its last words."""
+
+
+class Steps:
+    """Runs tools, one after the other or several at once, and keeps the seconds that each took.
+
+    Args:
+        tools: the folder of the tools.
+        folder: for logs/<name>.log and steps.json.
+        say: is called with a line for people.
+        threads: of the machine; a step gets its share of them.
+    """
+
+    def __init__(self, tools: Path, folder: Path, say: Callable[[str], None], threads: int):
+        self.tools, self.folder, self.say, self.threads = tools, folder, say, threads
+        self._times = folder / "steps.json"
+        self.seconds: dict[str, float] = json.loads(self._times.read_text()) if self._times.is_file() else {}
+
+    def run(self, steps: list[Step], at_once: int = 1) -> None:
+        """All of `steps`, `at_once` of them side by side.
+
+        Raises:
+            StepFailed: of the first that failed; those that run beside it go on to their end, later ones do not start.
+        """
+        open_steps = [step for step in steps if step.result is None or not step.result.exists()]
+        with ThreadPoolExecutor(max(1, at_once)) as pool:
+            futures = [pool.submit(self._run, step, max(1, self.threads // max(1, at_once))) for step in open_steps]
+            try:
+                for future in futures:
+                    future.result()
+            except BaseException:
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
+
+    def _run(self, step: Step, threads: int) -> None:
+        log = self.folder / "logs" / f"{step.name}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+        command = [sys.executable, str(self.tools / step.words[0]), *step.words[1:]]
+        start = time.monotonic()
+        with open(log, "ab") as file:
+            code = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, env=environment).returncode
+        if code or (step.result is not None and not step.result.exists()):
+            last = log.read_text(errors="replace").strip().splitlines()[-3:]
+            raise StepFailed(
+                f"{step.name} ended with code {code}; {log} ends with:\n  " + "\n  ".join(last) + "\n"
+                "what is finished stays: the same command goes on from here"
+            )
+        self.seconds[step.name] = self.seconds.get(step.name, 0.0) + time.monotonic() - start
+        with atomic_file(self._times) as file:
+            json.dump(self.seconds, file, indent=1)
+        self.say(f"{step.name}: {self.seconds[step.name] / 60:.1f} min")

@@ -1,0 +1,155 @@
+"""The order of things, with steps that write what the tools would."""
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from dense_det.distillation.distil import Distillation, _teacher_results, _without_views, write_table
+from dense_det.distillation.recipe import Labels, parse_recipe
+
+
+class Pretended:
+    """Steps that are noted and leave results; a student's AP is what `ap` says of its folder."""
+
+    def __init__(self, tmp_path, make_work, ap):
+        self.seen, self.said, self.make_work, self.ap, self.tmp_path = [], [], make_work, ap, tmp_path
+        self.say = self.said.append
+
+    def run(self, steps, at_once=1):
+        for step in steps:
+            if step.result is not None and step.result.exists():
+                continue
+            self.seen.append(step)
+            if step.words[0] == "train_net.py":
+                values = {f"bbox/{metric}": self.ap(step.result.parent.parent) for metric in ("AP", "AP50", "AP75")}
+                step.result.parent.mkdir(parents=True)
+                step.result.write_text(json.dumps(values))
+            elif step.words[1] == "plan":
+                self.make_work(Path(step.words[2]))
+            elif step.result is not None:
+                step.result.parent.mkdir(parents=True, exist_ok=True)
+                step.result.write_text("{}")
+
+    def verbs(self):
+        return [s.words[1] if s.words[0] == "pseudo_label.py" else s.result.parent.parent.name for s in self.seen]
+
+
+@pytest.fixture
+def distillation(tmp_path, labelled_work):
+    """A function of (ap, changes to the recipe) -> (Distillation, its steps)."""
+    work = labelled_work()
+    work.truth_path.parent.mkdir(exist_ok=True)
+    work.truth_path.write_text(json.dumps({"images": [], "annotations": [], "categories": [
+        {"id": 3, "name": "Table"}, {"id": 8, "name": "Text"}]}))  # fmt: skip
+    plan = work.read_plan()
+
+    def make(ap, **changes):
+        tree = {
+            "data": dict.fromkeys(("labelled", "labelled_images", "validation", "validation_images"), "x")
+            | {"unlabelled": "scans"},
+            "teacher": {"config": "teacher.yaml"},
+            "student": {"config": "student.yaml"},
+            "labels": {
+                "fused": {"run": "--views 64,80", "opts": "SOLVER.BASE_LR 1"},
+                "fixed": {"run": "--views 64,80", "select": "--rule fixed"},
+                "one view": {"run": "--views 64"},
+            },
+            "seeds": [0, 1],
+            **changes,
+        }
+        steps = Pretended(tmp_path, lambda root: shutil.copytree(work.root, root), ap)
+        return Distillation(parse_recipe(tree, tmp_path / "r.yaml"), tmp_path / "out", steps, 2), steps
+
+    assert plan.num_validation_shards == 0
+    return make
+
+
+def test_one_round(distillation, tmp_path):
+    job, steps = distillation(lambda folder: 20.0 if "round-1" in str(folder) else 10.0 + len(folder.name) % 2)
+    (results,) = job.rounds(1)
+    assert steps.verbs() == [
+        "teacher", "plan", "run", "select", "select", "plan", "run", "select", "report",
+        "labels-alone-seed0", "labels-alone-seed1", "fused-seed0", "fused-seed1", "fixed-seed0", "fixed-seed1",
+        "one-view-seed0", "one-view-seed1",
+    ]  # fmt: skip
+    fused = next(s for s in steps.seen if s.name == "round-1-fused-seed1")
+    assert fused.words[-6:] == ("SOLVER.BASE_LR", "1", "SEED", "1", "OUTPUT_DIR", str(fused.result.parents[1]))
+    assert "--pseudo-json" in fused.words and str(tmp_path / "out/round-1/fused.json") in fused.words
+    run = next(s for s in steps.seen if s.words[1] == "run")
+    assert run.words[3:8] == (
+        "--teacher", str(tmp_path / "out/teacher/config.yaml"), str(tmp_path / "out/teacher/model_best.pth"),
+        "--views", "64,80",
+    )  # fmt: skip
+    names = [row.name for row in results]
+    assert names[0] == "the teacher itself" and names[-4:] == ["labels alone", "fused", "fixed", "one view"]
+    assert results[-1].values["AP"] == (20.0, 20.0) and "+10.0 ± 0.0" in job.table(results)
+    seen = len(steps.seen)
+    list(job.rounds(1))
+    # only `run` is asked again: it knows what is finished
+    assert [s.words[1] for s in steps.seen[seen:]] == ["run", "run"]
+
+
+def test_the_best_student_teaches_the_next_round_until_nothing_rises(distillation, tmp_path):
+    def ap(folder):
+        seed = 1.0 if folder.name.endswith("1") else 0.0
+        return seed + {"students": 10.0}.get(folder.parent.name, 10.0) + 5 * ("round" in str(folder))
+
+    job, steps = distillation(ap)
+    rounds = list(job.rounds(5))
+    assert len(rounds) == 2 and "round 2 does not raise AP on validation (15.5)" in steps.said[-1]
+    runs = [s.words for s in steps.seen if s.words[1] == "run"]
+    best = tmp_path / "out/round-1/students/fused-seed1"
+    assert runs[-1][3:6] == ("--teacher", str(best / "config.yaml"), str(best / "model_best.pth"))
+    assert "--views" not in runs[-1] and len(runs) == 3
+    assert [row.name for row in rounds[-1]][-1] == "fused, round 2"
+
+
+def test_an_onnx_teacher_is_not_trained(distillation, tmp_path):
+    onnx = {"onnx": "t.onnx", "class_map": {"figure": "Table", "text": None}}
+    job, steps = distillation(lambda folder: 1.0, teacher=onnx)
+    next(job.rounds(1))
+    assert "teacher" not in steps.verbs()
+    words = next(s.words for s in steps.seen if s.words[1] == "run")
+    assert words[3:5] == ("--onnx", "t.onnx") and words[-2] == "--class-map"
+    assert json.loads(Path(words[-1]).read_text()) == onnx["class_map"]
+
+
+def test_a_folder_belongs_to_one_recipe(distillation):
+    job, _ = distillation(lambda folder: 1.0)
+    next(job.rounds(1))
+    other, _ = distillation(lambda folder: 1.0, seeds=[0, 1, 2])
+    with pytest.raises(ValueError, match="begun with another recipe"):
+        next(other.rounds(1))
+
+
+def test_views_are_one_teacher_s():
+    assert _without_views(Labels(run=("--fusion", "nms", "--views", "1,2", "--floor", "0.1"))).run == (
+        "--fusion", "nms", "--floor", "0.1",
+    )  # fmt: skip
+    assert _without_views(Labels(run=("--floor", "0.1"))).run == ("--floor", "0.1")
+
+
+def test_the_teacher_s_ap_is_that_of_its_boxes_on_the_validation_images(tmp_path, labelled_work, predictions):
+    work = labelled_work()
+    # the first shard serves as that of validation images; of image 1 the Table of score 0.9 is right, and no other box
+    shutil.copytree(work.images.root, tmp_path / "copy")
+    shutil.move(tmp_path / "copy", work.validation.root)
+    truth = {
+        "images": [{"id": number, "width": 60, "height": 40} for number in (1, 2)],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 3, "bbox": [0, 5, 8, 10], "area": 80, "iscrowd": 0}],
+        "categories": [{"id": 3, "name": "Table"}, {"id": 8, "name": "Text"}],
+    }
+    work.truth_path.write_text(json.dumps(truth))
+    validation = {"json_file": "", "image_root": "", "num_images": 2}
+    work.write_plan(dataclasses.replace(work.read_plan(), validation=validation))
+    results = _teacher_results("t", work)
+    assert results.values == {metric: pytest.approx((100.0,)) for metric in ("AP", "AP50", "AP75")}
+
+
+def test_the_table_s_file(tmp_path):
+    write_table(tmp_path / "table.md", "cards", "| a |", {"one": 90.0, "two": 30.0})
+    text = (tmp_path / "table.md").read_text()
+    assert text.startswith("# cards\n\n| a |\n\n2 minutes of steps") and "- one: 1.5 min" in text

@@ -1,0 +1,59 @@
+import pytest
+
+from dense_det.distillation.recipe import parse_recipe
+
+
+def tree(**more):
+    data = {
+        "labelled": "{cache}/few.json",
+        "labelled_images": "images",
+        "validation": "val.json",
+        "validation_images": "images",
+        "unlabelled": "scans/ more/*.tar",
+    }
+    return {
+        "data": data,
+        "teacher": {"config": "teacher.yaml", "opts": "MODEL.WEIGHTS {cache}/w.pth"},
+        "student": {"config": "student.yaml"},
+        "labels": {"fused": {"run": "--views 64,80"}, "plain": None},
+        **more,
+    }
+
+
+def test_words_paths_and_the_cache(monkeypatch):
+    monkeypatch.setenv("DENSE_DET_CACHE", "/c")
+    recipe = parse_recipe(tree(seeds=[5]), "configs/distill/cards.yaml")
+    assert recipe.data.labelled == "/c/few.json" and recipe.data.unlabelled == ("scans/", "more/*.tar")
+    assert recipe.teacher.config == "configs/distill/teacher.yaml"
+    assert recipe.teacher.opts == ("MODEL.WEIGHTS", "/c/w.pth")
+    assert recipe.labels["fused"].run == ("--views", "64,80") and recipe.labels["plain"].run == ()
+    assert (recipe.first, recipe.seeds, recipe.title) == ("fused", (5,), "cards")
+
+
+def test_the_digest_changes_with_results_and_not_with_words():
+    first = parse_recipe(tree(), "a.yaml").sha256()
+    assert parse_recipe(tree(title="other words"), "a.yaml").sha256() == first
+    assert parse_recipe(tree(seeds=[0, 1]), "a.yaml").sha256() != first
+    assert parse_recipe(tree(labels={"fused": {"run": "--views 64"}}), "a.yaml").sha256() != first
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"techer": {}}, "no key named 'techer'; did you mean 'teacher'"),
+        ({"student": {"confg": "a.yaml"}}, "student.confg.*did you mean 'student.config'"),
+        ({"data": {"labelled": "a.json"}}, "a.yaml: the key data.labelled_images is missing"),
+        ({"data": ["a.json"]}, "data.: expected KEY: VALUE lines"),
+        ({"teacher": {}}, "either a config .* or an onnx"),
+        ({"teacher": {"config": "a.yaml", "onnx": "b.onnx"}}, "either a config .* or an onnx"),
+        ({"student": {"onnx": "b.onnx"}}, "the student needs a config"),
+        ({"labels": {}}, "labels need one entry"),
+        ({"labels": {"labels alone": {}}}, "none called 'labels alone'"),
+        ({"labels": ["fused"]}, "a.yaml"),
+        ({"seeds": [1, 1]}, "seeds are different numbers"),
+        ({"seeds": ["x"]}, "a.yaml: .*'x'"),
+    ],
+)
+def test_what_is_wrong_is_said(change, message):
+    with pytest.raises(ValueError, match=message):
+        parse_recipe(tree(**change), "a.yaml")

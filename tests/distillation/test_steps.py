@@ -1,0 +1,53 @@
+import json
+
+import pytest
+
+from dense_det.distillation.steps import Step, StepFailed, Steps
+
+TOOL = """import os, pathlib, sys
+print("threads", os.environ["OMP_NUM_THREADS"])
+if sys.argv[1] == "fail":
+    sys.exit("the disk is full")
+with open(sys.argv[1], "a") as file:
+    file.write("x")
+"""
+
+
+@pytest.fixture
+def steps(tmp_path):
+    (tmp_path / "tool.py").write_text(TOOL)
+    said = []
+    made = Steps(tmp_path, tmp_path / "out", said.append, threads=4)
+    made.said = said
+    return made
+
+
+def test_a_step_is_run_once_and_leaves_log_and_time(steps, tmp_path):
+    step = Step("one", ("tool.py", str(tmp_path / "r")), tmp_path / "r")
+    steps.run([step])
+    steps.run([step])
+    assert (tmp_path / "r").read_text() == "x" and len(steps.said) == 1 and steps.said[0].startswith("one: ")
+    assert (tmp_path / "out" / "logs" / "one.log").read_text() == "threads 4\n"
+    assert json.loads((tmp_path / "out" / "steps.json").read_text()).keys() == {"one"}
+    assert Steps(tmp_path, tmp_path / "out", print, 4).seconds == steps.seconds
+
+
+def test_a_step_that_knows_itself_what_is_done_is_run_each_time(steps, tmp_path):
+    for _ in range(2):
+        steps.run([Step("one", ("tool.py", str(tmp_path / "r")), None)])
+    assert (tmp_path / "r").read_text() == "xx"
+
+
+def test_steps_side_by_side_share_the_threads(steps, tmp_path):
+    steps.run([Step(n, ("tool.py", str(tmp_path / n)), tmp_path / n) for n in "abc"], at_once=2)
+    assert (tmp_path / "out" / "logs" / "b.log").read_text() == "threads 2\n"
+    assert sorted(steps.seconds) == ["a", "b", "c"]
+
+
+def test_a_failure_shows_the_last_words_and_keeps_what_is_done(steps, tmp_path):
+    good = Step("good", ("tool.py", str(tmp_path / "r")), tmp_path / "r")
+    with pytest.raises(StepFailed, match="bad ended with code 1(?s:.*)bad.log(?s:.*)the disk is full(?s:.*)goes on"):
+        steps.run([good, Step("bad", ("tool.py", "fail"), tmp_path / "never")])
+    assert (tmp_path / "r").read_text() == "x"
+    with pytest.raises(StepFailed, match="nothing ended with code 0"):
+        steps.run([Step("nothing", ("tool.py", str(tmp_path / "r")), tmp_path / "never")])

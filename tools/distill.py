@@ -1,0 +1,63 @@
+"""Run a whole data distillation: teacher, pseudo-labels, students with and without them, one table; see --help."""
+
+import dense_det  # noqa: F401  first: sets the process environment before torch is imported
+
+# isort: split
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from dense_det.config import read_yaml
+from dense_det.distillation.distil import Distillation, write_table
+from dense_det.distillation.recipe import parse_recipe
+from dense_det.distillation.steps import Steps
+
+EXAMPLE = """examples:
+  python datasets/prepare_idcards.py --out ~/.cache/dense_det/idcards_distill --train 200 --unlabelled 2400 --size 480
+  python tools/distill.py configs/distill/idcards.yaml --out output/distill_idcards --rounds 2
+Stopped, the same command goes on."""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("recipe", type=Path, metavar="YAML", help="data, teacher, student, labels (configs/distill/)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of all that is made (default: output/<recipe>)")
+    parser.add_argument("--rounds", type=int, default=1, metavar="N",
+                        help="in further rounds the best student is the teacher (default 1)")  # fmt: skip
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", metavar="S", help="trainings of the student (default: recipe's)"
+    )
+    parser.add_argument("--workers", type=int, default=os.cpu_count(), metavar="N",
+                        help="processes that label, and trainings side by side (default: one a core)")  # fmt: skip
+    return parser
+
+
+def main(argv=None) -> int:
+    args = build_parser().parse_args(argv)
+    try:
+        if min(args.rounds, args.workers) < 1:
+            raise ValueError(f"--rounds and --workers are at least 1, got {args.rounds} and {args.workers}")
+        tree = read_yaml(args.recipe)
+        recipe = parse_recipe(tree | ({"seeds": args.seeds} if args.seeds else {}), args.recipe)
+        out = args.out or Path("output") / args.recipe.stem
+        steps = Steps(Path(__file__).resolve().parent, out, lambda line: print(line, flush=True), os.cpu_count() or 1)
+        job = Distillation(recipe, out, steps, args.workers)
+        for results in job.rounds(args.rounds):
+            table = job.table(results)
+            write_table(out / "table.md", recipe.title, table, steps.seconds)
+            print(f"\n{table}\n", flush=True)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped; what is finished stays, the same command goes on", file=sys.stderr)
+        return 130
+    print(f"all of it: {out} (table.md, steps.json, logs/, round-1/report.html)")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
