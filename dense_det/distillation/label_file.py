@@ -1,8 +1,9 @@
 """Pseudo-labels as one COCO file, written image by image."""
 
 import hashlib
-import itertools
 import json
+import shutil
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,8 @@ import numpy as np
 
 from dense_det.atomic_file import atomic_file
 from dense_det.distillation.image_reader import ImageReader
-from dense_det.distillation.rule import KEPT, UNSURE, Rule
-from dense_det.distillation.shard_file import ImagePredictions
+from dense_det.distillation.rule import KEPT, REJECTED, UNSURE, Rule
+from dense_det.distillation.shard_file import ShardPredictions
 from dense_det.distillation.work_folder import InputImage
 from dense_det.drawing import save_image
 
@@ -30,42 +31,49 @@ class LabelCounts:
 def write_labels(
     path,
     classes: list[str],
-    images: Callable[[], Iterable[tuple[InputImage, ImagePredictions]]],
+    shards: Iterable[tuple[dict[int, InputImage], ShardPredictions]],
     rule: Rule,
     info: dict,
     keep_empty: bool,
     file_name: Callable[[InputImage], str] = lambda image: image.file_name,
 ) -> LabelCounts:
-    """Write `path`, whole or not at all, without holding more than an image of it.
+    """Write `path`, whole or not at all, without holding more than a shard of it.
 
     Every annotation has score, votes and spread; unsure boxes have iscrowd 1. Category ids are 1 ... K in the order
-    of `classes`, so that training sees them in that order.
+    of `classes`, so that training sees them in that order. Until the end annotations lie in a nameless file beside
+    `path`, which so needs the room of almost two.
 
     Args:
-        images: gives, each time it is called, the same images; it is walked through twice.
+        shards: images by id, and what was found on those that could be read.
         keep_empty: write images without a kept box, too.
         file_name: where training finds the image.
     """
-    num_images = empty = 0
+    num_images = num_annotations = empty = 0
     totals = np.zeros((3, len(classes)), np.int64)
-    with atomic_file(path) as file:
+    with atomic_file(path) as file, tempfile.TemporaryFile("w+", dir=Path(path).parent, encoding="utf-8") as later:
         categories = [{"id": k, "name": name} for k, name in enumerate(classes, 1)]
         file.write(f'{{"info": {json.dumps(info)},\n"categories": {json.dumps(categories)},\n"images": [')
-        for image, found in images():
-            verdicts = rule.verdicts(found)
-            empty += not (verdicts == KEPT).any()
-            if keep_empty or (verdicts == KEPT).any():
+        for inputs, found in shards:
+            verdicts, num_rows = rule.verdicts(found), np.diff(found.offsets)
+            images = [inputs[image_id] for image_id in found.image_id.tolist()]
+            place = np.repeat(np.arange(len(images)), num_rows)  # of each box's image
+            labelled = np.bincount(place, verdicts == KEPT, len(images)) > 0
+            empty += int((~labelled).sum())
+            written = labelled | keep_empty
+            for index in np.flatnonzero(written).tolist():
+                image = images[index]
                 row = {"id": image.id, "file_name": file_name(image), "width": image.width, "height": image.height}
                 file.write((",\n" if num_images else "\n") + json.dumps(row))
                 num_images += 1
+            rows = np.flatnonzero((verdicts != REJECTED) & written[place])
+            np.add.at(totals, (verdicts[rows], found.classes[rows]), 1)
+            sizes = np.array([(image.width, image.height) * 2 for image in images], np.float32).reshape(-1, 4)
+            for text in _annotations(found, rows, verdicts[rows] == UNSURE, sizes[place[rows]]):
+                num_annotations += 1
+                later.write(f'{"," if num_annotations > 1 else ""}\n{{"id": {num_annotations}, {text}}}')
         file.write('],\n"annotations": [')
-        numbers = itertools.count(1)
-        for image, found in images():
-            verdicts = rule.verdicts(found)
-            if keep_empty or (verdicts == KEPT).any():
-                np.add.at(totals, (verdicts, found.classes), 1)
-                for row in _annotations(image, found, verdicts, numbers):
-                    file.write((",\n" if row["id"] > 1 else "\n") + json.dumps(row))
+        later.seek(0)
+        shutil.copyfileobj(later, file)
         file.write("]}\n")
     return LabelCounts(num_images, empty, totals[KEPT], totals[UNSURE])
 
@@ -99,22 +107,33 @@ class Extractor:
         return str(path)
 
 
-def _annotations(image: InputImage, found: ImagePredictions, verdicts, numbers) -> Iterator[dict]:
-    size = np.array([image.width, image.height] * 2, np.float32)
-    for row in np.flatnonzero(verdicts):  # not REJECTED
-        x0, y0, x1, y1 = (round(float(side), 2) for side in found.boxes[row].clip(0, size))
-        annotation = {
-            "id": next(numbers),
-            "image_id": image.id,
-            "category_id": int(found.classes[row]) + 1,
-            "bbox": [x0, y0, round(x1 - x0, 2), round(y1 - y0, 2)],
-            "area": round((x1 - x0) * (y1 - y0), 2),
-            "iscrowd": int(verdicts[row] == UNSURE),
-            "score": round(float(found.scores[row]), 5),
-            "votes": round(float(found.votes[row]), 4),
-            "spread": round(float(found.spread[row]), 5),
-        }
-        if found.masks is not None:
-            rle = {"size": [image.height, image.width], "counts": found.masks[row].decode("ascii")}
-            annotation["segmentation"] = rle
-        yield annotation
+def _annotations(found: ShardPredictions, rows: np.ndarray, unsure: np.ndarray, sizes: np.ndarray) -> Iterator[str]:
+    """The fields of an annotation, but for its id, as JSON, of each of `rows` with (R, 4) `sizes` of their images.
+
+    A million dictionaries would take json.dumps more time than all else of `select`.
+    """
+    boxes = np.round(found.boxes[rows].clip(0, sizes).astype(np.float64), 2)
+    sides = boxes[:, 2:] - boxes[:, :2]
+    image_ids = np.repeat(found.image_id, np.diff(found.offsets))[rows]
+    columns = (
+        rows, image_ids, found.classes[rows] + 1, boxes[:, :2], sides, np.round(sides, 2), unsure.astype(int),
+        *(np.round(column[rows].astype(np.float64), digits)
+          for column, digits in ((found.scores, 5), (found.votes, 4), (found.spread, 5))),
+        sizes[:, :2].astype(int),
+    )  # fmt: skip
+    for row, image, category, (x, y), (w, h), (width, height), crowd, score, votes, spread, size in zip(
+        *(column.tolist() for column in columns), strict=True
+    ):
+        yield (
+            f'"image_id": {image}, "category_id": {category}, "bbox": [{x}, {y}, {width}, {height}], '
+            f'"area": {round(w * h, 2)}, "iscrowd": {crowd}, "score": {score}, "votes": {votes}, "spread": {spread}'
+            + _segmentation(found, row, size)
+        )
+
+
+def _segmentation(found: ShardPredictions, row: int, size: list[int]) -> str:
+    if found.mask_counts is None:
+        return ""
+    start, end = found.mask_offsets[row : row + 2].tolist()
+    rle = {"size": size[::-1], "counts": found.mask_counts[start:end].tobytes().decode("ascii")}
+    return f', "segmentation": {json.dumps(rle)}'

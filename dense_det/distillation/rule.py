@@ -30,7 +30,7 @@ class Rule:
             if not 0 <= (value := getattr(self, name)) <= 1:
                 raise ValueError(f"{name} is a share from 0 to 1, got {value}")
 
-    def verdicts(self, found: ImagePredictions) -> np.ndarray:
+    def verdicts(self, found: ImagePredictions | ShardPredictions) -> np.ndarray:
         """(R,) of REJECTED, UNSURE and KEPT."""
         thresholds = self.thresholds[found.classes]
         above = found.scores >= thresholds
@@ -44,18 +44,32 @@ def read_shards(shards: Shards, num_shards: int) -> Iterator[ShardPredictions]:
     Raises:
         ValueError: a shard that is not finished.
     """
-    for shard in range(num_shards):
-        if not shards.is_finished(shard):
-            raise ValueError(f"{shards.root}: shard {shard} of {num_shards} is not finished: run, then select")
-        yield ShardPredictions.load(shards.predictions(shard))
+    return map(ShardPredictions.load, _finished(shards, num_shards))
+
+
+def read_columns(shards: Shards, num_shards: int, *names: str) -> Iterator[list[np.ndarray]]:
+    """Some arrays of one shard after the other, by their names in ShardPredictions; raises as read_shards does."""
+    return (ShardPredictions.load_columns(path, names) for path in _finished(shards, num_shards))
+
+
+def read_inputs_and_shards(shards: Shards, num_shards: int) -> Iterator[tuple[dict[int, InputImage], ShardPredictions]]:
+    """One shard after the other, and its planned images by id, also those that could not be read."""
+    for shard, predictions in enumerate(read_shards(shards, num_shards)):
+        yield {image.id: image for image in shards.read_inputs(shard)}, predictions
 
 
 def read_images(shards: Shards, num_shards: int) -> Iterator[tuple[InputImage, ImagePredictions]]:
     """Each image that could be read, with its boxes; a shard in memory."""
-    for shard, predictions in enumerate(read_shards(shards, num_shards)):
-        inputs = {image.id: image for image in shards.read_inputs(shard)}
+    for inputs, predictions in read_inputs_and_shards(shards, num_shards):
         for found in predictions:
             yield inputs[found.image_id], found
+
+
+def _finished(shards: Shards, num_shards: int) -> Iterator[Path]:
+    for shard in range(num_shards):
+        if not shards.is_finished(shard):
+            raise ValueError(f"{shards.root}: shard {shard} of {num_shards} is not finished: run, then select")
+        yield shards.predictions(shard)
 
 
 def manifest_path(labels) -> Path:

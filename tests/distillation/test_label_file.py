@@ -105,12 +105,36 @@ def test_members_of_tar_files_are_extracted(tmp_path, write_tar, jpeg):
     assert (read_image(path) == read_image(io.BytesIO(content))).all()
 
 
+def test_shards_with_gaps_by_hand(tmp_path, predictions):
+    """Image 2 could not be read, image 3 has only an unsure box, image 4 lies in the next shard."""
+    inputs = {n: InputImage(n, f"{n}.jpg", None, None, "", 20 if n == 1 else 60, 12) for n in (1, 2, 3, 4)}
+    first = ShardPredictions.join([predictions(1, (0.9, 1, 1), (0.7, 0, 1), (0.1, 0, 1)), predictions(3, (0.3, 0, 1))])
+    second = ShardPredictions.join([predictions(4, (0.61234567, 0, 1))])
+    rule = Rule(np.array([0.5, 0.5], np.float32))
+
+    def write(keep_empty):
+        shards = [(inputs, first), (inputs, second)]
+        counts = write_labels(tmp_path / "a.json", ["a", "b"], shards, rule, {}, keep_empty)
+        coco = json.loads((tmp_path / "a.json").read_text())
+        return counts, [i["id"] for i in coco["images"]], [(a["id"], a["image_id"]) for a in coco["annotations"]], coco
+
+    counts, images, annotations, coco = write(keep_empty=False)
+    assert (counts.images, counts.empty, counts.kept.tolist(), counts.unsure.tolist()) == (2, 1, [2, 1], [0, 0])
+    assert images == [1, 4] and annotations == [(1, 1), (2, 1), (3, 4)]
+    boxes = [annotation["bbox"] for annotation in coco["annotations"]]
+    assert boxes == [[0, 5, 8, 7], [10, 5, 8, 7], [0, 5, 8, 7]]  # 12 pixels high: cut
+    assert coco["annotations"][2]["score"] == 0.61235 and coco["annotations"][2]["area"] == 56
+    counts, images, annotations, _ = write(keep_empty=True)
+    assert images == [1, 3, 4] and annotations == [(1, 1), (2, 1), (3, 3), (4, 4)] and counts.unsure.tolist() == [1, 0]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
 def test_masks_are_written_as_rle(tmp_path, predictions):
     mask = np.zeros((40, 60), np.uint8, order="F")
     mask[5:15, 0:8] = 1
     found = dataclasses.replace(predictions(1, (0.9, 0, 1)), masks=(coco_mask.encode(mask)["counts"],))
-    images = [(InputImage(1, "a.jpg", None, None, "", 60, 40), found)]
-    write_labels(tmp_path / "a.json", ["Table"], lambda: images, Rule(np.array([0.5], np.float32)), {}, False)
+    shards = [({1: InputImage(1, "a.jpg", None, None, "", 60, 40)}, ShardPredictions.join([found]))]
+    write_labels(tmp_path / "a.json", ["Table"], shards, Rule(np.array([0.5], np.float32)), {}, False)
     (row,) = json.loads((tmp_path / "a.json").read_text())["annotations"]
     assert (coco_mask.decode(row["segmentation"]) == mask).all()
 

@@ -65,3 +65,13 @@ def test_arrays_that_do_not_fit(tmp_path):
         ShardPredictions.load(tmp_path / "a.npz")
     with pytest.raises(FileNotFoundError):
         ShardPredictions.load(tmp_path / "b.npz")
+
+
+def test_columns_alone(tmp_path):
+    shard = ShardPredictions.join([predictions(1, 2), predictions(2, 1)])
+    shard.save(tmp_path / "a.npz")
+    scores, classes = ShardPredictions.load_columns(tmp_path / "a.npz", ("scores", "classes"))
+    assert scores.tolist() == shard.scores.tolist() and classes.tolist() == [0, 1, 0]
+    (tmp_path / "a.npz").write_bytes(b"not a zip")
+    with pytest.raises(ValueError, match="delete it and run again"):
+        ShardPredictions.load_columns(tmp_path / "a.npz", ("scores",))

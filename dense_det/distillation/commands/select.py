@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from dense_det.distillation.label_file import Extractor, LabelCounts, file_digest, write_labels
-from dense_det.distillation.rule import Rule, manifest_path, read_images, read_shards
+from dense_det.distillation.rule import Rule, manifest_path, read_columns, read_inputs_and_shards, read_shards
 from dense_det.distillation.selection import Quality, density_thresholds, quality, refusals, validated_thresholds
 from dense_det.distillation.work_folder import Manifest, Plan, WorkFolder, write_json
 from dense_det.evaluation.detections import Prediction, gather_detections
@@ -48,13 +48,13 @@ def main(args) -> Iterator[str]:
         raise ValueError(f"--rule {args.rule} " + ("needs --value" if args.value is None else "takes no --value"))
     work = WorkFolder(args.work)
     plan, manifest = work.read_plan(), work.read_manifest()
-    work.join_failures(plan.num_shards)
+    num_images = plan.num_images - work.join_failures(plan.num_shards)
     instances = labelled_instances(plan, manifest)
     judged = read_validation(work, plan, manifest) if plan.validation else None
-    thresholds = _thresholds(args, work, plan, manifest, instances, judged)
+    thresholds = _thresholds(args, work, plan, manifest, num_images, instances, judged)
     rule = Rule(thresholds, args.ignore_share, args.min_votes)
     found = quality(*judged, thresholds) if judged else None
-    kept, num_images = count_kept(work, plan, rule)
+    kept = count_kept(work, plan, rule)
     yield from _table(manifest, plan, instances, thresholds, kept, num_images, found)
     num_labelled = plan.labelled["images"] if plan.labelled else 0
     if reasons := refusals(manifest.classes, kept, num_images, instances, num_labelled):
@@ -65,7 +65,7 @@ def main(args) -> Iterator[str]:
     about = _about(args, manifest, rule)
     info = {"description": "pseudo-labels: made by a detector, not by people", "pseudo_labels": about}
     counts = write_labels(
-        args.out, manifest.classes, lambda: read_images(work.images, plan.num_shards), rule, info,
+        args.out, manifest.classes, read_inputs_and_shards(work.images, plan.num_shards), rule, info,
         args.empty == "keep", Extractor(args.extract),
     )  # fmt: skip
     write_json(manifest_path(args.out), about | _results(args, manifest, counts, found))
@@ -98,25 +98,23 @@ def read_validation(work: WorkFolder, plan: Plan, manifest: Manifest):
     return truth, detections, match(truth, detections, MATCH_IOU)
 
 
-def count_kept(work: WorkFolder, plan: Plan, rule: Rule) -> tuple[np.ndarray, int]:
-    """(K,) kept boxes and the number of images that could be read."""
-    kept, num_images = np.zeros(len(rule.thresholds), np.int64), 0
-    for shard in read_shards(work.images, plan.num_shards):
-        good = (shard.scores >= rule.thresholds[shard.classes]) & (shard.votes >= rule.min_votes)
-        kept += np.bincount(shard.classes[good], minlength=len(kept))
-        num_images += len(shard)
-    return kept, num_images
+def count_kept(work: WorkFolder, plan: Plan, rule: Rule) -> np.ndarray:
+    """(K,) kept boxes."""
+    kept = np.zeros(len(rule.thresholds), np.int64)
+    for scores, classes, votes in read_columns(work.images, plan.num_shards, "scores", "classes", "votes"):
+        good = (scores >= rule.thresholds[classes]) & (votes >= rule.min_votes)
+        kept += np.bincount(classes[good], minlength=len(kept))
+    return kept
 
 
-def _thresholds(args, work, plan, manifest, instances, judged) -> np.ndarray:
+def _thresholds(args, work, plan, manifest, num_images, instances, judged) -> np.ndarray:
     if args.rule == "fixed":
         return np.full(len(manifest.classes), args.value, np.float32)
     if args.rule == "density":
         if instances is None or not plan.labelled["images"]:
             raise ValueError("density needs a labelled set: plan with --labelled, or choose --rule fixed --value 0.5")
-        num_images = sum(len(shard) for shard in read_shards(work.images, plan.num_shards))
         return density_thresholds(
-            lambda: ((shard.scores, shard.classes) for shard in read_shards(work.images, plan.num_shards)),
+            lambda: read_columns(work.images, plan.num_shards, "scores", "classes"),
             num_images, instances, plan.labelled["images"], args.per_class,
         )  # fmt: skip
     if judged is None:
