@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dense_det.atomic_file import atomic_file
+from dense_det.distillation.image_name import printable
 from dense_det.distillation.sampling import Drawn
 
 COLUMNS = ("number", "file_name", "member", "page", "class", "band", "score", "x0", "y0", "x1", "y1", "answer")
@@ -79,7 +80,7 @@ def answer_rows(sample: list[Drawn], classes: list[str]) -> list[dict]:
     rows = []
     for number, drawn in enumerate(sample, 1):
         values = (
-            number, drawn.image.file_name, drawn.image.member or "",
+            number, printable(drawn.image.file_name), printable(drawn.image.member or ""),
             "" if drawn.image.page is None else drawn.image.page + 1,
             classes[drawn.class_index], drawn.band, round(drawn.score, 4),
             *(round(side, 1) for side in drawn.box), "",

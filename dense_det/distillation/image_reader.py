@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import re
 import tarfile
 import warnings
 
@@ -42,7 +43,7 @@ class ImageReader:
         except FileNotFoundError as error:
             raise BadImage("no such file") from error
         except Exception as error:  # decoders of broken files raise anything
-            raise BadImage(f"{type(error).__name__}: {error}") from error
+            raise BadImage(_reason(error)) from error
         if pixels.shape[:2] != (image.height, image.width):
             raise BadImage(f"{pixels.shape[1]}x{pixels.shape[0]} pixels, planned {image.width}x{image.height}")
         return pixels
@@ -80,6 +81,12 @@ class ImageReader:
         if page_digest(self._digest, image.page) != image.sha256:
             raise BadImage("changed since it was planned")
         return render_page(self._document, image.page + 1, (image.width, image.height))[:, :, ::-1]
+
+
+def _reason(error: Exception) -> str:
+    """Without the file's name and addresses in memory, so that like failures count together, in every run."""
+    text = getattr(error, "strerror", None) or str(error)
+    return f"{type(error).__name__}: " + re.sub(r" <_?io\.\w+ object at 0x[0-9a-f]+>", "", text)
 
 
 def _bytes_of(image: InputImage) -> bytes:

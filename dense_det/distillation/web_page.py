@@ -19,13 +19,16 @@ section { background: var(--paper); border: 1px solid var(--line); border-radius
 table { border-collapse: collapse; width: 100% } th { text-align: right; color: var(--soft); font-weight: 500 }
 td { text-align: right; font-variant-numeric: tabular-nums }
 td, th { padding: 4px 8px; border-bottom: 1px solid var(--line) }
-td:first-child, th:first-child { text-align: left } td.path { overflow-wrap: anywhere }
+td:first-child, th:first-child { text-align: left }
 .gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(200px, 1fr)); gap: 10px }
 figure { margin: 0; border: 1px solid var(--line); border-radius: 6px; padding: 6px; background: #fff }
 figure img { width: 100%; display: block } figcaption { font-size: 12px; color: var(--soft); overflow-wrap: anywhere }
 .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(340px, 1fr)); gap: 14px }
 svg { width: 100%; height: auto } svg text { font: 11px system-ui, sans-serif; fill: var(--soft) }
 button { font: inherit; padding: 8px 18px; border: 1px solid var(--line); border-radius: 6px; background: #fff }
+button.chosen { border-color: var(--accent); box-shadow: inset 0 0 0 1px var(--accent) }
+.wide { overflow-x: auto } pre { white-space: pre-wrap; overflow-wrap: anywhere }
+.card img { max-width: 100%; max-height: 68vh } .card p { overflow-wrap: anywhere }
 """
 
 
@@ -51,7 +54,7 @@ def table(header: list[str], rows: list[list]) -> str:
 
     head = "".join(f"<th>{html.escape(name)}</th>" for name in header)
     lines = "".join("<tr>" + "".join(f"<td>{cell(value)}</td>" for value in row) + "</tr>\n" for row in rows)
-    return f"<table><tr>{head}</tr>\n{lines}</table>"
+    return f'<div class="wide"><table><tr>{head}</tr>\n{lines}</table></div>'
 
 
 def figure(picture: np.ndarray | None, caption: str, longest: int = 260) -> str:

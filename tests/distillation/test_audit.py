@@ -1,6 +1,7 @@
 import argparse
 import csv
 import json
+import re
 from collections import Counter
 
 import numpy as np
@@ -84,6 +85,7 @@ def test_from_labels_to_an_interval(tmp_path, labelled_work):
     assert "3 of 3 labels to judge" in line
     page = (out / "index.html").read_text()
     assert page.count('class="card"') == page.count("data:image/jpeg") == 3 and "http" not in page
+    assert json.loads(re.search('id="rows">(.*?)</script>', page)[1])["rows"][0]["answer"] == ""
     with open(out / "answers.csv") as file:
         rows = list(csv.DictReader(file))
     for row, answer in zip(rows, ("yes", "no", "yes"), strict=True):

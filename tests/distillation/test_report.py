@@ -10,7 +10,7 @@ from dense_det.distillation.histogram import BINS, ScoreCounts, score_chart
 from dense_det.distillation.report import gather, kinds_of, labelled_sides, relative_sides
 from dense_det.distillation.rule import KEPT, REJECTED, UNSURE, Rule
 from dense_det.distillation.web_page import redact, table
-from dense_det.distillation.work_folder import InputImage
+from dense_det.distillation.work_folder import Failure, InputImage, write_lines
 
 
 def run(command, *words):
@@ -84,3 +84,25 @@ def test_the_page_is_self_contained(tmp_path, labelled_work):
     assert "http" not in page and not re.findall(r'(?:src|href)="(?!data:)', page)
     assert page.count("<figure>") == page.count("data:image/jpeg") == 5  # two accepted, two unsure, one empty
     assert page.count("<svg") == 2
+
+
+def test_names_that_no_page_can_hold(tmp_path, labelled_work):
+    """A line break, markup, and a byte that is no UTF-8, of an image and of a failure."""
+    work, name = labelled_work(), tmp_path / "secret\n<b>\udcff.jpg"
+    (tmp_path / "1.jpg").rename(name)
+    lines = work.images.inputs(0).read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
+    rows[0]["file_name"] = str(name)
+    work.images.inputs(0).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_lines(work.images.failures(1), [Failure(17, str(name), None, 2, f"PermissionError: {str(name)!r}")])
+    run(select, tmp_path / "work", "--out", tmp_path / "pseudo.json", "--force")
+
+    def body(*options):
+        run(report, tmp_path / "work", tmp_path / "pseudo.json", "--out", tmp_path / "report.html", *options)
+        return (tmp_path / "report.html").read_text(encoding="utf-8").partition("</style>")[2]
+
+    assert "secret\\n&lt;b&gt;\\udcff.jpg: " in body() and "<b>" not in body()
+    assert f"<td>{tmp_path}/secret" in body()
+    hidden = body("--redact")
+    assert "<td>image 17</td><td>PermissionError: &#x27;image 17&#x27;</td>" in hidden
+    assert "secret" not in hidden and str(tmp_path) not in hidden

@@ -1,10 +1,11 @@
 """Draw a random sample of labels for a person to judge; from the answers, a precision and its interval.
 
-Without --answers it writes OUT/index.html (keys: y, n, backspace; it saves answers.json) and OUT/answers.csv, to fill
-in where one likes. With --answers it prints the precision of each class and of all labels, every class and band of
-scores weighted by its number of labels.
+Without --answers it writes OUT/index.html (keys: y, n, backspace, arrows; it saves answers.json, and the browser
+remembers them until then) and OUT/answers.csv, to fill in where one likes. With --answers it prints the precision of
+each class and of all labels, every class and band of scores weighted by its number of labels.
 """
 
+import hashlib
 import html
 import json
 from collections import Counter
@@ -15,6 +16,7 @@ import numpy as np
 
 from dense_det.atomic_file import atomic_file
 from dense_det.distillation.audit import answer_rows, estimates, read_answers, write_answers
+from dense_det.distillation.image_name import full_name
 from dense_det.distillation.image_reader import BadImage, ImageReader
 from dense_det.distillation.rule import read_images, read_rule
 from dense_det.distillation.sampling import Drawn, draw_sample
@@ -27,24 +29,37 @@ EXAMPLE = """examples:
   python tools/pseudo_label.py audit work/ pseudo.json --out audit/ --answers audit/answers.csv"""
 
 _SCRIPT = """
-const rows = JSON.parse(document.getElementById("rows").textContent), boxes = document.querySelectorAll(".card");
+const element = id => document.getElementById(id), sample = JSON.parse(element("rows").textContent);
+const rows = sample.rows, boxes = document.querySelectorAll(".card"), kept = "audit " + sample.key;
 let at = 0;
+try { (JSON.parse(localStorage.getItem(kept)) || []).forEach((text, i) => { rows[i].answer = text; }); } catch (e) {}
 function show() {
   boxes.forEach((box, i) => { box.hidden = i !== at; });
-  const done = rows.filter(r => r.answer).length;
-  document.getElementById("state").textContent = `${at + 1} of ${rows.length}, ${done} answered`;
+  for (const text of ["yes", "no"]) element(text).classList.toggle("chosen", rows[at].answer === text);
+  const done = rows.filter(r => r.answer).length, end = done === rows.length ? ": all, save answers.json" : "";
+  element("state").textContent = `${at + 1} of ${rows.length}, ${done} answered${end}`;
 }
-function answer(text) { rows[at].answer = text; at = Math.min(at + 1, rows.length - 1); show(); }
-function back() { at = Math.max(0, at - 1); show(); }
+function go(place) { at = Math.max(0, Math.min(place, rows.length - 1)); show(); }
+function answer(text) {
+  rows[at].answer = text;
+  try { localStorage.setItem(kept, JSON.stringify(rows.map(r => r.answer))); } catch (e) {}
+  go(at + 1);
+}
 function save() {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([JSON.stringify(rows, null, 1)], {type: "application/json"}));
   link.download = "answers.json"; link.click();
 }
 document.addEventListener("keydown", e => {
-  if (e.key === "y") answer("yes"); else if (e.key === "n") answer("no"); else if (e.key === "Backspace") back();
+  if (e.ctrlKey || e.metaKey || e.altKey || e.repeat) return;
+  const act = {
+    y: () => answer("yes"), n: () => answer("no"), backspace: () => go(at - 1), arrowleft: () => go(at - 1),
+    arrowright: () => go(at + 1),
+  }[e.key.toLowerCase()];
+  if (act) { e.preventDefault(); act(); }
 });
-show();
+const next = rows.findIndex(r => !r.answer);
+go(next < 0 ? rows.length - 1 : next);
 """
 
 
@@ -94,20 +109,23 @@ def _page(sample: list[Drawn], rows: list[dict]) -> str:
     for drawn, row in zip(sample, rows, strict=True):
         try:
             picture = jpeg_address(_crop(reader.read(drawn.image), drawn.box), 640)
-            shown = f'<img alt="" src="{picture}" style="max-width:100%">'
+            shown = f'<img alt="" src="{picture}" >'
         except BadImage as error:
             shown = f"<p>the image cannot be read any more: {html.escape(str(error))}</p>"
         name = html.escape(f"{row['number']}. {row['class']}, score {row['score']}")
-        place = html.escape(" ".join(str(row[key]) for key in ("file_name", "member", "page") if row[key] != ""))
+        place = html.escape(full_name(drawn.image))
         cards.append(f'<div class="card"><h2>{name}</h2>{shown}<p class="soft">{place}</p></div>')
     reader.close()
-    data = json.dumps(rows).replace("</", "<\\/")
+    rows_json = json.dumps(rows)
+    key = hashlib.sha256(rows_json.encode()).hexdigest()[:16]  # answers to another sample are not these
+    data = f'{{"key": "{key}", "rows": {rows_json}}}'.replace("<", "\\u003c")
     return html_page(
         "Is the label right?",
         '<p class="soft">Right: the class fits and the box holds the whole thing and little else. '
-        'Keys: y, n, backspace.</p><section><p id="state"></p>'
-        "<button onclick=\"answer('yes')\">yes (y)</button> <button onclick=\"answer('no')\">no (n)</button> "
-        '<button onclick="back()">back</button> <button onclick="save()">save answers.json</button>'
+        'Keys: y, n, backspace, arrows.</p><section><p id="state"></p>'
+        '<button id="yes" onclick="answer(\'yes\')">yes (y)</button> '
+        '<button id="no" onclick="answer(\'no\')">no (n)</button> '
+        '<button onclick="go(at - 1)">back</button> <button onclick="save()">save answers.json</button>'
         f'</section><section>{"".join(cards)}</section><script type="application/json" id="rows">{data}</script>',
         _SCRIPT,
     )

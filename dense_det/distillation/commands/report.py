@@ -1,8 +1,10 @@
 """Show on one HTML page what was labelled: counts, scores, drift, pace, pictures of all kinds, failures.
 
-The page needs no network and no other file. --redact makes the inside of all boxes unreadable.
+The page needs no network and no other file. --redact makes the inside of all boxes unreadable and names no file:
+"image 17" is the one with that id in WORK/inputs, on every page of this work folder.
 """
 
+import dataclasses
 import html
 import itertools
 from collections import Counter
@@ -13,6 +15,7 @@ import numpy as np
 from dense_det.atomic_file import atomic_file
 from dense_det.distillation.commands.select import labelled_instances
 from dense_det.distillation.histogram import score_chart
+from dense_det.distillation.image_name import full_name, printable, reason_without_name, short_name
 from dense_det.distillation.image_reader import BadImage, ImageReader
 from dense_det.distillation.progress import read_progress
 from dense_det.distillation.report import KINDS, Findings, boxes_of_kind, gather, labelled_sides
@@ -38,7 +41,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("labels", metavar="JSON", help="what select wrote")
     parser.add_argument("--out", required=True, metavar="HTML", help="the page to write")
     parser.add_argument("--pictures", type=int, default=50, metavar="N", help="of each kind (default 50)")
-    parser.add_argument("--redact", action="store_true", help="make the inside of all boxes unreadable")
+    parser.add_argument("--redact", action="store_true", help="make boxes unreadable and name no files")
 
 
 def main(args) -> Iterator[str]:
@@ -48,10 +51,11 @@ def main(args) -> Iterator[str]:
     found = gather(read_images(work.images, plan.num_shards), rule, args.pictures)
     thresholds = ", ".join(sorted({f"{score:.4f}" for score in rule.thresholds if np.isfinite(score)}))
     sections = [
-        f'<p class="soft">{html.escape(str(args.labels))}: rule {about["rule"]}, threshold {thresholds}</p>',
+        f'<p class="soft">{"" if args.redact else html.escape(printable(args.labels)) + ": "}'
+        f"rule {about['rule']}, threshold {thresholds}</p>",
         _section("Counts", _counts(plan, found, about) + "<p></p>" + _classes(plan, manifest, found, rule, about)),
         _section("Scores", _charts(manifest, found, rule), "Kept ones in blue; the height is the root of the number."),
-        _section("Teacher and pace", _teacher(manifest) + f"<pre>{html.escape(str(read_progress(work)))}</pre>"),
+        _section("Teacher and pace", _teacher(manifest) + _progress(work, args.redact)),
     ]
     reader = ImageReader()
     for kind in KINDS:
@@ -61,7 +65,7 @@ def main(args) -> Iterator[str]:
         gallery = f'<div class="gallery">{"".join(pictures)}</div>' if pictures else "<p>none</p>"
         sections.append(_section(f"{kind.capitalize()}: {len(pictures)} pictures at random", gallery, _SAYING[kind]))
     reader.close()
-    sections.append(_section("Failures", _failures(work, plan, args.pictures)))
+    sections.append(_section("Failures", _failures(work, plan, args.pictures, args.redact)))
     with atomic_file(args.out) as file:
         file.write(html_page("Pseudo-labels", "\n".join(sections)))
     yield f"{args.out}: {found.images} images, {found.totals[KEPT].sum()} labels"
@@ -105,7 +109,7 @@ def _classes(plan: Plan, manifest: Manifest, found: Findings, rule: Rule, about:
         rows.append(
             [name, kept, float(rule.thresholds[k]), kept / max(1, found.images), wanted, size, float(sides[k]), *rates]
         )
-    header = ["class", "labels", "threshold", "per image", "labelled set", "mean side", "labelled set"]
+    header = ["class", "labels", "threshold", "per image", "labelled set's", "mean side", "labelled set's"]
     return table([*header, "precision", "recall", "ECE"], rows)
 
 
@@ -123,14 +127,23 @@ def _teacher(manifest: Manifest) -> str:
     return table(["teacher", "kind", "weights"], teachers) + f"<p>views: {html.escape(views)}; fusion: {fusion}</p>"
 
 
+def _progress(work: WorkFolder, hide: bool) -> str:
+    progress = read_progress(work)
+    if hide:  # a reason may hold a name behind its first words
+        kinds = Counter()
+        for reason, number in progress.failures.items():
+            kinds[reason.partition(":")[0]] += number
+        progress = dataclasses.replace(progress, failures=kinds)
+    return f"<pre>{html.escape(str(progress).encode('utf-8', 'backslashreplace').decode())}</pre>"
+
+
 def _picture(reader: ImageReader, kind: str, example, rule: Rule, manifest: Manifest, hide: bool) -> str:
     image, found = example
-    place = "" if image.page is None else f", page {image.page + 1}"
-    name = (image.member or image.file_name).rpartition("/")[2] + place
+    name = short_name(image, hide)
     try:
         pixels = reader.read(image)
     except BadImage as error:
-        return figure(None, f"{name}: {error}")
+        return figure(None, f"{name}: {reason_without_name(str(error), image) if hide else error}")
     rows = boxes_of_kind(kind, example, rule)
     if hide:
         pixels = redact(pixels, found.boxes)
@@ -144,10 +157,13 @@ def _picture(reader: ImageReader, kind: str, example, rule: Rule, manifest: Mani
     return figure(drawn, f"{name}: {words or 'no box'}{scores}", _LONGEST)
 
 
-def _failures(work: WorkFolder, plan: Plan, most: int) -> str:
+def _failures(work: WorkFolder, plan: Plan, most: int, hide: bool) -> str:
     number = work.join_failures(plan.num_shards)
     failures = (f for shard in range(plan.num_shards) for f in work.images.read_failures(shard))
-    rows = [[f.file_name + (f" {f.member}" if f.member else ""), f.reason] for f in itertools.islice(failures, most)]
+    rows = [
+        [full_name(f, hide), reason_without_name(f.reason, f) if hide else printable(f.reason)]
+        for f in itertools.islice(failures, most)
+    ]
     return (
         f"<p>{number:,} images could not be read"
         + (f"; the first {len(rows)}:</p>" if rows else ".</p>")
