@@ -1,5 +1,6 @@
 """Files that appear whole or not at all."""
 
+import errno
 import os
 import tempfile
 from contextlib import contextmanager
@@ -15,9 +16,29 @@ def atomic_file(path, mode: str = "w"):
 
     Raises:
         ValueError: another mode.
+        OSError: a full disk, with what to do; and whatever the block raises.
     """
     if mode not in ("w", "wb"):
         raise ValueError(f"atomic_file writes whole files: mode must be 'w' or 'wb', got {mode!r}")
+    with _neighbour(path, mode, os.replace) as file:
+        yield file
+
+
+def create_file(path, text: str) -> bool:
+    """Write a file that is not there yet, whole or not at all; False, and nothing done, where there is one.
+
+    Of several processes that try, on one machine or many, exactly one gets True.
+    """
+    try:
+        with _neighbour(path, "w", os.link) as file:  # unlike a rename it fails when another was faster
+            file.write(text)
+    except FileExistsError:
+        return False
+    return True
+
+
+@contextmanager
+def _neighbour(path, mode: str, publish):
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
@@ -27,11 +48,15 @@ def atomic_file(path, mode: str = "w"):
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes 0600: a result is for others to read, too
-        os.replace(temporary, path)
-    except BaseException:
+        publish(temporary, path)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        reason = f"the disk is full: make room and run again, what was there stays ({os.strerror(error.errno)})"
+        raise OSError(error.errno, reason, str(path)) from error
+    finally:
         if os.path.exists(temporary):
             os.unlink(temporary)
-        raise
 
 
 def _umask() -> int:

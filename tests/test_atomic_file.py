@@ -1,9 +1,10 @@
+import errno
 import os
 import stat
 
 import pytest
 
-from dense_det.atomic_file import atomic_file
+from dense_det.atomic_file import atomic_file, create_file
 
 
 def test_the_file_appears_whole_with_its_folders(tmp_path):
@@ -31,6 +32,18 @@ def test_others_may_read_as_the_umask_says(tmp_path):
     finally:
         os.umask(old)
     assert stat.S_IMODE((tmp_path / "c").stat().st_mode) == 0o644
+
+
+def test_a_full_disk_is_named(tmp_path):
+    with pytest.raises(OSError, match="the disk is full: make room") as error, atomic_file(tmp_path / "a"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert error.value.errno == errno.ENOSPC and error.value.filename == str(tmp_path / "a")
+    assert os.listdir(tmp_path) == []
+
+
+def test_only_the_first_creates(tmp_path):
+    assert create_file(tmp_path / "a" / "b", "first") and not create_file(tmp_path / "a" / "b", "second")
+    assert (tmp_path / "a" / "b").read_text() == "first" and os.listdir(tmp_path / "a") == ["b"]
 
 
 def test_appending_is_refused(tmp_path):

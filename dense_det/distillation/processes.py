@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import torch
 
 from dense_det.distillation.image_reader import ImageReader
-from dense_det.distillation.shard_worker import failure_budget, label_shard, label_share, never
+from dense_det.distillation.shard_worker import failure_budget, label_share, label_tasks, never
 from dense_det.distillation.share import Share, Task
 from dense_det.distillation.work_folder import WorkFolder
 
@@ -127,7 +127,7 @@ def _ray_task(root: str, task: Task, open_labeller: Callable, budget: float):
         WorkFolder(root).settle_manifest(labeller.manifest())
         _opened[root] = labeller, ImageReader()
     labeller, reader = _opened[root]
-    return label_shard(WorkFolder(root), task, labeller, reader, budget, never)
+    return next(label_tasks(WorkFolder(root), [task], labeller, reader, budget, never), None)
 
 
 def _work(work: WorkFolder, open_labeller: Callable, share: Share, rate: float, stop: Callable):

@@ -1,10 +1,9 @@
 """A worker: labels shard after shard; what is finished stays, whatever happens next.
 
-Nothing is locked. A shard's files hold the same bytes whoever writes them, and each appears whole or not at all,
-its predictions last: so a shard is finished or it is not there, and two workers on one shard do no harm.
+A shard's files hold the same bytes whoever writes them, and each appears whole or not at all, its predictions last:
+so a shard is finished or it is not there, and two workers on one shard do no harm. A claim spares them the work.
 """
 
-import errno
 import json
 import logging
 import math
@@ -13,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from dense_det.distillation.claim import claimed
 from dense_det.distillation.image_reader import BadImage
 from dense_det.distillation.shard_file import ShardPredictions
 from dense_det.distillation.share import Task
@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 # a whole shard of this size that cannot be read is a disk that is not there, not so many bad files
 _SUSPICIOUS = 8
+_POLL_SECONDS = 0.5
 
 
 class TooManyFailures(ValueError):
@@ -52,6 +53,9 @@ def label_share(
 ) -> Iterator[ShardReport]:
     """Label the shards of `tasks` that are not finished; memory holds one of them at a time.
 
+    Shards that another run has claimed are left to it. In the end it waits for them, and takes over those whose
+    worker died: so all of `tasks` are finished when it ends, unless `stop` ended it.
+
     Args:
         labeller: `label(pixels, image_id)` gives ImagePredictions; see labelling.Labeller.
         reader: `read(image)` gives pixels or raises BadImage; see image_reader.ImageReader.
@@ -62,15 +66,37 @@ def label_share(
         TooManyFailures: with the reasons of the last failures.
         OSError: a full disk, among others; nothing finished is lost.
     """
-    failures_left = failure_budget(work, plan, max_failure_rate)
-    for task in tasks:
-        report = label_shard(work, task, labeller, reader, failures_left, stop)
-        if report is None:
+    yield from label_tasks(work, tasks, labeller, reader, failure_budget(work, plan, max_failure_rate), stop)
+
+
+def label_tasks(
+    work: WorkFolder, tasks: Iterable[Task], labeller, reader, failures_left: float, stop: Callable
+) -> Iterator[ShardReport]:
+    """As label_share, where `failures_left` more images may be unreadable."""
+    told = False
+    while tasks:
+        elsewhere = []
+        for task in tasks:
             if stop():
                 return
-            continue
-        failures_left -= report.failures
-        yield report
+            if task.shards(work).is_finished(task.shard):
+                continue
+            with claimed(task.shards(work), task.shard) as claim:
+                if claim is None:
+                    elsewhere.append(task)
+                    continue
+                report = label_shard(work, task, labeller, reader, failures_left, stop, claim.touch)
+            if report is not None:
+                failures_left -= report.failures
+                yield report
+        if elsewhere and not told:
+            told = True
+            logger.info(
+                "%d shards are claimed by other runs: waiting for them (WORK/claims says whose)", len(elsewhere)
+            )
+        if elsewhere:
+            time.sleep(_POLL_SECONDS)
+        tasks = elsewhere
 
 
 def failure_budget(work: WorkFolder, plan: Plan, max_failure_rate: float) -> float:
@@ -83,9 +109,9 @@ def failure_budget(work: WorkFolder, plan: Plan, max_failure_rate: float) -> flo
 
 
 def label_shard(
-    work: WorkFolder, task: Task, labeller, reader, failures_left: float, stop: Callable
+    work: WorkFolder, task: Task, labeller, reader, failures_left: float, stop: Callable, touch: Callable
 ) -> ShardReport | None:
-    """Label one shard; None when it was finished already, or `stop()` came before its end."""
+    """Label one shard; None when it was finished already, or `stop()` came before its end; `touch()` every image."""
     shards = task.shards(work)
     if shards.is_finished(task.shard):
         return None
@@ -94,6 +120,7 @@ def label_shard(
     for image in shards.read_inputs(task.shard):
         if stop():
             return None
+        touch()
         try:
             pixels = reader.read(image)
         except BadImage as error:
@@ -142,12 +169,6 @@ def _write(path: Path, write: Callable) -> None:
         # another worker finished the same file, and swept ours away as left over
         if not path.exists():
             raise
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise OSError(
-                error.errno, f"the disk is full: make room and run again, finished shards stay ({error.strerror})", path
-            ) from error
-        raise
     for left_over in path.parent.glob(f".{path.name}.*.tmp"):
         left_over.unlink(missing_ok=True)
 

@@ -7,17 +7,17 @@ manifest.json        classes, teachers, views and fusion: what all predictions o
 predictions/         shard-000000.npz ...: see shard_file
 failures/            shard-000000.jsonl ...: images of a finished shard that could not be read
 seconds/             shard-000000.json ...: how long a shard took; apart, so that predictions are the same bytes
+claims/              shard-000000.0.json ...: who labels a shard now; see claim
 validation/          inputs/, predictions/, ... of labelled images, and truth.json, their COCO file
 """
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from dense_det.atomic_file import atomic_file
+from dense_det.atomic_file import atomic_file, create_file
 
 VERSION = 1
 
@@ -122,6 +122,9 @@ class Shards:
     def seconds(self, shard: int) -> Path:
         return self.root / "seconds" / f"shard-{shard:06d}.json"
 
+    def claim(self, shard: int, number: int) -> Path:
+        return self.root / "claims" / f"shard-{shard:06d}.{number}.json"
+
     def is_finished(self, shard: int) -> bool:
         """The predictions are the last file that a shard writes."""
         return self.predictions(shard).exists()
@@ -191,14 +194,7 @@ class WorkFolder:
         """
         self.root.mkdir(parents=True, exist_ok=True)
         if not self.manifest_path.exists():
-            temporary = self.root / f".manifest.json.{os.getpid()}.{os.urandom(4).hex()}.tmp"
-            try:
-                write_json(temporary, asdict(manifest) | {"sha256": manifest.sha256})
-                os.link(temporary, self.manifest_path)  # unlike a rename it fails when another run was faster
-            except FileExistsError:
-                pass
-            finally:
-                temporary.unlink(missing_ok=True)
+            create_file(self.manifest_path, to_json(asdict(manifest) | {"sha256": manifest.sha256}))
         if differences := self.read_manifest().differences(manifest):
             raise ValueError(
                 f"{self.root} was begun with another teacher or setting, and predictions of two do not mix:\n  "
@@ -296,5 +292,8 @@ def read_lines(path) -> Iterator[dict]:
 
 def write_json(path, tree) -> None:
     with atomic_file(path) as file:
-        json.dump(tree, file, indent=1)
-        file.write("\n")
+        file.write(to_json(tree))
+
+
+def to_json(tree) -> str:
+    return json.dumps(tree, indent=1) + "\n"

@@ -135,7 +135,7 @@ def test_a_full_disk_loses_nothing(tmp_path, monkeypatch):
     real, written = os.fsync, iter(range(99))
 
     def fsync(handle):
-        if next(written) == 4:
+        if next(written) == 6:
             raise OSError(errno.ENOSPC, "No space left on device")
         real(handle)
 
@@ -169,7 +169,7 @@ def test_what_was_left_over_is_swept(tmp_path):
 
 
 def test_two_workers_on_one_shard(tmp_path, monkeypatch):
-    """The other one finishes while this one labels, and sweeps away what this one is writing."""
+    """The other one takes this one for dead, finishes while it labels, and sweeps away what this one is writing."""
     work = make_work(tmp_path / "a", 4, 4)
     expected = make_work(tmp_path / "b", 4, 4)
     run(expected)
@@ -177,7 +177,8 @@ def test_two_workers_on_one_shard(tmp_path, monkeypatch):
 
     def write_lines(path, rows):
         monkeypatch.setattr(shard_worker, "write_lines", real)
-        run(work)
+        os.utime(work.images.claim(0, 0), (0, 0))
+        assert len(run(work)) == 1
         raise FileNotFoundError(path)
 
     monkeypatch.setattr(shard_worker, "write_lines", write_lines)
@@ -209,3 +210,47 @@ def test_killed_at_random_moments(tmp_path):
     found = contents(work)
     assert {name: found[name] for name in contents(expected)} == contents(expected)
     assert kills >= 4
+
+
+class Noting(FakeLabeller):
+    """Writes down which process labelled what."""
+
+    def __init__(self, folder, kill=None):
+        super().__init__(0.01)
+        self.folder, self.kill = folder, kill
+
+    def label(self, pixels, image_id):
+        with open(self.folder / f"{os.getpid()}.log", "a") as file:
+            file.write(f"{image_id}\n")
+        if image_id == self.kill:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().label(pixels, image_id)
+
+
+def two_runs(tmp_path, kill):
+    """Two whole runs on one folder, the first of which may be killed at an image: {pid: ids that it labelled}."""
+    work, logs = make_work(tmp_path / "work", 60, 4, num_validation=4), tmp_path / "logs"
+    logs.mkdir()
+    context = multiprocessing.get_context("fork")
+    labellers = Noting(logs, kill), Noting(logs)
+    runs = [context.Process(target=run, args=(work, None, (), 1.0, never, labeller)) for labeller in labellers]
+    for process in runs:
+        process.start()
+    for process in runs:
+        process.join(60)
+    assert [process.exitcode for process in runs] == [-signal.SIGKILL if kill else 0, 0]
+    expected = make_work(tmp_path / "expected", 60, 4, num_validation=4)
+    run(expected)
+    assert contents(work) == contents(expected)
+    assert not list(work.root.glob("claims/*"))
+    return [log.read_text().split() for log in sorted(logs.iterdir())]
+
+
+def test_two_runs_share_a_folder_and_label_nothing_twice(tmp_path):
+    first, second = two_runs(tmp_path, kill=None)
+    assert len(first) + len(second) == 64 and min(len(first), len(second)) >= 8
+
+
+def test_what_a_killed_run_had_claimed_is_not_lost(tmp_path):
+    first, second = two_runs(tmp_path, kill=30)
+    assert 64 < len(first) + len(second) <= 68  # the shard at which it was killed, again from its beginning

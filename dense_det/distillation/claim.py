@@ -1,0 +1,101 @@
+"""Claims: who labels a shard now, so that two runs on one folder, or two machines, do not label it twice.
+
+A claim saves work and guards nothing: whoever errs about one labels the shard again, to the same bytes. Its file says
+on which machine and by which process, and is touched while that goes on. It is abandoned when the process is dead,
+which only its own machine can tell, or when it was not touched for SILENCE_SECONDS. Nobody removes another's claim,
+for it might be a new one by then: one takes over by making the file with the next number, which only one can make.
+"""
+
+import contextlib
+import json
+import os
+import re
+import socket
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from dense_det.atomic_file import create_file
+from dense_det.distillation.work_folder import Shards, to_json
+
+SILENCE_SECONDS = 600  # more than any image takes
+_TOUCH_SECONDS = 10
+
+
+class Claim:
+    """The claim file at `path`, which is ours, and those with lower numbers, which are abandoned."""
+
+    def __init__(self, shards: Shards, shard: int, number: int):
+        self.paths = [shards.claim(shard, n) for n in range(number + 1)]
+        self._touched = time.monotonic()
+
+    def touch(self) -> None:
+        """Say that the work goes on; to be called often, it seldom does anything."""
+        if time.monotonic() - self._touched > _TOUCH_SECONDS:
+            self._touched = time.monotonic()
+            with contextlib.suppress(FileNotFoundError):  # we were taken for dead: the same bytes, twice
+                os.utime(self.paths[-1])
+
+    def release(self) -> None:
+        for path in self.paths:
+            path.unlink(missing_ok=True)
+        for left_over in self.paths[0].parent.glob(f".{self.paths[0].name.partition('.')[0]}.*.tmp"):
+            left_over.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def claimed(shards: Shards, shard: int) -> Iterator[Claim | None]:
+    """A claim until the block ends, however it ends; None where another process has one."""
+    claim = _take(shards, shard)
+    try:
+        yield claim
+    finally:
+        if claim:
+            claim.release()
+
+
+def _take(shards: Shards, shard: int) -> Claim | None:
+    folder = shards.claim(shard, 0).parent
+    pattern = re.compile(rf"shard-{shard:06d}\.(\d+)\.json")
+    found = [int(match[1]) for path in folder.glob(f"shard-{shard:06d}.*") if (match := pattern.fullmatch(path.name))]
+    if found and not is_abandoned(shards.claim(shard, max(found))):
+        return None
+    number = max(found, default=-1) + 1
+    owner = {"machine": _machine(), "pid": os.getpid(), "started": process_start(os.getpid())}
+    text = to_json(owner | {"time": time.strftime("%Y-%m-%d %H:%M:%S")})
+    with contextlib.suppress(FileNotFoundError):  # swept away as left over, by the one who ends: next time
+        if create_file(shards.claim(shard, number), text):
+            return Claim(shards, shard, number)
+    return None
+
+
+def is_abandoned(path: Path) -> bool:
+    """Whether nobody works under the claim at `path` any more; False of one that was released this moment."""
+    try:
+        owner, touched = json.loads(path.read_text(encoding="utf-8")), path.stat().st_mtime
+    except FileNotFoundError:
+        return False
+    if owner["machine"] == _machine() and owner["started"] and owner["started"] != process_start(owner["pid"]):
+        return True
+    with tempfile.TemporaryFile(dir=path.parent) as now:  # by the clock of the file system: machines differ
+        return os.fstat(now.fileno()).st_mtime - touched > SILENCE_SECONDS
+
+
+def process_start(pid: int) -> str | None:
+    """When a process of this machine was started, in its kernel's own count; None of one that is dead or unknown."""
+    try:
+        # behind the name, which may hold anything: state, parent, ..., the 20th is the start (man 5 proc)
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in "ZX" else fields[19]
+
+
+def _machine() -> str:
+    """Host name, start of its kernel, and the numbering of processes, which a container has for itself."""
+    parts = [socket.gethostname()]
+    with contextlib.suppress(OSError):
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
+        parts.append(os.readlink("/proc/self/ns/pid"))
+    return " ".join(parts)
