@@ -31,8 +31,9 @@ MAY_IMPORT = {
     "data": set(),
     "evaluation": set(),
     "analysis": set(),
-    "distillation": {"data", "evaluation", "tta"},
+    "distillation": {"data", "evaluation", "tta", "fold_bn"},
     "tta": set(),
+    "fold_bn": set(),
     "engine": {"config", "checkpoint", "evaluation", "data", "analysis", "tta"},
     # beside the house: runs where nothing else does; a child process tries whether the package itself ("") imports
     "doctor": {""},

@@ -12,6 +12,7 @@ from detectron2.structures import Boxes, Instances
 
 from dense_det.data.pdf.document import sha256_of
 from dense_det.distillation.views import Look, View, build_views, look
+from dense_det.fold_bn import fold_bn
 from dense_det.tta import boxes_in, has_masks, masks_in
 
 _UNBOUNDED = 1000  # times the shorter edge: of a test size that says "not resized", no ratio is known
@@ -114,7 +115,7 @@ def build_teacher(cfg, load_model: Callable, classes, floor: float, detections_p
     cfg.TEST.DETECTIONS_PER_IMAGE = cfg.MODEL.FCOS.POST_NMS_TOPK_TEST = detections_per_image
     if cfg.MODEL.DEVICE.startswith("cuda") and not torch.cuda.is_available():  # trained there, labels here
         cfg.MODEL.DEVICE = "cpu"
-    model = load_model(cfg)
+    model = fold_bn(load_model(cfg))
     weights_sha256 = sha256_of(cfg.MODEL.WEIGHTS)
     identity = Identity("detectron2", config_sha256, weights_sha256, Path(cfg.MODEL.WEIGHTS).name)
     return DetectorTeacher(
