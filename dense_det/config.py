@@ -1,11 +1,13 @@
 """Every configuration key that dense_det adds to Detectron2's, and the one door to a config file."""
 
+from importlib.resources import files
 from pathlib import Path
 
 import yaml
 from detectron2.config import CfgNode as CN
 from detectron2.config import get_cfg as get_detectron2_cfg
 
+from dense_det import yaml_formula
 from dense_det.suggest import unknown
 
 
@@ -176,6 +178,13 @@ def get_cfg() -> CN:
     return add_dense_det_config(get_detectron2_cfg())
 
 
+def find_config(name) -> Path:
+    """The file of that path, or where there is none the config of that name in the installed Detectron2's model zoo
+    ("COCO-Detection/retinanet_R_50_FPN_3x.yaml"); a path that is neither comes back as it is."""
+    zoo = Path(str(files("detectron2"))) / "model_zoo" / "configs" / name
+    return zoo if zoo.is_file() and not Path(name).is_file() else Path(name)
+
+
 def load_cfg(path, opts=()) -> CN:
     """The config of a YAML file, then of `opts`, a flat list KEY VALUE KEY VALUE ...
 
@@ -232,7 +241,7 @@ def read_yaml(path: Path) -> dict:
             unknown(f"config file in {folder}/", path.name, sorted(p.name for p in folder.glob("*.yaml")))
         )
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        tree = yaml_formula.read(path.read_text(encoding="utf-8")) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: not a safe YAML file: {error}") from error
     if not isinstance(tree, dict):

@@ -24,7 +24,8 @@ MAY_IMPORT = {
     "roi_heads": set(),
     "centermask": {"layers"},
     # the job wing; the wings meet in Detectron2's registries and cfg, by name
-    "config": set(),
+    "yaml_formula": set(),
+    "config": {"yaml_formula"},
     "config_conversion": {"config"},
     "weights": set(),
     "checkpoint": {"weights"},

@@ -1,6 +1,8 @@
+from pathlib import Path
+
 import pytest
 
-from dense_det.config import get_cfg, load_cfg
+from dense_det.config import find_config, get_cfg, load_cfg
 
 
 def write(path, text):
@@ -53,3 +55,17 @@ def test_a_misspelt_file_is_answered_with_the_nearest_one(tmp_path):
     write(tmp_path / "retina_vovnet.yaml", "")
     with pytest.raises(FileNotFoundError, match="did you mean 'retina_vovnet.yaml'"):
         load_cfg(tmp_path / "retina_vovnt.yaml")
+
+
+def test_detectron2s_own_configs_are_found_by_name_and_read(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    name = "COCO-Detection/retinanet_R_50_FPN_3x.yaml"
+    cfg = load_cfg(find_config(name))
+    assert cfg.MODEL.META_ARCHITECTURE == "RetinaNet" and cfg.SOLVER.MAX_ITER == 270000
+    # a formula in Detectron2's file: 32 times 2^(0, 1/3, 2/3)
+    assert cfg.MODEL.ANCHOR_GENERATOR.SIZES[0] == [32, pytest.approx(40.3175), pytest.approx(50.7968)]
+    # a file of that path comes first; what is neither stays, to be answered by load_cfg
+    (tmp_path / name).parent.mkdir()
+    own = write(tmp_path / name, "SOLVER: {MAX_ITER: 7}")
+    assert load_cfg(find_config(name)).SOLVER.MAX_ITER == 7 and find_config(own) == own
+    assert find_config("nowhere.yaml") == Path("nowhere.yaml")

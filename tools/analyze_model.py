@@ -11,7 +11,8 @@ from pathlib import Path
 import torch
 from detectron2.modeling import build_model
 
-from dense_det.analysis.complexity import NUM_ROIS, detector_row, markdown_table
+from dense_det.analysis.complexity import detector_row, markdown_table
+from dense_det.analysis.network import NUM_ROIS
 from dense_det.atomic_file import atomic_file
 from dense_det.config import load_cfg
 

@@ -13,7 +13,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from dense_det.analysis.complexity import image_without_data, is_dense_detector, run_without_data
+from dense_det.analysis.layer_costs import run_without_data
+from dense_det.analysis.network import image_without_data
 
 aten = torch.ops.aten
 
@@ -28,7 +29,7 @@ def count_operations(model: nn.Module, size) -> dict[str, int]:
         model: takes (1, 3, H, W), or is a dense detector of Detectron2's (a `backbone` and a `head`).
         size: (height, width) in pixels, or one number for both; a detector pads it to its size_divisibility.
     """
-    network = _Network(model) if is_dense_detector(model) else model
+    network = _Network(model) if hasattr(model, "head") else model
     # the counter takes apart what is not named with its overload, and counts what is named without
     overloads = {getattr(op, name): rule for op, rule in RULES.items() for name in op.overloads()}
     counter = FlopCounterMode(display=False, custom_mapping={**RULES, **overloads})

@@ -1,0 +1,71 @@
+from pathlib import Path
+
+import pytest
+import torch
+from detectron2.modeling import build_model
+from torch import nn
+
+from dense_det.analysis.complexity import costs_of_parts, count_parameters, parameters_of_parts
+from dense_det.analysis.network import NUM_ROIS, Network, image_without_data, is_detector, part_of
+from dense_det.config import find_config, load_cfg
+
+ROOT = Path(__file__).parents[2]
+
+
+def detector(name, *opts):
+    path = name if "/" in name else ROOT / "configs" / f"{name}.yaml"
+    with torch.device("meta"):
+        return build_model(load_cfg(find_config(path), ["MODEL.DEVICE", "meta", *opts]))
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("retina_snet", ["bottom_up", "fpn", "head"]),
+        ("centermask_idcards", ["bottom_up", "fpn", "head", "masks"]),
+        ("panoptic_vovnet", ["bottom_up", "fpn", "head", "semantic", "boxes", "masks"]),
+        ("COCO-Detection/faster_rcnn_R_50_C4_3x.yaml", ["bottom_up", "head", "boxes"]),
+        ("COCO-Detection/fast_rcnn_R_50_FPN_1x.yaml", ["bottom_up", "fpn", "boxes"]),
+        ("COCO-Detection/rpn_R_50_FPN_1x.yaml", ["bottom_up", "fpn", "head"]),
+        ("COCO-Keypoints/keypoint_rcnn_R_50_FPN_3x.yaml", ["bottom_up", "fpn", "head", "boxes", "keypoints"]),
+        ("Misc/cascade_mask_rcnn_R_50_FPN_3x.yaml", ["bottom_up", "fpn", "head", "boxes", "masks"]),
+        ("COCO-InstanceSegmentation/mask_rcnn_R_50_C4_3x.yaml", ["bottom_up", "head", "boxes", "masks"]),
+    ],
+)
+def test_every_part_of_every_kind_of_detector(name, parts):
+    model = detector(name)
+    assert is_detector(model)
+    network = Network(model)
+    costs = costs_of_parts(network, image_without_data(model, 64))
+    assert list(costs) == list(parameters_of_parts(network)) == parts
+    assert all(cost.macs > 0 for cost in costs.values())
+    assert sum(parameters_of_parts(network).values()) == count_parameters(model)
+
+
+def test_boxes_are_those_of_the_proposals():
+    # two layers of 1024 on 256 x 7 x 7 numbers, 81 scores and 320 distances
+    macs = 256 * 49 * 1024 + 1024 * 1024 + 1024 * (81 + 320)
+    for proposals in (1000, 30):
+        model = detector("faster_rcnn_vovnet", "MODEL.RPN.POST_NMS_TOPK_TEST", proposals)
+        assert costs_of_parts(Network(model), image_without_data(model, 64))["boxes"].macs == proposals * macs
+
+
+def test_keypoints_are_those_of_fifty_boxes():
+    model = detector("COCO-Keypoints/keypoint_rcnn_R_50_FPN_3x.yaml")
+    # eight 3x3 convolutions of 512 on 14 x 14, then a transposed 4x4 to 17 keypoints
+    macs = 196 * (9 * 256 * 512 + 7 * 9 * 512 * 512 + 16 * 512 * 17)
+    assert costs_of_parts(Network(model), image_without_data(model, 64))["keypoints"].macs == NUM_ROIS * macs
+
+
+def test_a_plain_network_is_no_detector():
+    assert not is_detector(nn.Conv2d(3, 1, 1))
+    assert image_without_data(nn.Conv2d(3, 1, 1), (5, 7), 2).shape == (2, 3, 5, 7)
+
+
+def test_an_image_is_padded_as_the_detector_pads_it():
+    assert image_without_data(detector("retina_snet"), (33, 64)).shape == (1, 3, 64, 64)
+
+
+def test_parts_by_name():
+    names = ["backbone.bottom_up.stem.conv1", "backbone.fpn_lateral3", "head.cls_score", "masks"]
+    assert [part_of(name) for name in names] == ["bottom_up", "fpn", "head", "masks"]
