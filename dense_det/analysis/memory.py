@@ -16,15 +16,15 @@ from torch import nn
 def saved_bytes(model: nn.Module, images: torch.Tensor) -> int:
     """Bytes that autograd keeps from the forward to the backward pass of `model(images)`: the activation memory.
 
-    A storage that several operations keep counts once; weights, buffers and the images do not count.
+    A storage that several operations keep counts once; weights, buffers and the images do not count. Without data
+    (everything on "meta") it is the same number, at once.
     """
-    given = {tensor.untyped_storage().data_ptr() for tensor in [images, *model.parameters(), *model.buffers()]}
+    given = {_storage(tensor) for tensor in [images, *model.parameters(), *model.buffers()]}
     kept = {}
 
     def pack(tensor: torch.Tensor) -> torch.Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in given:
-            kept[storage.data_ptr()] = storage.nbytes()
+        if _storage(tensor) not in given:
+            kept[_storage(tensor)] = tensor.untyped_storage().nbytes()
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
@@ -32,6 +32,11 @@ def saved_bytes(model: nn.Module, images: torch.Tensor) -> int:
     total = sum(kept.values())
     del outputs
     return total
+
+
+def _storage(tensor: torch.Tensor) -> int:
+    # of the storage itself, not of its data: what has none lies at 0
+    return tensor.untyped_storage()._cdata
 
 
 def train_step(model: nn.Module, images: torch.Tensor) -> None:

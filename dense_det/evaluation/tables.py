@@ -4,6 +4,7 @@ import csv
 import json
 import math
 
+from dense_det.aligned_table import aligned_table
 from dense_det.atomic_file import atomic_file
 
 PER_CLASS_COLUMNS = (
@@ -52,14 +53,7 @@ def write_per_class(csv_path, markdown_path, rows) -> None:
 def markdown_table(rows) -> str:
     """The rows as an aligned Markdown table."""
     columns = _columns(rows)
-    cells = [columns] + [[_cell(key, row[key]) for key in columns] for row in rows]
-    widths = [max(len(cell) for cell in column) for column in zip(*cells, strict=True)]
-    lines = [
-        [line[0].ljust(widths[0])] + [cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)]
-        for line in cells
-    ]
-    rule = ["-" * widths[0]] + ["-" * (width - 1) + ":" for width in widths[1:]]
-    return "".join(f"| {' | '.join(line)} |\n" for line in [lines[0], rule, *lines[1:]])
+    return aligned_table(columns, [[_cell(key, row[key]) for key in columns] for row in rows]) + "\n"
 
 
 def _columns(rows) -> list[str]:
@@ -104,4 +98,4 @@ def _cell(key: str, value) -> str:
         return "-"
     if isinstance(value, float):
         return f"{value:.3f}" if key == "threshold" else f"{value:.1f}"
-    return str(value).replace("|", "\\|")
+    return str(value)

@@ -39,6 +39,13 @@ def test_what_two_operations_keep_counts_once():
     assert saved_bytes(net, torch.randn(2, 3, 4, 6, requires_grad=True)) == 2 * 3 * 4 * 6 * 4
 
 
+@pytest.mark.parametrize("layer", [nn.BatchNorm2d(5), nn.GroupNorm(1, 5), nn.MaxPool2d(2), nn.Linear(6, 2), nn.SiLU()])
+def test_without_data_it_is_the_same_number(layer):
+    net = nn.Sequential(nn.Conv2d(3, 5, 1), nn.ReLU(inplace=True), layer, nn.Sigmoid())
+    kept = saved_bytes(net, torch.randn(2, 3, 4, 6))
+    assert saved_bytes(net.to("meta"), torch.empty(2, 3, 4, 6, device="meta")) == kept > 0
+
+
 def test_a_step_starts_from_no_gradients():
     net, images = make_net(5), torch.randn(2, 3, 4, 6)
     train_step(net, images)
