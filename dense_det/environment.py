@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import platform
 from pathlib import Path
 
 # libgomp's threads spin at barriers by default: as soon as another process wants a core, every parallel
@@ -34,12 +35,22 @@ def prepare_process() -> None:
 
 def cpu_flags() -> frozenset[str]:
     """The instruction sets of this CPU as Linux names them ("avx2", "avx512_bf16"); empty elsewhere."""
+    return frozenset(_cpuinfo("flags", "Features").split())
+
+
+def cpu_name() -> str:
+    """The CPU's name as Linux has it, elsewhere that of its kind."""
+    return _cpuinfo("model name") or platform.machine()
+
+
+def _cpuinfo(*keys: str) -> str:
+    """The first value of one of `keys` in /proc/cpuinfo; "" where there is none."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
-        return frozenset()
-    line = next((line for line in lines if line.startswith(("flags", "Features"))), "")
-    return frozenset(line.partition(":")[2].split())
+        return ""
+    line = next((line for line in lines if line.startswith(keys)), "")
+    return line.partition(":")[2].strip()
 
 
 def cpu_has_bfloat16() -> bool:

@@ -31,3 +31,21 @@ def test_bfloat16_needs_a_unit_for_it(monkeypatch):
     assert not environment.cpu_has_bfloat16()
     monkeypatch.setattr(environment, "cpu_flags", lambda: frozenset({"avx512_bf16"}))
     assert environment.cpu_has_bfloat16()
+
+
+def test_what_linux_says_of_the_cpu(monkeypatch):
+    text = (
+        "processor : 0\nmodel name\t: Some CPU @ 2.50GHz\nflags\t\t: fpu avx2\n\nprocessor : 1\nmodel name\t: Other\n"
+    )
+    monkeypatch.setattr("pathlib.Path.read_text", lambda _self: text)
+    assert environment.cpu_name() == "Some CPU @ 2.50GHz"
+    assert environment.cpu_flags() == {"fpu", "avx2"}
+
+
+def test_elsewhere_nothing_is_known_of_the_cpu(monkeypatch):
+    def missing(_self):
+        raise FileNotFoundError
+
+    monkeypatch.setattr("pathlib.Path.read_text", missing)
+    monkeypatch.setattr("platform.machine", lambda: "arm64")
+    assert (environment.cpu_name(), environment.cpu_flags()) == ("arm64", frozenset())

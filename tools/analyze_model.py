@@ -1,51 +1,65 @@
-"""A table of parameters and multiply-adds of the detectors of given configs: see --help."""
+"""What the detectors of given configs cost, counted and measured: see --help."""
 
 import dense_det  # noqa: F401  first: sets the process environment before torch is imported
 
 # isort: split
-import argparse
-import json
 import sys
 from pathlib import Path
 
 import torch
-from detectron2.modeling import build_model
+from detectron2.modeling import build_model as build_without_weights
 
-from dense_det.analysis.complexity import detector_row, markdown_table
-from dense_det.analysis.network import NUM_ROIS
-from dense_det.atomic_file import atomic_file
-from dense_det.config import load_cfg
+from dense_det.analysis.arguments import parse_arguments
+from dense_det.analysis.candidates import give_candidates
+from dense_det.analysis.compiled import compile_parts
+from dense_det.analysis.part_latency import Subject
+from dense_det.analysis.report import Report
+from dense_det.analysis.sample_page import sample_jpeg
+from dense_det.analysis.source import Source
+from dense_det.config import find_config, load_cfg
+from dense_det.data.mapper import read_image
+from dense_det.engine.model import build_model, load_model
+from dense_det.engine.step import amp_dtype
 
 
 def main(argv=None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog="example: python tools/analyze_model.py configs/retina_vovnet*.yaml --size 800 1216 --json rows.json",
-    )
-    parser.add_argument("configs", nargs="+", type=Path, metavar="CONFIG", help="YAML file; a row of the table")
-    parser.add_argument("--size", nargs=2, type=int, default=[800, 1216], metavar=("H", "W"), help="input, in pixels")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows to FILE, too, with every digit")
-    args = parser.parse_args(argv)
-    if min(args.size) < 1:
-        parser.error(f"--size must be positive, got {args.size[0]} {args.size[1]}")
+    args = parse_arguments(__doc__, argv)
+    device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    report = Report(args.size, show=lambda table: print(table, flush=True))
     try:
-        rows = [analyze(path, args.size) for path in args.configs]
-    except (ValueError, FileNotFoundError) as error:
+        names = [Path(config).stem for config in args.configs]
+        models = {name: without_data(config, args.opts) for name, config in zip(names, args.configs)}
+        report.count(models, args.costs or args.latency, args.modules)
+        if args.latency:
+            content = args.image.read_bytes() if args.image else sample_jpeg(args.size)
+            subjects = [make_subject(*given, content, args, device) for given in zip(args.configs, report.rows)]
+            report.measure(subjects, device, args.batch, args.seconds)
+        if args.results:
+            report.add_results(args.results)
+        report.write(args.json, args.markdown)
+    except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
-    print(markdown_table(rows))
-    rois = f"masks of {NUM_ROIS} boxes" if any("gmacs_masks" in row for row in rows) else "one image"
-    print(f"\nInput {args.size[0]}x{args.size[1]}, {rois}; multiply-adds by torch.utils.flop_counter.")
-    if args.json:
-        with atomic_file(args.json) as file:
-            json.dump({"size": args.size, "counter": "torch.utils.flop_counter / 2", "rows": rows}, file, indent=2)
 
 
-def analyze(path: Path, size: list[int]) -> dict:
-    """The row of a config; the model has shapes only, so even V-99 takes no memory."""
-    cfg = load_cfg(path, ["MODEL.DEVICE", "meta"])
+def without_data(config: str, opts) -> torch.nn.Module:
+    """The detector of a config with shapes only, so even V-99 takes no memory."""
+    cfg = load_cfg(find_config(config), [*opts, "MODEL.DEVICE", "meta"])
     with torch.device("meta"):
-        model = build_model(cfg)
-    return detector_row(path.stem, model, size)
+        return build_without_weights(cfg)
+
+
+def make_subject(config: str, costs: dict, content: bytes, args, device: str) -> Subject:
+    """The detector of a config to time; with random weights, unless --opts names a file of others."""
+    layout = ["MODEL.DEVICE", device, "MODEL.CHANNELS_LAST", args.channels_last]
+    cfg = load_cfg(find_config(config), ["MODEL.WEIGHTS", "", *layout, *args.opts])
+    model = load_model(cfg) if cfg.MODEL.WEIGHTS else build_model(cfg).eval()
+    if args.compile:
+        compile_parts(model)
+    source = Source(content, read_image, cfg.INPUT.FORMAT, args.size)
+    candidates = None if cfg.MODEL.WEIGHTS else give_candidates(model, [source.resize(source.decode())])
+    return Subject(costs["name"], model, source, costs, amp_dtype(device) if args.amp else None, candidates)
 
 
 if __name__ == "__main__":

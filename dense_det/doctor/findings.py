@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from dense_det.environment import cpu_flags
+from dense_det.environment import cpu_flags, cpu_name
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PYTHON = shlex.quote(sys.executable)
@@ -118,14 +118,8 @@ def check_pdf(facts: dict) -> Finding:
 
 
 def check_cpu(facts: dict) -> Finding:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    model = models[0] if models else platform.machine()
     has = [flag for flag in ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16") if flag in cpu_flags()]
-    return Finding(f"{_cores()} cores, {model}, {' '.join(has) or 'none of AVX2, AVX-512, AMX'}")
+    return Finding(f"{_cores()} cores, {cpu_name()}, {' '.join(has) or 'none of AVX2, AVX-512, AMX'}")
 
 
 def check_gpu(facts: dict) -> Finding:

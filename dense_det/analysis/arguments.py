@@ -1,0 +1,48 @@
+"""What tools/analyze_model.py is asked."""
+
+import argparse
+from pathlib import Path
+
+EXAMPLES = """examples:
+  python tools/analyze_model.py configs/retina_*.yaml --json rows.json
+  python tools/analyze_model.py configs/retina_snet.yaml --size 224 224 --modules 2 --opts MODEL.RETINANET.NUM_CLASSES 1
+  python tools/analyze_model.py configs/retina_snet.yaml COCO-Detection/retinanet_R_50_FPN_3x.yaml --size 320 320 \\
+      --costs --latency
+"""
+
+
+def parse_arguments(description: str, argv=None) -> argparse.Namespace:
+    """The command line; a value without meaning ends the program with what was expected."""
+    parser = argparse.ArgumentParser(
+        description=description, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add, flag = parser.add_argument, argparse.BooleanOptionalAction
+    add("configs", nargs="+", metavar="CONFIG", help="YAML file, or the name of one in Detectron2's model zoo")
+    add("--opts", nargs="+", default=[], metavar="KEY VALUE", help="override every config, e.g. MODEL.WEIGHTS file.pth")
+    add("--size", nargs=2, type=int, default=[800, 1216], metavar=("H", "W"), help="input, in pixels")
+    add("--costs", action="store_true", help="activations, memory access cost, CIO, traffic, memory of a training step")
+    add("--modules", type=int, metavar="DEPTH", help="what each module costs, so many dots deep")
+    add("--latency", action="store_true", help="time of each part, beside the peak that this machine shows meanwhile")
+    timing = parser.add_argument_group("of --latency")
+    add = timing.add_argument
+    add("--seconds", type=float, default=20, metavar="S", help="about so long in all (default: %(default)s)")
+    add("--batch", type=int, default=1, metavar="N", help="images at a time (default: %(default)s)")
+    add("--image", type=Path, metavar="FILE", help="picture to read (default: a drawn page, a JPEG 1.6 times as large)")
+    add("--device", metavar="NAME", help="cpu or cuda (default: a GPU if there is one)")
+    add("--threads", type=int, metavar="N", help="of torch on the CPU (default: its own choice)")
+    add("--amp", action="store_true", help="float16 on a GPU, bfloat16 on a CPU that computes in it")
+    add("--channels-last", action=flag, default=True, help="NHWC in memory (default: yes)")
+    add("--compile", action="store_true", help="torch.compile of bottom-up and heads; minutes before the first time")
+    output = parser.add_argument_group("output, beside the tables that are printed")
+    add = output.add_argument
+    add("--json", type=Path, metavar="FILE", help="write the rows to FILE, with every digit")
+    add("--markdown", type=Path, metavar="FILE", help="write the tables to FILE")
+    add("--results", type=Path, metavar="FILE", help='JSON {"config name": AP, ...}, for --json')
+    args = parser.parse_args(argv)
+    if min(args.size) < 1:
+        parser.error(f"--size must be positive, got {args.size[0]} {args.size[1]}")
+    for name in ("modules", "seconds", "batch", "threads"):
+        value = getattr(args, name)
+        if value is not None and value <= 0:
+            parser.error(f"--{name} must be positive, got {value}")
+    return args

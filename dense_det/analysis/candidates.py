@@ -1,0 +1,35 @@
+"""A score threshold for a network with random weights, so that its suppression has as much to do as a trained one's."""
+
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+NUM_CANDIDATES = 1000
+
+
+def give_candidates(model: nn.Module, records: list[dict]) -> int | None:
+    """Set the score threshold of a dense detector such that NUM_CANDIDATES scores an image of `records` are above it.
+
+    Returns:
+        int | None: how many; None for other detectors, whose proposals are always as many.
+    """
+    if not hasattr(model, "head"):
+        return None
+    seen = []
+    # copies: Detectron2 makes probabilities of them in place
+    hook = model.head.register_forward_hook(lambda *args: seen.append([logits.clone() for logits in args[-1][0]]))
+    try:
+        with torch.inference_mode():
+            model(records)
+    finally:
+        hook.remove()
+    scores = torch.cat([logits.flatten().float() for logits in seen[0]]).sigmoid()
+    rank = min(NUM_CANDIDATES * len(records), len(scores))
+    threshold = scores.topk(rank).values[-1].item()
+    if hasattr(model, "test_score_thresh"):
+        model.test_score_thresh = threshold
+    else:
+        generator = model.proposal_generator
+        generator.test_selection = replace(generator.test_selection, threshold=threshold)
+    return rank // len(records)

@@ -1,0 +1,112 @@
+"""What was counted and measured of several detectors, as tables, JSON and figures."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from dense_det.analysis.complexity import detector_row, markdown_table
+from dense_det.analysis.cost_rows import cost_row, cost_table, module_rows, module_table
+from dense_det.analysis.machine import make_probes
+from dense_det.analysis.network import NUM_ROIS
+from dense_det.analysis.part_latency import Subject, latency_row, latency_table, take_times
+from dense_det.atomic_file import atomic_file
+from dense_det.environment import cpu_name
+from dense_det.suggest import unknown
+
+COUNTER = "torch.utils.flop_counter"
+COSTS_NOTE = (
+    "Millions of numbers. activations: what convolutions and linear layers give; MAC: what they read and write, "
+    "weights included (ShuffleNetV2, equation 1); CIO: without weights (HarDNet, CSPNet); traffic: what all operations "
+    "read and write; kept in training: for the backward pass of one image."
+)
+LATENCY_NOTE = (
+    "Milliseconds a batch of {batch}: median and 95th percentile of {rounds} rounds in turns, warm, torch {torch}, "
+    "{dtype}, {device}, {threads} threads{candidates}. Peak in the same rounds: {peak_gflops:.0f} GFLOP/s (the faster "
+    "of a matrix product and a 3x3 convolution), {peak_gbytes:.1f} GB/s (copy). A multiply-add is two FLOP; roof: what "
+    "the peaks allow at that many FLOP a byte."
+)
+
+
+class Report:
+    """Gathers tables in `tables` and everything else in `content`.
+
+    Args:
+        size: (height, width) of the input, in pixels.
+        show: is given each table's text once it is there.
+    """
+
+    def __init__(self, size, show: Callable[[str], None]):
+        self.size, self.show = list(size), show
+        self.tables: list[str] = []
+        self.rows: list[dict] = []
+        self.content: dict = {"size": self.size, "counter": f"{COUNTER} / 2", "rows": self.rows}
+
+    def count(self, models: dict[str, nn.Module], with_costs: bool, depth: int | None) -> None:
+        """Tables of what models without data cost: their parts, `with_costs` the whole, and modules down to `depth`."""
+        row_of = cost_row if with_costs else detector_row
+        self.rows += [row_of(name, model, self.size) for name, model in models.items()]
+        rois = f"masks of {NUM_ROIS} boxes" if any("gmacs_masks" in row for row in self.rows) else "one image"
+        note = f"Input {self.size[0]}x{self.size[1]}, {rois}; multiply-adds by {COUNTER}."
+        self._add(f"{markdown_table(self.rows)}\n\n{note}")
+        if with_costs:
+            self._add(f"{cost_table(self.rows)}\n\n{COSTS_NOTE}")
+        if depth:
+            modules = {name: module_rows(model, self.size, depth) for name, model in models.items()}
+            self.content["modules"] = modules
+            for name, rows in modules.items():
+                self._add(f"{name} at {self.size[0]}x{self.size[1]}:\n\n{module_table(rows)}")
+
+    def measure(self, subjects: list[Subject], device: str, batch: int, seconds: float) -> None:
+        """The table of how long each part takes, and the times in the rows."""
+        probes = make_probes(device, subjects[0].dtype or torch.float32)
+        limits = take_times(subjects, probes, device, batch, seconds)
+        rows = [latency_row(subject, probes, limits, batch) for subject in subjects]
+        for counted, row in zip(self.rows, rows, strict=True):
+            counted.update(row)
+        machine = {
+            "device": device,
+            "chip": torch.cuda.get_device_name() if device.startswith("cuda") else cpu_name(),
+            "threads": torch.get_num_threads(),
+            "torch": torch.__version__.split("+")[0],
+            "dtype": str(subjects[0].dtype or torch.float32).removeprefix("torch."),
+            "peak_gflops": rows[0]["peak_gflops"],
+            "peak_gbytes": rows[0]["peak_gbytes"],
+        }
+        self.content["machine"] = machine
+        random = {subject.num_candidates for subject in subjects} - {None}
+        candidates = f"; {max(random)} candidates for suppression where weights are random" if random else ""
+        note = LATENCY_NOTE.format(**machine, batch=batch, rounds=rows[0]["rounds"], candidates=candidates)
+        self._add(f"{latency_table(rows)}\n\n{note}")
+
+    def add_results(self, path: Path) -> None:
+        """Put the AP of `path`, {"config name": AP, ...}, into the rows.
+
+        Raises:
+            ValueError: another kind of file, or a name that is no row.
+        """
+        try:
+            results = json.loads(Path(path).read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{path}: not JSON: {error}") from error
+        if not isinstance(results, dict) or not all(isinstance(ap, int | float) for ap in results.values()):
+            raise ValueError(f'{path}: expected {{"config name": AP, ...}}')
+        rows = {row["name"]: row for row in self.rows}
+        for name, ap in results.items():
+            if name not in rows:
+                raise ValueError(f"{path}: {unknown('config among those analysed', name, rows)}")
+            rows[name]["ap"] = ap
+
+    def write(self, json_file: Path | None, markdown_file: Path | None) -> None:
+        if json_file:
+            with atomic_file(json_file) as file:
+                json.dump(self.content, file, indent=2)
+        if markdown_file:
+            with atomic_file(markdown_file) as file:
+                file.write("\n\n".join(self.tables) + "\n")
+
+    def _add(self, table: str) -> None:
+        self.show(("\n" if self.tables else "") + table)
+        self.tables.append(table)

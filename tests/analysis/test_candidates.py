@@ -1,0 +1,40 @@
+from pathlib import Path
+
+import pytest
+import torch
+from detectron2.modeling import build_model
+
+import dense_det  # noqa: F401  registers
+from dense_det.analysis.candidates import NUM_CANDIDATES, give_candidates
+from dense_det.config import load_cfg
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+RECORD = {"image": torch.randint(0, 256, (3, 128, 128), dtype=torch.uint8), "height": 128, "width": 128}
+
+
+def model_of(config, *opts):
+    torch.manual_seed(0)
+    return build_model(load_cfg(CONFIGS / f"{config}.yaml", ["MODEL.DEVICE", "cpu", *opts])).eval()
+
+
+@pytest.mark.parametrize("num_images", [1, 2])
+@pytest.mark.parametrize("config", ["retina_snet", "centermask_idcards"])
+def test_so_many_scores_are_above_the_threshold(config, num_images):
+    model, seen = model_of(config), []
+    assert give_candidates(model, [RECORD] * num_images) == NUM_CANDIDATES
+    threshold = getattr(model, "test_score_thresh", None) or model.proposal_generator.test_selection.threshold
+    assert not model.head._forward_hooks
+    model.head.register_forward_hook(lambda *args: seen.append(torch.cat([x.flatten() for x in args[-1][0]]).sigmoid()))
+    with torch.no_grad():
+        model([RECORD] * num_images)
+    assert (seen[0] >= threshold).sum() == pytest.approx(NUM_CANDIDATES * num_images, rel=0.02)
+
+
+def test_few_scores_are_all_candidates():
+    # 4 x 4 + 2 x 2 + 1 + 1 places of 6 anchors and one class
+    model = model_of("retina_snet", "MODEL.RETINANET.NUM_CLASSES", 1)
+    assert give_candidates(model, [RECORD | {"image": RECORD["image"][:, :64, :64]}]) == (16 + 4 + 1 + 1) * 6
+
+
+def test_proposals_are_always_as_many():
+    assert give_candidates(model_of("faster_rcnn_vovnet", "MODEL.BOTTOM_UP.VARIANT", "V-19-slim-dw-eSE"), []) is None

@@ -1,0 +1,93 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from detectron2.modeling import build_model
+
+import dense_det  # noqa: F401  registers
+from dense_det.analysis.complexity import detector_row, markdown_table
+from dense_det.analysis.machine import Probe
+from dense_det.analysis.part_latency import Subject
+from dense_det.analysis.report import Report
+from dense_det.analysis.sample_page import sample_jpeg
+from dense_det.analysis.source import Source
+from dense_det.config import load_cfg
+from dense_det.data.mapper import read_image
+
+CONFIG = Path(__file__).parents[2] / "configs" / "retina_snet.yaml"
+
+
+def make(device):
+    cfg = load_cfg(CONFIG, ["MODEL.DEVICE", device, "MODEL.RETINANET.NUM_CLASSES", 1])
+    with torch.device(device):
+        return build_model(cfg).eval()
+
+
+@pytest.fixture(scope="module")
+def snet():
+    return make("meta")
+
+
+def report_of(models, shown, **given):
+    report = Report((64, 96), shown.append)
+    report.count(models, **{"with_costs": False, "depth": None} | given)
+    return report
+
+
+def test_without_wishes_it_is_the_table_of_readme(snet):
+    shown = []
+    report_of({"a": snet}, shown)
+    assert shown == [
+        markdown_table([detector_row("a", snet, [64, 96])])
+        + "\n\nInput 64x96, one image; multiply-adds by torch.utils.flop_counter."
+    ]
+
+
+def test_tables_and_json_of_what_was_counted(snet, tmp_path):
+    shown = []
+    report = report_of({"a": snet, "b": snet}, shown, with_costs=True, depth=1)
+    assert ["GMACs" in shown[0], "| a " in shown[1], "a at 64x96" in shown[2], "b at 64x96" in shown[3]] == [True] * 4
+    report.write(tmp_path / "rows.json", tmp_path / "tables.md")
+    content = json.loads((tmp_path / "rows.json").read_text())
+    assert content["size"] == [64, 96] and content["counter"] == "torch.utils.flop_counter / 2"
+    assert [row["name"] for row in content["rows"]] == ["a", "b"]
+    assert [row["name"] for row in content["modules"]["b"]] == ["", "backbone", "head"]
+    # a table is shown with an empty line before it, and written so
+    assert (tmp_path / "tables.md").read_text() == "\n".join(shown) + "\n"
+
+
+def test_times_join_the_rows(snet, monkeypatch):
+    monkeypatch.setattr(
+        "dense_det.analysis.report.make_probes",
+        lambda *_: {name: Probe(lambda: torch.ones(100).sum(), 1e6) for name in ("gemm", "conv", "copy")},
+    )
+    shown = []
+    report = report_of({"a": snet}, shown, with_costs=True)
+    source = Source(sample_jpeg((64, 96)), read_image, "RGB", (64, 96))
+    report.measure([Subject("a", make("cpu"), source, report.rows[0], num_candidates=7)], "cpu", batch=1, seconds=0.01)
+    row = report.rows[0]
+    assert row["latency_ms"] > 0 and row["gmacs"] > 0
+    assert list(row["parts"]) == ["decode", "resize", "prepare", "bottom_up", "fpn", "head", "post"]
+    assert sum(part["percent"] for part in row["parts"].values()) == pytest.approx(100)
+    assert "; 7 candidates" in shown[-1] and "a: bottom-up" in shown[-1]
+    assert report.content["machine"]["peak_gflops"] > 0
+
+
+def test_results_join_the_rows(snet, tmp_path):
+    report = report_of({"a": snet, "b": snet}, [])
+    results = tmp_path / "results.json"
+    results.write_text('{"b": 32.5}')
+    report.add_results(results)
+    assert "ap" not in report.rows[0] and report.rows[1]["ap"] == 32.5
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("{", "not JSON"), ("[1]", "expected"), ('{"a": "x"}', "expected"), ('{"aa": 1}', "did you mean 'a'")],
+)
+def test_results_that_mean_nothing_are_refused(snet, tmp_path, text, message):
+    results = tmp_path / "results.json"
+    results.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        report_of({"a": snet}, []).add_results(results)

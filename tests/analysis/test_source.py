@@ -1,0 +1,29 @@
+import io
+
+import numpy as np
+from PIL import Image
+
+from dense_det.analysis.sample_page import sample_jpeg
+from dense_det.analysis.source import Source
+from dense_det.data.mapper import read_image
+
+
+def test_the_sample_is_a_page_larger_than_the_input():
+    content = sample_jpeg((50, 100))
+    picture = Image.open(io.BytesIO(content))
+    assert (picture.format, picture.size) == ("JPEG", (160, 80))
+    # the same each time, light paper with dark lines
+    assert content == sample_jpeg((50, 100))
+    assert 120 < np.asarray(picture).mean() < 240 and np.asarray(picture).std() > 20
+
+
+def test_a_picture_is_decoded_and_resized():
+    source = Source(sample_jpeg((50, 100)), read_image, "BGR", (50, 100))
+    picture = source.decode()
+    assert picture.shape == (80, 160, 3)
+    record = source.resize(picture)
+    assert record["image"].shape == (3, 50, 100) and record["image"].is_contiguous()
+    assert (record["height"], record["width"]) == (80, 160)
+    # blue comes first
+    rgb = Source(source.content, read_image, "RGB", (50, 100)).resize(picture[:, :, ::-1])["image"]
+    assert (record["image"] == rgb.flip(0)).all()

@@ -1,0 +1,50 @@
+"""tools/analyze_model.py: what it prints and refuses; how it counts and measures is tested in tests/analysis."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+_SPEC = importlib.util.spec_from_file_location("analyze_model", ROOT / "tools" / "analyze_model.py")
+tool = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(tool)
+SNET = str(ROOT / "configs" / "retina_snet.yaml")
+ZOO = "COCO-Detection/retinanet_R_50_FPN_3x.yaml"
+
+
+def test_ours_and_detectron2s_side_by_side(capsys, tmp_path):
+    tool.main([SNET, ZOO, "--json", str(tmp_path / "rows.json")])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2] in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert lines[3].startswith("| retinanet_R_50_FPN_3x | 23.45 |")
+    rows = json.loads((tmp_path / "rows.json").read_text())["rows"]
+    assert [row["name"] for row in rows] == ["retina_snet", "retinanet_R_50_FPN_3x"]
+
+
+def test_all_of_it_on_one_small_config(capsys):
+    words = "--size 64 64 --modules 1 --latency --seconds 0.01 --opts MODEL.RETINANET.NUM_CLASSES 1".split()
+    tool.main([SNET, *words, "--device", "cpu"])
+    out = capsys.readouterr().out
+    for text in (
+        "| retina_snet |",
+        "CIO, M",
+        "the whole",
+        "retina_snet: decode",
+        "retina_snet: all",
+        "Peak in the same",
+    ):
+        assert text in out
+
+
+@pytest.mark.parametrize("words", [["--size", "0", "64"], ["--batch", "0"], ["--seconds", "-1"], ["--modules", "0"]])
+def test_numbers_are_positive(words, capsys):
+    with pytest.raises(SystemExit):
+        tool.main([SNET, *words])
+    assert "must be positive, got" in capsys.readouterr().err
+
+
+def test_a_misspelt_config_is_answered():
+    with pytest.raises(SystemExit, match="retina_snet.yaml"):
+        tool.main([SNET.replace("snet", "snett")])
