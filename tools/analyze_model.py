@@ -3,7 +3,9 @@
 import dense_det  # noqa: F401  first: sets the process environment before torch is imported
 
 # isort: split
+import os
 import sys
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -31,14 +33,19 @@ def main(argv=None) -> None:
     try:
         names = [Path(config).stem for config in args.configs]
         models = {name: without_data(config, args.opts) for name, config in zip(names, args.configs)}
-        report.count(models, args.costs or args.latency, args.modules)
+        report.count(models, args.costs or args.latency or bool(args.figures), args.modules)
+        if args.latency or args.sweep:
+            subjects = [make_subject(*given, args, device) for given in zip(args.configs, report.rows)]
         if args.latency:
-            content = args.image.read_bytes() if args.image else sample_jpeg(args.size)
-            subjects = [make_subject(*given, content, args, device) for given in zip(args.configs, report.rows)]
             report.measure(subjects, device, args.batch, args.seconds)
+        if args.sweep:
+            report.sweep(subjects, device, args.seconds)
+        if args.sweep and device == "cpu":
+            runs = {name: partial(make_run, *given, args) for name, *given in zip(names, args.configs, report.rows)}
+            report.compare_processes(runs, len(os.sched_getaffinity(0)), args.seconds)
         if args.results:
             report.add_results(args.results)
-        report.write(args.json, args.markdown)
+        report.write(args.json, args.markdown, args.figures)
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
 
@@ -50,8 +57,9 @@ def without_data(config: str, opts) -> torch.nn.Module:
         return build_without_weights(cfg)
 
 
-def make_subject(config: str, costs: dict, content: bytes, args, device: str) -> Subject:
+def make_subject(config: str, costs: dict, args, device: str) -> Subject:
     """The detector of a config to time; with random weights, unless --opts names a file of others."""
+    content = args.image.read_bytes() if args.image else sample_jpeg(args.size)
     layout = ["MODEL.DEVICE", device, "MODEL.CHANNELS_LAST", args.channels_last]
     cfg = load_cfg(find_config(config), ["MODEL.WEIGHTS", "", *layout, *args.opts])
     model = load_model(cfg) if cfg.MODEL.WEIGHTS else build_model(cfg).eval()
@@ -60,6 +68,12 @@ def make_subject(config: str, costs: dict, content: bytes, args, device: str) ->
     source = Source(content, read_image, cfg.INPUT.FORMAT, args.size)
     candidates = None if cfg.MODEL.WEIGHTS else give_candidates(model, [source.resize(source.decode())])
     return Subject(costs["name"], model, source, costs, amp_dtype(device) if args.amp else None, candidates)
+
+
+def make_run(config: str, costs: dict, args):
+    """In a process of its own: a function that detects on one image, from the file's bytes on."""
+    subject = make_subject(config, costs, args, "cpu")
+    return partial(subject.round, "cpu", 1)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ EXAMPLES = """examples:
   python tools/analyze_model.py configs/retina_*.yaml --json rows.json
   python tools/analyze_model.py configs/retina_snet.yaml --size 224 224 --modules 2 --opts MODEL.RETINANET.NUM_CLASSES 1
   python tools/analyze_model.py configs/retina_snet.yaml COCO-Detection/retinanet_R_50_FPN_3x.yaml --size 320 320 \\
-      --costs --latency
+      --latency --figures figures/
 """
 
 
@@ -23,10 +23,11 @@ def parse_arguments(description: str, argv=None) -> argparse.Namespace:
     add("--costs", action="store_true", help="activations, memory access cost, CIO, traffic, memory of a training step")
     add("--modules", type=int, metavar="DEPTH", help="what each module costs, so many dots deep")
     add("--latency", action="store_true", help="time of each part, beside the peak that this machine shows meanwhile")
-    timing = parser.add_argument_group("of --latency")
+    add("--sweep", action="store_true", help="time over 256-1024 px and batch 1-16, and processes against threads")
+    timing = parser.add_argument_group("of --latency and --sweep")
     add = timing.add_argument
-    add("--seconds", type=float, default=20, metavar="S", help="about so long in all (default: %(default)s)")
-    add("--batch", type=int, default=1, metavar="N", help="images at a time (default: %(default)s)")
+    add("--seconds", type=float, default=20, metavar="S", help="about so long for each of both (default: %(default)s)")
+    add("--batch", type=int, default=1, metavar="N", help="images at a time, of --latency (default: %(default)s)")
     add("--image", type=Path, metavar="FILE", help="picture to read (default: a drawn page, a JPEG 1.6 times as large)")
     add("--device", metavar="NAME", help="cpu or cuda (default: a GPU if there is one)")
     add("--threads", type=int, metavar="N", help="of torch on the CPU (default: its own choice)")
@@ -37,7 +38,8 @@ def parse_arguments(description: str, argv=None) -> argparse.Namespace:
     add = output.add_argument
     add("--json", type=Path, metavar="FILE", help="write the rows to FILE, with every digit")
     add("--markdown", type=Path, metavar="FILE", help="write the tables to FILE")
-    add("--results", type=Path, metavar="FILE", help='JSON {"config name": AP, ...}, for --json')
+    add("--figures", type=Path, metavar="DIR", help="draw what was counted and measured into DIR")
+    add("--results", type=Path, metavar="FILE", help='JSON {"config name": AP, ...}, for --figures and --json')
     args = parser.parse_args(argv)
     if min(args.size) < 1:
         parser.error(f"--size must be positive, got {args.size[0]} {args.size[1]}")

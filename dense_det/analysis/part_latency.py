@@ -10,7 +10,7 @@ from torch import nn
 from dense_det.aligned_table import aligned_table
 from dense_det.analysis.machine import Limits, Probe, limits_of
 from dense_det.analysis.network import PARTS
-from dense_det.analysis.part_clock import PartClock
+from dense_det.analysis.part_clock import PartClock, milliseconds
 from dense_det.analysis.source import Source
 
 # part -> its title, in the order in which they run
@@ -79,12 +79,11 @@ def take_times(
     Returns:
         milliseconds of each probe in each round.
     """
-    clock = PartClock(_Nothing(), device)
     limits: list[dict[str, float]] = []
     began = time.monotonic()
     for number in range(max_rounds + 1):
         times = [subject.round(device, batch) for subject in subjects]
-        probed = {name: sum(clock.milliseconds(probe.run).values()) for name, probe in probes.items()}
+        probed = {name: milliseconds(probe.run, device) for name, probe in probes.items()}
         passed = time.monotonic() - began
         if number == 0 and passed <= seconds:
             continue
@@ -148,21 +147,13 @@ def latency_table(rows: list[dict]) -> str:
     return aligned_table(header, cells)
 
 
-class _Nothing(nn.Module):
-    """What a PartClock takes that times something else than a detector."""
-
-    def __init__(self):
-        super().__init__()
-        self.backbone = nn.Identity()
-
-
-def _speed(subject: Subject, part: str, milliseconds: float, peak: Limits, batch: int) -> dict[str, float]:
+def _speed(subject: Subject, part: str, ms: float, peak: Limits, batch: int) -> dict[str, float]:
     gmacs = subject.costs.get(f"gmacs_{part}")
-    if part not in COUNTED or not gmacs or not milliseconds:
+    if part not in COUNTED or not gmacs or not ms:
         return {}
     operations = 2e9 * gmacs * batch
     num_bytes = subject.costs[f"traffic_{part}"] * batch * (4 if subject.dtype is None else 2)
-    gflops, intensity = operations / milliseconds / 1e6, operations / num_bytes
+    gflops, intensity = operations / ms / 1e6, operations / num_bytes
     return {
         "gflops": gflops,
         "percent_of_peak": 100 * gflops / peak.gflops,

@@ -57,12 +57,12 @@ def plot_results(metrics_json, png) -> None:
     figure = Figure(figsize=(14, 4.4), layout="constrained")
     losses, rates, scores = figure.subplots(1, 3)
     _plot_losses(losses, records)
-    _plot_series(rates, records, "lr", "learning rate", color=_color(0), linewidth=1.8)
+    _plot_series(rates, records, "lr", "learning rate", color=line_color(0), linewidth=1.8)
     tasks = sorted({key.split("/")[0] for record in records for key in record if key.endswith("/AP")})
     for row, task in enumerate(tasks):
         for column, name in enumerate(AP_NAMES):
             label = name if len(tasks) == 1 else f"{task} {name}"
-            _plot_series(scores, records, f"{task}/{name}", label, color=_color(3 * row + column),
+            _plot_series(scores, records, f"{task}/{name}", label, color=line_color(3 * row + column),
                          linewidth=2.4 if name == "AP" else 1.4, marker="o", markersize=4)  # fmt: skip
     for axes, title in ((losses, "Loss"), (rates, "Learning rate"), (scores, "Average precision (%)")):
         _finish(axes, title)
@@ -77,9 +77,9 @@ def _plot_losses(axes, records) -> None:
     names |= {key[4:] for record in records for key in record if key.startswith("val_") and "loss" in key}
     for index, name in enumerate(sorted(names, key=lambda name: (name != "total_loss", name))):
         width = 2 if name == "total_loss" else 1.3
-        _plot_series(axes, records, name, name, color=_color(index), linewidth=width)
-        _plot_series(axes, records, f"val_{name}", f"val_{name}", color=_color(index), linewidth=width, linestyle="--",
-                     marker="o", markersize=3.5)  # fmt: skip
+        _plot_series(axes, records, name, name, color=line_color(index), linewidth=width)
+        _plot_series(axes, records, f"val_{name}", f"val_{name}", color=line_color(index), linewidth=width,
+                     linestyle="--", marker="o", markersize=3.5)  # fmt: skip
     values = [record["total_loss"] for record in records if isinstance(record.get("total_loss"), float)]
     # the first losses of a run are far above the rest: they would press the curve onto the floor
     if values and min(values) > 0 and max(values) > 8 * min(values):
@@ -104,5 +104,6 @@ def _finish(axes, title: str) -> None:
         axes.legend(frameon=False, fontsize=9)
 
 
-def _color(index: int) -> tuple[float, ...]:
+def line_color(index: int) -> tuple[float, ...]:
+    """matplotlib's RGB of `class_color`."""
     return tuple(channel / 255 for channel in class_color(index))

@@ -8,10 +8,13 @@ import torch
 from torch import nn
 
 from dense_det.analysis.complexity import detector_row, markdown_table
+from dense_det.analysis.cost_figures import draw_figures
 from dense_det.analysis.cost_rows import cost_row, cost_table, module_rows, module_table
 from dense_det.analysis.machine import make_probes
 from dense_det.analysis.network import NUM_ROIS
 from dense_det.analysis.part_latency import Subject, latency_row, latency_table, take_times
+from dense_det.analysis.process_throughput import images_per_second, settings_for, throughput_table
+from dense_det.analysis.sweep import sweep, sweep_rows, sweep_table
 from dense_det.atomic_file import atomic_file
 from dense_det.environment import cpu_name
 from dense_det.suggest import unknown
@@ -47,6 +50,7 @@ class Report:
     def count(self, models: dict[str, nn.Module], with_costs: bool, depth: int | None) -> None:
         """Tables of what models without data cost: their parts, `with_costs` the whole, and modules down to `depth`."""
         row_of = cost_row if with_costs else detector_row
+        self.models = models
         self.rows += [row_of(name, model, self.size) for name, model in models.items()]
         rois = f"masks of {NUM_ROIS} boxes" if any("gmacs_masks" in row for row in self.rows) else "one image"
         note = f"Input {self.size[0]}x{self.size[1]}, {rois}; multiply-adds by {COUNTER}."
@@ -81,6 +85,34 @@ class Report:
         note = LATENCY_NOTE.format(**machine, batch=batch, rounds=rows[0]["rounds"], candidates=candidates)
         self._add(f"{latency_table(rows)}\n\n{note}")
 
+    def sweep(self, subjects: list[Subject], device: str, seconds: float) -> None:
+        """A table for each detector over sizes and batches, in about `seconds` each."""
+        for subject in subjects:
+            times = sweep(subject, device, seconds)
+            rows = sweep_rows(times, self.models[subject.name])
+            self.content.setdefault("sweep", {})[subject.name] = rows
+            self._add(
+                f"{subject.name}, milliseconds an image without decode and resize, {torch.get_num_threads()} threads "
+                f"(-: did not fit into {seconds:.0f} s):\n\n{sweep_table(rows)}"
+            )
+
+    def compare_processes(self, make_runs: dict[str, Callable], num_cores: int, seconds: float) -> None:
+        """A table of processes against threads; half of `seconds` for each detector.
+
+        Args:
+            make_runs: see process_throughput.images_per_second.
+        """
+        settings = settings_for(num_cores)
+        rates = {name: images_per_second(make_run, settings, seconds / 2) for name, make_run in make_runs.items()}
+        self.content["images_per_second"] = {
+            name: {f"{processes} x {threads}": rate for (processes, threads), rate in row.items()}
+            for name, row in rates.items()
+        }
+        size = f"{self.size[0]}x{self.size[1]}"
+        self._add(
+            f"{throughput_table(rates)}\n\nProcesses x threads of each, batch 1, {size}, decode and resize included."
+        )
+
     def add_results(self, path: Path) -> None:
         """Put the AP of `path`, {"config name": AP, ...}, into the rows.
 
@@ -99,13 +131,17 @@ class Report:
                 raise ValueError(f"{path}: {unknown('config among those analysed', name, rows)}")
             rows[name]["ap"] = ap
 
-    def write(self, json_file: Path | None, markdown_file: Path | None) -> None:
+    def write(self, json_file: Path | None, markdown_file: Path | None, figures: Path | None) -> None:
+        """Write what is asked for; `figures` is a folder, and needs the rows to be counted `with_costs`."""
         if json_file:
             with atomic_file(json_file) as file:
                 json.dump(self.content, file, indent=2)
         if markdown_file:
             with atomic_file(markdown_file) as file:
                 file.write("\n\n".join(self.tables) + "\n")
+        if figures:
+            files = draw_figures(figures, self.rows)
+            self.show(f"\nFigures: {', '.join(map(str, files))}")
 
     def _add(self, table: str) -> None:
         self.show(("\n" if self.tables else "") + table)

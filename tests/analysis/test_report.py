@@ -12,6 +12,7 @@ from dense_det.analysis.part_latency import Subject
 from dense_det.analysis.report import Report
 from dense_det.analysis.sample_page import sample_jpeg
 from dense_det.analysis.source import Source
+from dense_det.analysis.sweep import BATCHES, SIZES
 from dense_det.config import load_cfg
 from dense_det.data.mapper import read_image
 
@@ -48,11 +49,14 @@ def test_tables_and_json_of_what_was_counted(snet, tmp_path):
     shown = []
     report = report_of({"a": snet, "b": snet}, shown, with_costs=True, depth=1)
     assert ["GMACs" in shown[0], "| a " in shown[1], "a at 64x96" in shown[2], "b at 64x96" in shown[3]] == [True] * 4
-    report.write(tmp_path / "rows.json", tmp_path / "tables.md")
+    report.write(tmp_path / "rows.json", tmp_path / "tables.md", None)
     content = json.loads((tmp_path / "rows.json").read_text())
     assert content["size"] == [64, 96] and content["counter"] == "torch.utils.flop_counter / 2"
     assert [row["name"] for row in content["rows"]] == ["a", "b"]
     assert [row["name"] for row in content["modules"]["b"]] == ["", "backbone", "head"]
+    report.write(None, None, tmp_path / "figures")
+    assert [path.name for path in (tmp_path / "figures").iterdir()] == ["stages.png"]
+    assert "stages.png" in shown.pop()
     # a table is shown with an empty line before it, and written so
     assert (tmp_path / "tables.md").read_text() == "\n".join(shown) + "\n"
 
@@ -72,6 +76,22 @@ def test_times_join_the_rows(snet, monkeypatch):
     assert sum(part["percent"] for part in row["parts"].values()) == pytest.approx(100)
     assert "; 7 candidates" in shown[-1] and "a: bottom-up" in shown[-1]
     assert report.content["machine"]["peak_gflops"] > 0
+
+
+def test_sweeps_and_processes(snet, monkeypatch):
+    shown = []
+    report = report_of({"a": snet}, shown)
+    monkeypatch.setattr(
+        "dense_det.analysis.report.sweep", lambda *_: {(size, batch): 2.0 for size in SIZES for batch in BATCHES}
+    )
+    report.sweep([Subject("a", None, None, {})], "cpu", seconds=1)
+    assert "| 1024 x 1024 |" in shown[-1] and report.content["sweep"]["a"][0]["ms"]["16"] == 2.0
+    monkeypatch.setattr(
+        "dense_det.analysis.report.images_per_second", lambda _run, settings, _: dict.fromkeys(settings, 5.0)
+    )
+    report.compare_processes({"a": None}, num_cores=2, seconds=1)
+    assert "2 x 1 |" in shown[-1]
+    assert report.content["images_per_second"] == {"a": {"1 x 1": 5.0, "1 x 2": 5.0, "2 x 1": 5.0}}
 
 
 def test_results_join_the_rows(snet, tmp_path):
