@@ -1,6 +1,6 @@
 # Each target is one line that calls a tool. `make` alone prints what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup demo distill test lint bench clean
 PY := .venv/bin/python
 
 help: ## print this list
@@ -11,6 +11,9 @@ setup: ## make .venv and install everything in it (PYTHON=python3.12 chooses the
 
 demo: setup ## prepare real document pages, train on them, evaluate, draw the result
 	$(PY) tools/demo.py
+
+distill: setup ## a teacher labels ID cards, a light student learns from them: what that is worth, in a table
+	$(PY) tools/distill.py configs/distill/idcards.yaml
 
 test: setup ## run the whole test-suite
 	$(PY) -m pytest -n auto --maxprocesses 4 --dist worksteal

@@ -14,8 +14,8 @@ from dense_det.distillation.recipe import parse_recipe
 from dense_det.distillation.steps import Steps
 
 EXAMPLE = """examples:
-  python datasets/prepare_idcards.py --out ~/.cache/dense_det/idcards_distill --train 200 --unlabelled 2400 --size 480
-  python tools/distill.py configs/distill/idcards.yaml --out output/distill_idcards --rounds 2
+  python tools/distill.py configs/distill/idcards.yaml
+  python tools/distill.py my_recipe.yaml --out output/mine --rounds 3 --seeds 0
 Stopped, the same command goes on."""
 
 
@@ -43,7 +43,9 @@ def main(argv=None) -> int:
         tree = read_yaml(args.recipe)
         recipe = parse_recipe(tree | ({"seeds": args.seeds} if args.seeds else {}), args.recipe)
         out = args.out or Path("output") / args.recipe.stem
-        steps = Steps(Path(__file__).resolve().parent, out, lambda line: print(line, flush=True), os.cpu_count() or 1)
+        steps = Steps(
+            Path(__file__).resolve().parents[1], out, lambda line: print(line, flush=True), os.cpu_count() or 1
+        )
         job = Distillation(recipe, out, steps, args.workers)
         for results in job.rounds(args.rounds):
             table = job.table(results)

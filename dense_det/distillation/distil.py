@@ -42,6 +42,7 @@ class Distillation:
             ValueError: the folder is that of another recipe, or a step failed.
         """
         self._settle()
+        self._prepare()
         results = []
         teacher, ways, best = self._teacher(results), self.recipe.labels, None
         for number in range(1, most + 1):
@@ -79,6 +80,19 @@ class Distillation:
             return
         write_json(settled, {"sha256": digest, **dataclasses.asdict(self.recipe)})
 
+    def _prepare(self) -> None:
+        """The recipe's own tools; each finds what it made earlier."""
+        for number, words in enumerate(self.recipe.prepare, 1):
+            self.steps.run([Step(f"prepare-{number}", words, None)])
+        teacher = self.recipe.teacher
+        for what, path in (
+            ("labelled images", self.recipe.data.labelled),
+            ("validation images", self.recipe.data.validation),
+            ("the teacher", teacher.onnx or teacher.weights),
+        ):
+            if path and not Path(path).is_file():
+                raise ValueError(f"no file {path} ({what}): make it, or name the right one in the recipe")
+
     def _teacher(self, results: list[Results]) -> Model:
         """The recipe's teacher with weights; if it is trained here, its own results are noted, too."""
         teacher = self.recipe.teacher
@@ -97,8 +111,7 @@ class Distillation:
         for name, way in ways.items():
             if way.run not in works:
                 work = works[way.run] = folder / f"work-{len(works) + 1}"
-                root = ("--image-root", data.image_root) if data.image_root else ()
-                plan = ("plan", str(work), *data.unlabelled, *root)
+                plan = ("plan", str(work), *data.unlabelled, "--image-root", data.image_root)
                 plan += ("--labelled-json", data.labelled, "--labelled-images", data.labelled_images)
                 plan += ("--val-json", data.validation, "--val-images", data.validation_images, "--shard-size", "64")
                 self._pseudo_label(f"{number}-plan-{work.name}", plan, work / "plan.json")
@@ -127,7 +140,7 @@ class Distillation:
 
     def _training(self, name: str, model: Model, folder: Path, labels: Path | None, opts: tuple[str, ...]) -> Step:
         data = self.recipe.data
-        words = ["train_net.py", "--config-file", model.config]
+        words = ["tools/train_net.py", "--config-file", model.config]
         words += ["--train-json", data.labelled, "--train-images", data.labelled_images]
         words += ["--val-json", data.validation, "--val-images", data.validation_images]
         words += ["--pseudo-json", str(labels)] if labels else []
@@ -136,7 +149,7 @@ class Distillation:
         return Step(name, tuple(words), folder / "evaluation" / "metrics.json")
 
     def _pseudo_label(self, name: str, words: tuple[str, ...], result: Path | None) -> None:
-        self.steps.run([Step(name, ("pseudo_label.py", *words), result)])
+        self.steps.run([Step(name, ("tools/pseudo_label.py", *words), result)])
 
     def _student_folder(self, folder: Path, name: str, seed: int) -> Path:
         return folder / f"{_slug(name)}-seed{seed}"

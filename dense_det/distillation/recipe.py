@@ -3,30 +3,39 @@
 import dataclasses
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from dense_det.data.cache import cache_folder
 from dense_det.suggest import unknown
 
+_PREPARES = re.compile(r"(datasets|tools)/prepare_\w+\.py")
 ALONE = "labels alone"  # the student without pseudo-labels
 
 
 @dataclass(frozen=True)
 class Data:
     """Attributes:
-    labelled, labelled_images: a COCO file that teacher and student train on, and the folder of its images.
-    validation, validation_images: another one, on which all is judged.
+    labelled: a COCO file that teacher and student train on.
+    validation: another one, on which all is judged.
     unlabelled: sources of `pseudo_label.py plan`.
-    image_root: what names in .txt and .json sources are relative to; "" is their own folder.
+    labelled_images, validation_images: the folders of their images; "" is images/ beside the file.
+    image_root: what names in .txt and .json sources are relative to; "" is labelled_images.
     """
 
     labelled: str
-    labelled_images: str
     validation: str
-    validation_images: str
     unlabelled: tuple[str, ...]
+    labelled_images: str = ""
+    validation_images: str = ""
     image_root: str = ""
+
+    def __post_init__(self):
+        for name in ("labelled", "validation"):
+            if not getattr(self, f"{name}_images"):
+                object.__setattr__(self, f"{name}_images", str(Path(getattr(self, name)).parent / "images"))
+        object.__setattr__(self, "image_root", self.image_root or self.labelled_images)
 
 
 @dataclass(frozen=True)
@@ -65,6 +74,7 @@ class Labels:
 class Recipe:
     """Attributes:
     labels: name -> how; the first one is the recipe itself and the one that further rounds repeat.
+    prepare: tools that fetch or make the data first, each with its words.
     seeds: one training of the student each.
     """
 
@@ -73,6 +83,7 @@ class Recipe:
     student: Model
     labels: dict[str, Labels]
     seeds: tuple[int, ...] = (0, 1, 2)
+    prepare: tuple[tuple[str, ...], ...] = ()
     title: str = "data distillation"
 
     @property
@@ -106,6 +117,7 @@ def parse_recipe(tree: dict, path) -> Recipe:
             str(name): Labels(**_checked(how or {}, Labels, f"labels.{name}.", words=("run", "select", "opts")))
             for name, how in known["labels"].items()
         }
+        prepare = tuple(_preparation(line) for line in known.get("prepare", ()))
         seeds = tuple(int(seed) for seed in known.get("seeds", (0, 1, 2)))
     except KeyError as error:
         raise ValueError(f"{path}: the key {error.args[0]} is missing") from error
@@ -119,7 +131,7 @@ def parse_recipe(tree: dict, path) -> Recipe:
         raise ValueError(f"{path}: the student needs a config, and is trained here")
     if bool(teacher.config) == bool(teacher.onnx):
         raise ValueError(f"{path}: the teacher is either a config (weights: those that it has) or an onnx file")
-    return Recipe(data, teacher, student, labels, seeds, str(known.get("title", Path(path).stem)))
+    return Recipe(data, teacher, student, labels, seeds, prepare, str(known.get("title", Path(path).stem)))
 
 
 def _checked(tree, kind, place: str, words=()) -> dict:
@@ -139,6 +151,13 @@ def _checked(tree, kind, place: str, words=()) -> dict:
 def _words(value) -> tuple[str, ...]:
     words = value.split() if isinstance(value, str) else value
     return tuple(_filled(str(word)) for word in words)
+
+
+def _preparation(line) -> tuple[str, ...]:
+    words = _words(line)
+    if not words or not _PREPARES.fullmatch(words[0]):
+        raise ValueError(f"prepare runs datasets/prepare_*.py and tools/prepare_*.py of this repository, got {line!r}")
+    return words
 
 
 def _filled(value):

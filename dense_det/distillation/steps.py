@@ -17,7 +17,7 @@ from dense_det.atomic_file import atomic_file
 class Step:
     """Attributes:
     name: of the log, and what people see.
-    words: the tool's file name and its arguments.
+    words: the tool, as a file of the repository, and its arguments.
     result: what the step leaves when it is finished; a step whose result is there is not run again. None: it is run
         again each time, since the tool itself knows what is finished.
     """
@@ -35,14 +35,14 @@ class Steps:
     """Runs tools, one after the other or several at once, and keeps the seconds that each took.
 
     Args:
-        tools: the folder of the tools.
+        root: of the repository.
         folder: for logs/<name>.log and steps.json.
         say: is called with a line for people.
         threads: of the machine; a step gets its share of them.
     """
 
-    def __init__(self, tools: Path, folder: Path, say: Callable[[str], None], threads: int):
-        self.tools, self.folder, self.say, self.threads = tools, folder, say, threads
+    def __init__(self, root: Path, folder: Path, say: Callable[[str], None], threads: int):
+        self.root, self.folder, self.say, self.threads = root, folder, say, threads
         self._times = folder / "steps.json"
         self.seconds: dict[str, float] = json.loads(self._times.read_text()) if self._times.is_file() else {}
 
@@ -66,7 +66,7 @@ class Steps:
         log = self.folder / "logs" / f"{step.name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-        command = [sys.executable, str(self.tools / step.words[0]), *step.words[1:]]
+        command = [sys.executable, str(self.root / step.words[0]), *step.words[1:]]
         start = time.monotonic()
         with open(log, "ab") as file:
             code = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, env=environment).returncode

@@ -23,7 +23,9 @@ class Pretended:
             if step.result is not None and step.result.exists():
                 continue
             self.seen.append(step)
-            if step.words[0] == "train_net.py":
+            if step.name.startswith("prepare"):
+                Path(step.words[-1]).write_text("{}")
+            elif step.words[0] == "tools/train_net.py":
                 values = {f"bbox/{metric}": self.ap(step.result.parent.parent) for metric in ("AP", "AP50", "AP75")}
                 step.result.parent.mkdir(parents=True)
                 step.result.write_text(json.dumps(values))
@@ -34,7 +36,9 @@ class Pretended:
                 step.result.write_text("{}")
 
     def verbs(self):
-        return [s.words[1] if s.words[0] == "pseudo_label.py" else s.result.parent.parent.name for s in self.seen]
+        trained = [s.result.parent.parent.name if s.words[0] == "tools/train_net.py" else s.words[1] for s in self.seen]
+        assert self.seen[0].name == "prepare-1"
+        return trained[1:]
 
 
 @pytest.fixture
@@ -48,7 +52,10 @@ def distillation(tmp_path, labelled_work):
 
     def make(ap, **changes):
         tree = {
-            "data": dict.fromkeys(("labelled", "labelled_images", "validation", "validation_images"), "x")
+            "prepare": [f"datasets/prepare_cards.py --out {tmp_path}/few.json"],
+            "data": dict.fromkeys(
+                ("labelled", "labelled_images", "validation", "validation_images"), f"{tmp_path}/few.json"
+            )
             | {"unlabelled": "scans"},
             "teacher": {"config": "teacher.yaml"},
             "student": {"config": "student.yaml"},
@@ -88,8 +95,8 @@ def test_one_round(distillation, tmp_path):
     assert results[-1].values["AP"] == (20.0, 20.0) and "+10.0 ± 0.0" in job.table(results)
     seen = len(steps.seen)
     list(job.rounds(1))
-    # only `run` is asked again: it knows what is finished
-    assert [s.words[1] for s in steps.seen[seen:]] == ["run", "run"]
+    # only what knows itself what is finished is asked again
+    assert [s.words[1] for s in steps.seen[seen:]] == ["--out", "run", "run"]
 
 
 def test_the_best_student_teaches_the_next_round_until_nothing_rises(distillation, tmp_path):
@@ -108,12 +115,16 @@ def test_the_best_student_teaches_the_next_round_until_nothing_rises(distillatio
 
 
 def test_an_onnx_teacher_is_not_trained(distillation, tmp_path):
-    onnx = {"onnx": "t.onnx", "class_map": {"figure": "Table", "text": None}}
+    onnx = {"onnx": str(tmp_path / "t.onnx"), "class_map": {"figure": "Table", "text": None}}
     job, steps = distillation(lambda folder: 1.0, teacher=onnx)
+    with pytest.raises(ValueError, match="t.onnx .the teacher.: make it"):
+        next(job.rounds(1))
+    (tmp_path / "t.onnx").touch()
+    steps.seen.clear()
     next(job.rounds(1))
     assert "teacher" not in steps.verbs()
     words = next(s.words for s in steps.seen if s.words[1] == "run")
-    assert words[3:5] == ("--onnx", "t.onnx") and words[-2] == "--class-map"
+    assert words[3:5] == ("--onnx", onnx["onnx"]) and words[-2] == "--class-map"
     assert json.loads(Path(words[-1]).read_text()) == onnx["class_map"]
 
 

@@ -6,9 +6,8 @@ from dense_det.distillation.recipe import parse_recipe
 def tree(**more):
     data = {
         "labelled": "{cache}/few.json",
-        "labelled_images": "images",
         "validation": "val.json",
-        "validation_images": "images",
+        "validation_images": "pages",
         "unlabelled": "scans/ more/*.tar",
     }
     return {
@@ -24,6 +23,7 @@ def test_words_paths_and_the_cache(monkeypatch):
     monkeypatch.setenv("DENSE_DET_CACHE", "/c")
     recipe = parse_recipe(tree(seeds=[5]), "configs/distill/cards.yaml")
     assert recipe.data.labelled == "/c/few.json" and recipe.data.unlabelled == ("scans/", "more/*.tar")
+    assert (recipe.data.labelled_images, recipe.data.validation_images) == ("/c/images", "pages")
     assert recipe.teacher.config == "configs/distill/teacher.yaml"
     assert recipe.teacher.opts == ("MODEL.WEIGHTS", "/c/w.pth")
     assert recipe.labels["fused"].run == ("--views", "64,80") and recipe.labels["plain"].run == ()
@@ -42,7 +42,7 @@ def test_the_digest_changes_with_results_and_not_with_words():
     [
         ({"techer": {}}, "no key named 'techer'; did you mean 'teacher'"),
         ({"student": {"confg": "a.yaml"}}, "student.confg.*did you mean 'student.config'"),
-        ({"data": {"labelled": "a.json"}}, "a.yaml: the key data.labelled_images is missing"),
+        ({"data": {"labelled": "a.json"}}, "a.yaml: the key data.validation is missing"),
         ({"data": ["a.json"]}, "data.: expected KEY: VALUE lines"),
         ({"teacher": {}}, "either a config .* or an onnx"),
         ({"teacher": {"config": "a.yaml", "onnx": "b.onnx"}}, "either a config .* or an onnx"),
@@ -51,6 +51,8 @@ def test_the_digest_changes_with_results_and_not_with_words():
         ({"labels": {"labels alone": {}}}, "none called 'labels alone'"),
         ({"labels": ["fused"]}, "a.yaml"),
         ({"seeds": [1, 1]}, "seeds are different numbers"),
+        ({"prepare": ["/bin/rm -rf {cache}"]}, "a.yaml: prepare runs datasets/prepare_"),
+        ({"prepare": ["tools/../evil/prepare_x.py"]}, "prepare runs"),
         ({"seeds": ["x"]}, "a.yaml: .*'x'"),
     ],
 )
