@@ -16,6 +16,7 @@ from dense_det.atomic_file import atomic_file
 from dense_det.data.check_images import read_image_files
 from dense_det.distillation.digest_set import DigestSet
 from dense_det.distillation.inspection import Inspected, inspect
+from dense_det.distillation.progress import duration
 from dense_det.distillation.sources import Candidate, Expansion
 from dense_det.distillation.work_folder import InputImage, InputWriter, Plan, Rejected, WorkFolder, to_line
 from dense_det.evaluation.ground_truth import GroundTruth, load_ground_truth
@@ -239,7 +240,7 @@ def _in_words(counts: dict) -> str:
 
 
 def as_text(plan: Plan, seconds_per_image: float | None = None) -> str:
-    """What a person wants to know about a plan."""
+    """What a person wants to know about a plan; `seconds_per_image` of one worker, None where nobody knows."""
     lines = [
         f"{plan.num_images} images in {plan.num_shards} shards of {plan.shard_size}",
         f"left out: {_in_words(plan.counts)} (rejected.jsonl says why)",
@@ -251,5 +252,8 @@ def as_text(plan: Plan, seconds_per_image: float | None = None) -> str:
         lines.append(f"validation: {plan.validation['num_images']} images")
     if seconds_per_image:
         images = plan.num_images + (plan.validation or {"num_images": 0})["num_images"]
-        lines.append(f"expected: {images * seconds_per_image / 3600:.2f} hours of one worker")
+        pace = f"at {seconds_per_image:.3f} s an image"
+        lines.append(f"expected: {duration(images * seconds_per_image)} of one worker in all, {pace}")
+    else:
+        lines.append("expected time: run tells it after its first shard; or give --seconds-per-image")
     return "\n".join(lines)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 import torch
 
 from dense_det.distillation.image_reader import ImageReader
+from dense_det.distillation.progress import Outlook
 from dense_det.distillation.shard_worker import failure_budget, label_share, label_tasks, never
 from dense_det.distillation.share import Share, Task
 from dense_det.distillation.work_folder import WorkFolder
@@ -24,7 +25,9 @@ _RAY_RETRIES = 3
 
 def run_here(work: WorkFolder, open_labeller: Callable, share: Share, max_failure_rate: float) -> Iterator[str]:
     """Label a share in this process, on one thread: with more, the last bits would depend on their number."""
-    yield from map(str, _work(work, open_labeller, share, max_failure_rate, never))
+    outlook = Outlook(work, share.tasks(work.read_plan()), 1)
+    for report in _work(work, open_labeller, share, max_failure_rate, never):
+        yield f"{report}{outlook}"
 
 
 def run_processes(work: WorkFolder, open_labeller: Callable, share: Share, num: int, rate: float) -> Iterator[str]:
@@ -39,6 +42,7 @@ def run_processes(work: WorkFolder, open_labeller: Callable, share: Share, num: 
     context = multiprocessing.get_context("spawn")
     plan = work.read_plan()
     tasks = share.tasks(plan)
+    outlook = Outlook(work, tasks, num)
     shares = share.split(num)
     processes = [
         context.Process(target=_child, args=(str(work.root), open_labeller, part, rate, os.getpid())) for part in shares
@@ -53,7 +57,7 @@ def run_processes(work: WorkFolder, open_labeller: Callable, share: Share, num: 
                 last, done = time.monotonic(), _num_finished(work, tasks)
                 if done != told:
                     told = done
-                    yield f"{done} of {len(tasks)} shards done"
+                    yield f"{done} of {len(tasks)} shards done{outlook}"
     finally:
         for process in processes:  # an exception or Ctrl-C here; else they have ended
             if process.is_alive():
@@ -86,10 +90,12 @@ def run_ray(work: WorkFolder, open_labeller: Callable, share: Share, num: int | 
     try:
         plan = work.read_plan()
         tasks = [task for task in share.tasks(plan) if not task.shards(work).is_finished(task.shard)]
+        num_cpus = max(1, int(ray.cluster_resources().get("CPU", 1)))
+        outlook = Outlook(work, tasks, min(num_cpus, max(1, len(tasks))))
         remote = ray.remote(num_cpus=1, max_retries=_RAY_RETRIES)(_ray_task)
         shared = ray.put(open_labeller)
         budget, waiting, remaining = failure_budget(work, plan, rate), [], iter(tasks)
-        ahead = 2 * max(1, int(ray.cluster_resources().get("CPU", 1)))
+        ahead = 2 * num_cpus
         while True:
             while len(waiting) < ahead and (task := next(remaining, None)) is not None:
                 waiting.append(remote.remote(str(work.root), task, shared, budget))
@@ -99,7 +105,7 @@ def run_ray(work: WorkFolder, open_labeller: Callable, share: Share, num: int | 
             for report in _results(ray, ready):
                 if report is not None:
                     budget -= report.failures
-                    yield str(report)
+                    yield f"{report}{outlook}"
     finally:
         ray.shutdown()
 

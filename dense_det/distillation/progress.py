@@ -1,11 +1,13 @@
-"""How far a run is: shards, pace, time left, failures."""
+"""How far a run is, and when it will end: shards, pace, time left, failures."""
 
 import os
 import time
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 
 from dense_det.distillation.shard_worker import read_seconds
+from dense_det.distillation.share import Task
 from dense_det.distillation.work_folder import WorkFolder
 
 _RECENT = 32  # shards: the pace is theirs, whatever was slower before
@@ -46,8 +48,8 @@ class Progress:
             lines.append(f"rate: {self.seconds_per_image:.3f} s an image and worker")
         if self.shards_done < self.shards and self.seconds_left is not None:
             lines[-1] += f", {self.images_per_second:.2f} images/s of all workers together"
-            lines.append(f"time left: {_duration(self.seconds_left)} at this pace")
-            lines.append(f"last shard finished {_duration(self.idle_seconds)} ago")
+            lines.append(f"time left: {duration(self.seconds_left)} at this pace")
+            lines.append(f"last shard finished {duration(self.idle_seconds)} ago")
         share = f" ({failed / max(1, self.images_done):.1%})" if failed else ""
         lines.append(f"failures: {failed}{share}, listed in failures.jsonl")
         lines += [f"  {count} {reason}" for reason, count in self.failures.most_common(10)]
@@ -64,11 +66,10 @@ def read_progress(work: WorkFolder) -> Progress:
     done = [shard for shard in range(plan.num_shards) if work.images.is_finished(shard)]
     failures = Counter(f.reason for shard in done for f in work.images.read_failures(shard))
     work.join_failures(plan.num_shards)
-    last = plan.num_images - (plan.num_shards - 1) * plan.shard_size
-    images_done = sum(last if shard == plan.num_shards - 1 else plan.shard_size for shard in done)
-    timed = [row for shard in done if (row := read_seconds(work.images.seconds(shard)))]
-    seconds, images = sum(row[0] for row in timed), sum(row[1] for row in timed)
-    ends = sorted((os.stat(work.images.predictions(shard)).st_mtime, shard) for shard in done)[-_RECENT:]
+    images_done = sum(Task(False, shard).num_images(plan) for shard in done)
+    ends = [(os.stat(work.images.predictions(shard)).st_mtime, work.images.seconds(shard)) for shard in done]
+    timed = _timed(sorted(ends))
+    seconds, images = sum(row[0] for _, row in timed), sum(row[1] for _, row in timed)
     validation = range(plan.num_validation_shards)
     return Progress(
         shards=plan.num_shards,
@@ -78,22 +79,57 @@ def read_progress(work: WorkFolder) -> Progress:
         validation_shards=plan.num_validation_shards,
         validation_shards_done=sum(work.validation.is_finished(shard) for shard in validation),
         seconds_per_image=seconds / images if images else None,
-        images_per_second=_pace(work, ends),
-        idle_seconds=max(0.0, time.time() - ends[-1][0]) if ends else 0.0,
+        images_per_second=_pace(timed[-_RECENT:]),
+        idle_seconds=max(0.0, time.time() - max(ends)[0]) if ends else 0.0,
         failures=failures,
     )
 
 
-def _pace(work: WorkFolder, ends: list[tuple[float, int]]) -> float | None:
-    """Images a second of shards that ended at `ends` (seconds since the epoch, shard), from the first one's start."""
-    timed = [(end, row) for end, shard in ends if (row := read_seconds(work.images.seconds(shard)))]
+def _timed(ends: list[tuple[float, Path]]) -> list[tuple[float, tuple[float, int]]]:
+    """(end, (seconds, images)) of shards that ended at `ends` (since the epoch), by the files of their seconds."""
+    return [(end, row) for end, path in ends if (row := read_seconds(path))]
+
+
+def _pace(timed: list[tuple[float, tuple[float, int]]]) -> float | None:
+    """Images a second of shards by rising end, from the first one's start."""
     if not timed:
         return None
     span = timed[-1][0] - min(end - seconds for end, (seconds, _) in timed)
     return sum(images for _, (_, images) in timed) / span if span > 0 else None
 
 
-def _duration(seconds: float) -> str:
+class Outlook:
+    """When a run will end: from the shards of its `tasks` that were finished since it began, by whatever run.
+
+    Args:
+        num_workers: of this run; before each has finished a shard, that of the first is taken for all.
+    """
+
+    def __init__(self, work: WorkFolder, tasks: list[Task], num_workers: int):
+        self.work, self.num_workers, self.plan = work, num_workers, work.read_plan()
+        self.tasks = [task for task in tasks if not task.shards(work).is_finished(task.shard)]
+
+    def seconds_left(self) -> float | None:
+        """None before the first shard is finished."""
+        done = [task for task in self.tasks if task.shards(self.work).is_finished(task.shard)]
+        left = sum(task.num_images(self.plan) for task in self.tasks) - sum(t.num_images(self.plan) for t in done)
+        ends = [(os.stat(task.shards(self.work).predictions(task.shard)).st_mtime, task) for task in done]
+        timed = _timed(sorted((end, task.shards(self.work).seconds(task.shard)) for end, task in ends)[-_RECENT:])
+        seconds, images = (sum(column) for column in zip(*(row for _, row in timed))) if timed else (0, 0)
+        if not images or not seconds:
+            return None
+        return left / max(self.num_workers * images / seconds, _pace(timed) or 0)
+
+    def __str__(self) -> str:
+        """ "; about 2 min 05 s left, until 14:32", or nothing where nothing is known or left."""
+        if not (left := self.seconds_left()):
+            return ""
+        now, end = time.localtime(), time.localtime(time.time() + left)
+        clock = "%H:%M" if now[:3] == end[:3] else "%a %d %b %H:%M"
+        return f"; about {duration(left)} left, until {time.strftime(clock, end)}"
+
+
+def duration(seconds: float) -> str:
     """3725 -> "1 h 02 min"."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)

@@ -17,6 +17,10 @@ class Task:
     def shards(self, work: WorkFolder) -> Shards:
         return work.validation if self.validation else work.images
 
+    def num_images(self, plan: Plan) -> int:
+        total = plan.validation["num_images"] if self.validation else plan.num_images
+        return min(plan.shard_size, total - self.shard * plan.shard_size)
+
 
 @dataclass(frozen=True, slots=True)
 class Share:

@@ -66,7 +66,7 @@ def test_exact_duplicates_and_labelled_images_are_left_out(work, photos, coco, j
     assert made.validation["num_images"] == 2
     assert [i.id for i in work.validation.read_inputs(0)] == [5, 6], "COCO's own ids"
     assert json.loads(work.truth_path.read_text())["images"][0]["file_name"] == "2.jpg"
-    assert "1.00 objects an image" in as_text(made) and "2.00 hours" in as_text(made, 1800)
+    assert "1.00 objects an image" in as_text(made) and "2 h 00 min of one worker" in as_text(made, 1800)
 
 
 def png_header(width: int, height: int) -> bytes:

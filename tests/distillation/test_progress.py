@@ -5,7 +5,8 @@ import os
 
 import pytest
 
-from dense_det.distillation.progress import read_progress
+from dense_det.distillation.progress import Outlook, duration, read_progress
+from dense_det.distillation.share import Share
 from dense_det.distillation.work_folder import (
     Failure,
     InputImage,
@@ -54,3 +55,30 @@ def test_nothing_yet(tmp_path):
         read_progress(work)
     work.write_plan(Plan(4, 10, 3, [], {}, ""))
     assert str(read_progress(work)) == "shards: 0 of 3 done, 0 of 10 images\nfailures: 0, listed in failures.jsonl"
+
+
+def finish(work, shard, seconds, images, end):
+    write_json(work.images.seconds(shard), {"seconds": seconds, "images": images})
+    work.images.predictions(shard).write_bytes(b"")
+    os.utime(work.images.predictions(shard), (end, end))
+
+
+def test_the_outlook_by_hand(tmp_path):
+    work = WorkFolder(tmp_path)
+    work.images.predictions(0).parent.mkdir()
+    work.write_plan(Plan(4, 18, 5, [], {}, ""))
+    finish(work, 0, 999, 4, 100)  # by an earlier run, perhaps on another machine: not asked
+    outlook = Outlook(work, Share(0, 1).tasks(work.read_plan()), 2)
+    assert outlook.seconds_left() is None and str(outlook) == ""
+    finish(work, 1, 8, 4, 1008)  # 2 s an image, and two workers; of 4 + 4 + 4 + 2 images 10 are left
+    assert outlook.seconds_left() == 10
+    assert str(outlook).startswith("; about 10 s left, until ")
+    finish(work, 2, 8, 4, 1008)
+    finish(work, 3, 8, 4, 1004)  # another run helps: 12 images from 996 to 1008
+    assert outlook.seconds_left() == 2
+    finish(work, 4, 4, 2, 1012)
+    assert outlook.seconds_left() == 0 and str(outlook) == ""
+
+
+def test_durations():
+    assert [duration(s) for s in (9, 125, 3725)] == ["9 s", "2 min 05 s", "1 h 02 min"]

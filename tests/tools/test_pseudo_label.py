@@ -12,7 +12,7 @@ from PIL import Image
 
 from dense_det.config import load_cfg
 from dense_det.distillation.shard_file import ShardPredictions
-from dense_det.distillation.work_folder import WorkFolder
+from dense_det.distillation.work_folder import Manifest, WorkFolder, write_json, write_lines
 from dense_det.engine.model import build_model
 
 _PATH = Path(__file__).parents[2] / "tools" / "pseudo_label.py"
@@ -33,7 +33,16 @@ def test_plan(tmp_path, capsys):
     (tmp_path / "in").mkdir()
     Image.new("RGB", (20, 10)).save(tmp_path / "in" / "a.png")
     assert tool.main(["plan", str(tmp_path / "work"), str(tmp_path / "in")]) == 0
-    assert capsys.readouterr().out.startswith("1 images in 1 shards of 256\n")
+    out = capsys.readouterr().out
+    assert out.startswith("1 images in 1 shards of 256\n") and "expected time: run tells it" in out
+    work = WorkFolder(tmp_path / "work")
+    assert not work.failures_path.exists()
+    work.settle_manifest(Manifest(["a"], [], [], {}, 0.05, 100))
+    write_json(work.images.seconds(0), {"seconds": 2, "images": 1})
+    write_lines(work.images.failures(0), [])
+    ShardPredictions.join([]).save(work.images.predictions(0))
+    assert tool.main(["plan", str(tmp_path / "work"), str(tmp_path / "in")]) == 0
+    assert "expected: 2 s of one worker in all, at 2.000 s an image" in capsys.readouterr().out
     assert tool.main(["plan", str(tmp_path / "work"), str(tmp_path / "nowhere")]) == 2
     assert "error: nothing at" in capsys.readouterr().err
     assert tool.main(["plan", str(tmp_path / "work"), str(tmp_path / "in"), "--shard-size", "0"]) == 2
@@ -76,7 +85,8 @@ def test_from_images_to_boxes(tmp_path, teacher, capsys):
     assert "the classes have no names: give --classes" in capsys.readouterr().err
     run += ["--classes", "card", "page"]
     assert tool.main(run) == 0
-    assert "1 failures (failures.jsonl)" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "1 failures (failures.jsonl)" in out and "; about " in out.splitlines()[0]  # the end is told from here on
     found = list(ShardPredictions.load(work.images.predictions(0)))
     assert [image.image_id for image in found] == [1, 3] and len(work.read_manifest().views) == 2
     for image in found:

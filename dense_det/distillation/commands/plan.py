@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 
 from dense_det.distillation.planning import CocoFiles, PlanSettings, as_text, make_plan
+from dense_det.distillation.progress import read_progress
 from dense_det.distillation.sources import Expansion
 from dense_det.distillation.work_folder import WorkFolder
 
@@ -34,13 +35,15 @@ def add_arguments(parser) -> None:
     parser.add_argument("--decode", action="store_true", help="decode every image in full: slower, finds more damage")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="threads that read images (default 2)")
     parser.add_argument("--seconds-per-image", type=float, metavar="S",
-                        help="of the teacher, as `status` tells it: the expected time is printed")  # fmt: skip
+                        help="of the teacher, as `status` of another folder tells it")  # fmt: skip
 
 
 def main(args) -> Iterator[str]:
     for name in ("shard_size", "max_pixels", "pdf_dpi", "workers"):
         if getattr(args, name) < 1:
             raise ValueError(f"--{name.replace('_', '-')} must be at least 1, got {getattr(args, name)}")
+    if args.seconds_per_image is not None and not args.seconds_per_image > 0:
+        raise ValueError(f"--seconds-per-image must be more than 0, got {args.seconds_per_image}")
     settings = PlanSettings(
         sources=tuple(args.sources),
         shard_size=args.shard_size,
@@ -52,7 +55,11 @@ def main(args) -> Iterator[str]:
         workers=args.workers,
         decode=args.decode,
     )
-    yield as_text(make_plan(WorkFolder(args.work), settings), args.seconds_per_image)
+    work = WorkFolder(args.work)
+    plan = make_plan(work, settings)
+    # planned again after a run: its pace is known
+    pace = read_progress(work).seconds_per_image if work.manifest_path.exists() else None
+    yield as_text(plan, args.seconds_per_image or pace)
 
 
 def _coco(json_file, image_root) -> CocoFiles | None:
