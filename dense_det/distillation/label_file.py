@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from dense_det.atomic_file import atomic_file
-from dense_det.distillation.image_reader import ImageReader
+from dense_det.distillation.image_name import full_name
+from dense_det.distillation.image_reader import BadImage, ImageReader
 from dense_det.distillation.rule import KEPT, REJECTED, UNSURE, Rule
 from dense_det.distillation.shard_file import ShardPredictions
 from dense_det.distillation.work_folder import InputImage
@@ -87,7 +88,7 @@ class Extractor:
     """The file name of an image for training; members of tar files and pages of PDFs become PNGs in `folder`.
 
     Raises:
-        ValueError: such an image, and no folder for it.
+        ValueError: such an image, and no folder for it, or one that cannot be read any more.
     """
 
     def __init__(self, folder=None):
@@ -98,12 +99,14 @@ class Extractor:
         if image.member is None and image.page is None:
             return image.file_name
         if self.folder is None:
-            inside = f"{image.member} in" if image.member is not None else f"page {image.page + 1} of"
-            raise ValueError(f"{inside} {image.file_name} is no file that training could open: give --extract DIR")
+            raise ValueError(f"{full_name(image)} is no file that training could open: give --extract DIR")
         # the digest in the name: a file that is there is the right one
         path = self.folder / f"{image.id:09d}-{image.sha256[:12]}.png"
         if not path.exists():
-            save_image(path, self.reader.read(image))
+            try:
+                save_image(path, self.reader.read(image))
+            except BadImage as error:
+                raise ValueError(f"{full_name(image)} was labelled, but cannot be extracted: {error}") from error
         return str(path)
 
 

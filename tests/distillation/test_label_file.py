@@ -7,6 +7,7 @@ import io
 import json
 
 import numpy as np
+import pypdfium2
 import pytest
 from pycocotools import mask as coco_mask
 
@@ -14,9 +15,10 @@ from dense_det.data.catalog import register_coco
 from dense_det.data.mapper import read_image
 from dense_det.distillation.commands import select
 from dense_det.distillation.label_file import Extractor, write_labels
+from dense_det.distillation.planning import PlanSettings, make_plan
 from dense_det.distillation.rule import KEPT, REJECTED, UNSURE, Rule, read_rule
 from dense_det.distillation.shard_file import ShardPredictions
-from dense_det.distillation.work_folder import InputImage
+from dense_det.distillation.work_folder import InputImage, Manifest, WorkFolder, write_lines
 
 
 def run_select(root, *options):
@@ -103,6 +105,48 @@ def test_members_of_tar_files_are_extracted(tmp_path, write_tar, jpeg):
     path = Extractor(tmp_path / "pages")(image)
     assert path == str(tmp_path / "pages" / f"000000007-{digest[:12]}.png")
     assert (read_image(path) == read_image(io.BytesIO(content))).all()
+
+
+def write_pdf(path, *sizes):
+    """A PDF of empty white pages of (width, height) points, each with a black square at its lower left."""
+    document = pypdfium2.PdfDocument.new()
+    for width, height in sizes:
+        page = document.new_page(width, height)
+        square = pypdfium2.raw.FPDFPageObj_CreateNewRect(0, 0, 24, 24)
+        pypdfium2.raw.FPDFPageObj_SetFillColor(square, 0, 0, 0, 255)
+        pypdfium2.raw.FPDFPath_SetDrawMode(square, pypdfium2.raw.FPDF_FILLMODE_ALTERNATE, False)
+        pypdfium2.raw.FPDFPage_InsertObject(page, square)
+        page.gen_content()
+    document.save(str(path))
+    document.close()
+
+
+def test_pages_of_pdfs_are_extracted(tmp_path, predictions):
+    write_pdf(tmp_path / "a.pdf", (144, 72), (72, 144))
+    write_pdf(tmp_path / "b.pdf", (72, 72))
+    work = WorkFolder(tmp_path / "work")
+    make_plan(work, PlanSettings((str(tmp_path / "a.pdf"), str(tmp_path / "b.pdf")), shard_size=2))
+    work.settle_manifest(Manifest(["Table"], [], [], {}, 0.05, 100))
+    for shard, ids in enumerate(((1, 2), (3,))):
+        rows = {1: [(0.9, 0, 1)], 2: [], 3: [(0.8, 0, 1)]}
+        ShardPredictions.join([predictions(k, *rows[k]) for k in ids]).save(work.images.predictions(shard))
+        write_lines(work.images.failures(shard), [])
+    options = ("--rule", "fixed", "--value", "0.5")
+    with pytest.raises(ValueError, match="a.pdf, page 1 is no file .* --extract"):
+        run_select(tmp_path, *options)
+    run_select(tmp_path, *options, "--empty", "keep", "--extract", str(tmp_path / "pages"))
+    coco = json.loads((tmp_path / "pseudo.json").read_text())
+    assert [(i["id"], i["width"], i["height"]) for i in coco["images"]] == [(1, 300, 150), (2, 150, 300), (3, 150, 150)]
+    for image in coco["images"]:
+        pixels = read_image(image["file_name"])
+        assert pixels.shape == (image["height"], image["width"], 3)
+        assert (pixels[-48:-2, 2:48] == 0).all() and (pixels[:-52] == 255).all()  # 24 points at 150 dpi are 50 pixels
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "pages").iterdir()}
+    (tmp_path / "a.pdf").unlink()  # what was extracted before is not asked for again
+    run_select(tmp_path, *options, "--empty", "keep", "--extract", str(tmp_path / "pages"))
+    assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "pages").iterdir()} and len(before) == 3
+    with pytest.raises(ValueError, match="a.pdf, page 1 was labelled, but cannot be extracted: no such file"):
+        run_select(tmp_path, *options, "--extract", str(tmp_path / "elsewhere"))
 
 
 def test_shards_with_gaps_by_hand(tmp_path, predictions):
