@@ -33,6 +33,7 @@ MAY_IMPORT = {
     "evaluation": set(),
     "analysis": set(),
     "distillation": {"data", "evaluation", "tta", "fold_bn"},
+    "deploy": {"data", "evaluation"},
     "tta": set(),
     "fold_bn": set(),
     "engine": {"config", "checkpoint", "evaluation", "data", "analysis", "tta"},

@@ -1,0 +1,144 @@
+"""Run a detector that tools/export_model.py wrote. This file stands alone: NumPy, Pillow, OpenCV, and onnxruntime for
+.onnx or openvino for .xml; it may be copied to where neither torch nor this package is.
+
+    boxes, scores, names = Detector("model.onnx").predict("page.jpg")
+"""
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from PIL import Image, ImageOps
+
+KEY = "dense_det"  # of the metadata in the file, as JSON
+MAX_REDUCTION = 8  # of a JPEG while it is decoded
+
+
+class Detections(NamedTuple):
+    """R objects by falling score."""
+
+    boxes: np.ndarray  # (R, 4) float64 xyxy in pixels of the upright image
+    scores: np.ndarray  # (R,)
+    names: list[str]  # R classes
+
+
+class Detector:
+    """A detector from a file, with its classes, thresholds and input size in `facts`.
+
+    Args:
+        path: .onnx, or the .xml of OpenVINO with its .bin beside it.
+        threads: of the CPU; 0 is the engine's own choice.
+        scaled_decode: read large JPEG files at a half, a quarter or an eighth of their size: faster, but not
+            exactly the pixels of training.
+
+    Raises:
+        ImportError: the engine of the file is not installed.
+        ValueError: no such file, another kind of file, or one that was not written by this package.
+    """
+
+    def __init__(self, path, threads: int = 0, scaled_decode: bool = False):
+        path = Path(path)
+        if path.suffix not in _OPENERS:
+            raise ValueError(f"{path}: expected a file named *.onnx or *.xml")
+        if not path.is_file():
+            raise ValueError(f"no file {path}: tools/export_model.py writes one")
+        self.run, metadata = _OPENERS[path.suffix](path, threads)
+        if metadata is None:
+            raise ValueError(f"{path}: has no metadata {KEY!r}: expected a file that tools/export_model.py wrote")
+        self.facts = json.loads(metadata)
+        self.classes = tuple(self.facts["classes"])
+        self.scaled_decode = scaled_decode
+
+    def predict(self, image, threshold: float | None = None) -> Detections:
+        """What is in an image.
+
+        Args:
+            image: path of a file, of any format that Pillow reads; or (H, W, 3) uint8 RGB, upright.
+            threshold: least score; None takes the best one of each class in the validation of the training.
+        """
+        pixels, (height, width) = self.read(image)
+        boxes, scores, classes = self.run(pixels[None])
+        limits = np.array(self.facts["thresholds"]) if threshold is None else np.full(len(self.classes), threshold)
+        good = scores >= limits[classes]
+        scale = np.tile([width / pixels.shape[1], height / pixels.shape[0]], 2)
+        names = [self.classes[k] for k in classes[good]]
+        return Detections(boxes[good].astype(np.float64) * scale, scores[good], names)
+
+    def read(self, image) -> tuple[np.ndarray, tuple[int, int]]:
+        """The pixels that the network sees, (h, w, 3) uint8 RGB, and the (height, width) of the image."""
+        if isinstance(image, np.ndarray):
+            if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+                raise ValueError(f"expected an image (H, W, 3) uint8 in RGB order, got {image.shape} {image.dtype}")
+            return self._resized(image), image.shape[:2]
+        with Image.open(image) as file:
+            turned = file.getexif().get(0x0112, 1) >= 5  # EXIF orientations that swap height and width
+            size = file.size if turned else file.size[::-1]
+            shrinking = min(side / shown for side, shown in zip(size, self.shown_size(*size)))
+            if not (self.scaled_decode and file.format == "JPEG" and file.mode == "RGB" and shrinking >= 2):
+                return self._resized(_upright(file)), size
+        reduction = min(1 << (int(shrinking).bit_length() - 1), MAX_REDUCTION)
+        flags = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
+        pixels = cv2.imread(str(image), flags[reduction])[:, :, ::-1]  # upright: OpenCV heeds EXIF
+        return cv2.resize(pixels, self.shown_size(*size)[::-1], interpolation=cv2.INTER_AREA), size
+
+    def shown_size(self, height: int, width: int) -> tuple[int, int]:
+        """(height, width) at which an image is shown to the network: by its shorter edge, if the longer one allows."""
+        shortest, longest = self.facts["min_size"], self.facts["max_size"]
+        if not shortest:
+            return height, width
+        scale = shortest / min(height, width)
+        shown = [shortest if side == min(height, width) else scale * side for side in (height, width)]
+        if max(shown) > longest:
+            scale = longest / max(shown)
+            shown = [scale * side for side in shown]
+        return max(int(shown[0] + 0.5), 1), max(int(shown[1] + 0.5), 1)
+
+    def _resized(self, pixels: np.ndarray) -> np.ndarray:
+        shown = self.shown_size(*pixels.shape[:2])
+        if shown == pixels.shape[:2]:
+            return np.ascontiguousarray(pixels)
+        # OpenCV has no antialiased bilinear kernel, Pillow's is the one of training
+        return np.asarray(Image.fromarray(pixels).resize(shown[::-1], Image.Resampling.BILINEAR))
+
+
+def _upright(file: Image.Image) -> np.ndarray:
+    """(H, W, 3) uint8 RGB of an opened image: turned by EXIF, 16 bits scaled to 8, transparent pixels white."""
+    file = ImageOps.exif_transpose(file)
+    if file.mode.startswith("I"):
+        file = Image.fromarray((np.asarray(file).clip(0, 65535).astype(np.uint16) >> 8).astype(np.uint8))
+    if file.has_transparency_data:
+        file = Image.alpha_composite(Image.new("RGBA", file.size, "white"), file.convert("RGBA"))
+    return np.asarray(file.convert("RGB"))
+
+
+def _open_onnx(path: Path, threads: int):
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ImportError(f"{path} needs onnxruntime: pip install onnxruntime") from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return (
+        lambda image: session.run(None, {"image": image}),
+        session.get_modelmeta().custom_metadata_map.get(KEY),
+    )
+
+
+def _open_openvino(path: Path, threads: int):
+    try:
+        import openvino
+    except ImportError as error:
+        raise ImportError(f"{path} needs openvino: pip install openvino") from error
+    core = openvino.Core()
+    model = core.read_model(path)
+    # other hints let some CPUs compute in bfloat16: boxes would move
+    options = {"INFERENCE_PRECISION_HINT": "f32", **({"INFERENCE_NUM_THREADS": threads} if threads else {})}
+    compiled = core.compile_model(model, "CPU", options)
+    metadata = model.get_rt_info([KEY]).astype(str) if model.has_rt_info([KEY]) else None
+    return lambda image: [np.array(output) for output in compiled(image).to_tuple()], metadata
+
+
+_OPENERS = {".onnx": _open_onnx, ".xml": _open_openvino}
