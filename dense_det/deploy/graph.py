@@ -1,0 +1,145 @@
+"""Dense detectors as tensors alone: an image of any size in, boxes out."""
+
+import torch
+import torch.nn.functional as F
+from detectron2.modeling.meta_arch.dense_detector import permute_to_N_HWA_K
+from detectron2.modeling.meta_arch.retinanet import RetinaNet
+from torch import Tensor, nn
+
+from dense_det.deploy.selection import select
+
+
+class DeployGraph(nn.Module):
+    """A detector's inference with Detectron2's post-processing, without its data structures.
+
+    (1, H, W, 3) uint8 RGB -> boxes (R, 4) float32 xyxy in pixels of the image and within it, scores (R,) float32,
+    classes (R,) int64, by falling score.
+
+    Args:
+        model: with pixel_mean, pixel_std, input_format, backbone, head and head_in_features, on the CPU.
+        num_classes: K.
+        threshold: see selection.select; also of boxes that a kind of detector marks by a score of -1.
+        nms_iou, most: see selection.select.
+
+    Raises:
+        ValueError: a backbone that wants square images.
+    """
+
+    def __init__(self, model: nn.Module, num_classes: int, threshold: float, nms_iou: float, most: int):
+        super().__init__()
+        if model.backbone.padding_constraints.get("square_size", 0) > 0:
+            raise ValueError("a backbone that pads images to squares cannot be exported")
+        self.model = model
+        self.num_classes, self.threshold, self.nms_iou, self.most = num_classes, threshold, nms_iou, most
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        size = image.shape[1:3]
+        features = self.model.backbone(self._pixels(image))
+        outputs = self.model.head([features[name] for name in self.model.head_in_features])
+        levels = [self.candidates(index, size, *level) for index, level in enumerate(zip(*outputs, strict=True))]
+        boxes, scores, classes = (torch.cat(parts) for parts in zip(*levels, strict=True))
+        rows = select(boxes, scores, classes, self.num_classes, self.threshold, self.nms_iou, self.most)
+        boxes, scores, classes = clipped(boxes[rows], size), scores[rows], classes[rows]
+        left, top, right, bottom = boxes.unbind(1)
+        full = ((right > left) & (bottom > top)).nonzero()[:, 0]
+        return boxes[full], scores[full], classes[full]
+
+    def candidates(self, index: int, size, *outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Boxes (N, 4), scores (N,) and classes (N,) of a level, from what the head says of it.
+
+        Args:
+            index: of the level, the finest is 0.
+            size: (H, W) of the image.
+            outputs: (1, C, h, w) each.
+        """
+        raise NotImplementedError
+
+    def _pixels(self, image: Tensor) -> Tensor:
+        """Normalised and padded, (1, 3, H', W')."""
+        x = image.permute(0, 3, 1, 2).float()
+        if self.model.input_format == "BGR":
+            x = x.flip(1)
+        x = (x - self.model.pixel_mean) / self.model.pixel_std
+        multiple = max(self.model.backbone.size_divisibility, 1)
+        height, width = image.shape[1:3]
+        # rounded up by a floor division: with the remainder of -width torch.export needs twice the time
+        wider, higher = ((side + multiple - 1) // multiple * multiple - side for side in (width, height))
+        return F.pad(x, (0, wider, 0, higher))
+
+
+class RetinaNetGraph(DeployGraph):
+    """Of Detectron2's RetinaNet and its subclasses."""
+
+    def __init__(self, model: RetinaNet):
+        super().__init__(
+            model, model.num_classes, model.test_score_thresh, model.test_nms_thresh, model.max_detections_per_image
+        )
+
+    def candidates(self, index, size, logits, deltas):
+        scores, rows, classes = best(permute_to_N_HWA_K(logits, self.num_classes)[0], self.model.test_topk_candidates)
+        anchors = self.model.anchor_generator
+        cell_anchors = list(anchors.cell_anchors)[index]
+        centre = cell_centres(logits, anchors.strides[index], anchors.offset)[rows // len(cell_anchors)]
+        boxes = cell_anchors[rows % len(cell_anchors)] + torch.cat([centre, centre], 1)
+        boxes = self.model.box2box_transform.apply_deltas(permute_to_N_HWA_K(deltas, 4)[0][rows], boxes)
+        return boxes, scores.sigmoid(), classes
+
+
+class FCOSGraph(DeployGraph):
+    """Of DenseDetCenterMask without masks, which is FCOS: its proposal generator holds head, strides and selection."""
+
+    def __init__(self, model: nn.Module):
+        selection = model.proposal_generator.test_selection
+        # scores of 0 or less are of those below the selection's own threshold
+        super().__init__(
+            model, model.proposal_generator.num_classes, 0.0, selection.nms_threshold, selection.post_nms_topk
+        )
+
+    def candidates(self, index, size, logits, distances, quality):
+        fcos = self.model.proposal_generator
+        selection, stride = fcos.test_selection, fcos.strides[index]
+        class_scores = permute_to_N_HWA_K(logits, self.num_classes)[0].sigmoid()
+        scores = class_scores * permute_to_N_HWA_K(quality, 1)[0].sigmoid()
+        above = (scores if selection.with_quality else class_scores) > selection.threshold
+        scores, rows, classes = best(torch.where(above, scores, 0.0), selection.pre_nms_topk)
+        centre = cell_centres(logits, stride, (stride // 2) / stride)[rows]
+        ltrb = permute_to_N_HWA_K(distances, 4)[0][rows]
+        if fcos.fcos_head.use_relu:
+            ltrb = ltrb * stride
+        boxes = torch.cat([centre - ltrb[:, :2], centre + ltrb[:, 2:]], 1)
+        return clipped(boxes, size) if selection.clip else boxes, scores.sqrt(), classes
+
+
+def deploy_graph(model: nn.Module) -> DeployGraph:
+    """The graph of a detector in evaluation mode.
+
+    Raises:
+        ValueError: a detector that has none.
+    """
+    if isinstance(model, RetinaNet):
+        return RetinaNetGraph(model).eval()
+    if hasattr(getattr(model, "proposal_generator", None), "fcos_head"):
+        if getattr(model.roi_heads, "mask_head", None) is None:
+            return FCOSGraph(model).eval()
+        raise ValueError("masks cannot be exported yet: MODEL.MASK_ON False exports this detector's boxes")
+    raise ValueError(f"{type(model).__name__} cannot be exported: RetinaNet and FCOS can")
+
+
+def best(scores: Tensor, most: int) -> tuple[Tensor, Tensor, Tensor]:
+    """(R, K) scores -> at most `most` highest ones, by falling score, with their rows and classes."""
+    values, places = scores.flatten().topk(torch.sym_min(most, scores.shape[0] * scores.shape[1]))
+    return values, places // scores.shape[1], places % scores.shape[1]
+
+
+def cell_centres(like: Tensor, stride: int, offset: float) -> Tensor:
+    """(h w, 2) x, y in pixels of a point in every cell of a map (1, C, h, w), `offset` strides into it, row by row."""
+    height, width = like.shape[2:]
+    y, x = torch.arange(height)[:, None].expand(height, width), torch.arange(width)[None].expand(height, width)
+    return torch.stack([x, y], 2).flatten(0, 1) * stride + offset * stride
+
+
+def clipped(boxes: Tensor, size) -> Tensor:
+    """Boxes (R, 4) xyxy cut to an image of (height, width)."""
+    height, width = size
+    left, top, right, bottom = boxes.unbind(1)
+    return torch.stack([left.clamp(0, width), top.clamp(0, height), right.clamp(0, width), bottom.clamp(0, height)], 1)

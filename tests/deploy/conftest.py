@@ -1,0 +1,95 @@
+"""Tiny detectors with scattered scores, and pictures of any size."""
+
+import numpy as np
+import pytest
+import torch
+
+from dense_det.config import load_cfg
+from dense_det.engine.model import build_model
+
+SHARED = """
+MODEL:
+  DEVICE: cpu
+  META_ARCHITECTURE: {architecture}
+  BOTTOM_UP: {{NAME: build_blocknet_backbone, BLOCKNET: {{BLOCK: ResidualBlock, STEM: ConvStem, STEM_WIDTH: 8,
+    NUM_BLOCKS: [1, 1, 1, 1], WIDTHS: [8, 8, 16, 16]}}}}
+  BACKBONE: {{NAME: build_fpn_backbone, FREEZE_AT: 0}}
+  FPN: {{IN_FEATURES: [stage4, stage5], OUT_CHANNELS: 16, NORM: BN, TOP_BLOCK_IN: {top}}}
+  PIXEL_MEAN: [123.675, 116.28, 103.53]
+  PIXEL_STD: [58.395, 57.12, 57.375]
+INPUT: {{FORMAT: {order}, MIN_SIZE_TEST: 96, MAX_SIZE_TEST: 160}}
+"""
+RETINANET = """  RETINANET: {IN_FEATURES: [p4, p5, p6, p7], NUM_CONVS: 1, NORM: BN, NUM_CLASSES: 3,
+    TOPK_CANDIDATES_TEST: 200}
+  ANCHOR_GENERATOR: {SIZES: [[16, 24], [32, 48], [64, 96], [128, 192]]}
+"""
+FCOS = """  PROPOSAL_GENERATOR: {NAME: DenseDetFCOS}
+  MASK_ON: False
+  FCOS: {IN_FEATURES: [p4, p5, p6], SIZES_OF_INTEREST: [32, 64], NUM_CLASSES: 3, NUM_CLS_CONVS: 1, NUM_BOX_CONVS: 1,
+    PRE_NMS_TOPK_TEST: 40}
+  ROI_HEADS: {NAME: DenseDetCenterROIHeads, IN_FEATURES: [p4, p5]}
+"""
+
+
+def write_config(folder, kind: str, order: str = "RGB"):
+    """The file of a tiny "retinanet" or "fcos"."""
+    retinanet = kind == "retinanet"
+    text = SHARED.format(
+        architecture="DenseDetRetinaNet" if retinanet else "DenseDetCenterMask",
+        top="stage5" if retinanet else "p5",
+        order=order,
+    )
+    head, tail = text.split("INPUT:")
+    path = folder / f"{kind}.yaml"
+    path.write_text(head + (RETINANET if retinanet else FCOS) + "INPUT:" + tail)
+    return path
+
+
+@torch.no_grad()
+def tiny_detector(path, opts=()):
+    """The network of a config with weights that find a few dozen boxes of any score in noise."""
+    torch.manual_seed(0)
+    model = build_model(load_cfg(path, opts)).eval()
+    for module in model.modules():
+        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+            module.running_mean.normal_(std=0.1)
+            module.running_var.uniform_(0.5, 2)
+    image = torch.from_numpy(noise(96, 128).transpose(2, 0, 1).copy())
+    features = model.backbone(model.preprocess_image([{"image": image}]).tensor)
+    logits, deltas = model.head([features[name] for name in model.head_in_features])[:2]
+    logits, deltas = (torch.cat([level.flatten() for level in levels]) for levels in (logits, deltas))
+    last = getattr(model.head, "cls_score", None) or model.head.cls_logits
+    last.weight *= 1.5 / logits.std()
+    last.bias.fill_(-4.0)
+    if hasattr(model.head, "bbox_pred") and hasattr(model.head, "cls_score"):
+        model.head.bbox_pred.weight *= 0.3 / deltas.std()
+    return model
+
+
+def noise(height: int, width: int) -> np.ndarray:
+    """(H, W, 3) uint8: soft blobs."""
+    rng = np.random.default_rng(height * 1000 + width)
+    coarse = rng.integers(0, 256, (height // 16 + 1, width // 16 + 1, 3), np.uint8)
+    return np.ascontiguousarray(coarse.repeat(16, 0).repeat(16, 1)[:height, :width])
+
+
+@pytest.fixture(scope="session", name="noise")
+def noise_fixture():
+    return noise
+
+
+@pytest.fixture(scope="session")
+def make_config(tmp_path_factory):
+    """(kind, order="RGB") -> the file of a tiny detector."""
+    return lambda *kind: write_config(tmp_path_factory.mktemp("tiny"), *kind)
+
+
+@pytest.fixture(scope="session")
+def make_detector(make_config):
+    """(kind, order="RGB", opts=()) -> a tiny detector."""
+    return lambda kind, order="RGB", opts=(): tiny_detector(make_config(kind, order), opts)
+
+
+@pytest.fixture(scope="session", params=["retinanet", "fcos"])
+def detector(request, make_detector):
+    return make_detector(request.param)

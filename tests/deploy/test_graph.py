@@ -1,0 +1,72 @@
+"""The graph of tensors finds what Detectron2's inference finds, to the last bit."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from dense_det.deploy.graph import best, cell_centres, clipped, deploy_graph
+from dense_det.deploy.parity import found_by
+
+
+def test_best_by_hand():
+    scores = torch.tensor([[0.1, 0.9], [0.7, 0.2], [0.3, 0.8]])
+    values, rows, classes = best(scores, 3)
+    assert values.tolist() == pytest.approx([0.9, 0.8, 0.7])
+    assert rows.tolist() == [0, 2, 1] and classes.tolist() == [1, 1, 0]
+    assert len(best(scores, 100)[0]) == 6
+
+
+def test_cell_centres_by_hand():
+    assert cell_centres(torch.zeros(1, 5, 2, 3), 8, 0.5).tolist() == [
+        [4, 4],
+        [12, 4],
+        [20, 4],
+        [4, 12],
+        [12, 12],
+        [20, 12],
+    ]
+
+
+def test_clipped_by_hand():
+    boxes = torch.tensor([[-3.0, -2, 40, 50], [5, 6, 7, 8]])
+    assert clipped(boxes, (20, 30)).tolist() == [[0, 0, 30, 20], [5, 6, 7, 8]]
+
+
+@pytest.mark.parametrize("size", [(96, 128), (97, 131), (33, 200), (7, 5)])
+@torch.no_grad()
+def test_equal_to_detectron2(detector, noise, size):
+    pixels = noise(*size)
+    boxes, scores, classes = (x.numpy() for x in deploy_graph(detector)(torch.from_numpy(pixels)[None]))
+    expected = found_by(detector, pixels)
+    assert len(boxes) or size == (7, 5)
+    for ours, theirs in zip((boxes, scores, classes), expected, strict=True):
+        assert ours.dtype == theirs.dtype and np.array_equal(ours, theirs)
+    assert (boxes >= 0).all() and (boxes <= [size[1], size[0], size[1], size[0]]).all()
+
+
+@torch.no_grad()
+def test_channels_as_the_model_wants_them(make_detector, noise):
+    model = make_detector("retinanet", order="BGR")
+    pixels = noise(64, 64)
+    assert np.array_equal(deploy_graph(model)(torch.from_numpy(pixels)[None])[1].numpy(), found_by(model, pixels)[1])
+
+
+@pytest.mark.parametrize(
+    "opts", [["MODEL.FCOS.CLIP_BOXES", True, "MODEL.FCOS.THRESH_WITH_CTR", True], ["MODEL.FCOS.USE_RELU", False]]
+)
+@torch.no_grad()
+def test_options_of_fcos(make_detector, noise, opts):
+    model = make_detector("fcos", opts=opts)
+    pixels = noise(96, 128)
+    for ours, theirs in zip(deploy_graph(model)(torch.from_numpy(pixels)[None]), found_by(model, pixels), strict=True):
+        assert np.array_equal(ours.numpy(), theirs)
+
+
+def test_what_cannot_be_exported(make_detector):
+    model = make_detector("fcos")
+    model.roi_heads.mask_head = nn.Identity()
+    with pytest.raises(ValueError, match="MODEL.MASK_ON False exports"):
+        deploy_graph(model)
+    with pytest.raises(ValueError, match="Identity cannot be exported"):
+        deploy_graph(nn.Identity())
