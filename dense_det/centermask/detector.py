@@ -7,8 +7,8 @@ from detectron2.structures import ImageList, Instances
 from detectron2.utils.events import EventStorage
 from torch import Tensor, nn
 
-from dense_det.centermask.quad import masks_to_quads
 from dense_det.layers.memory_format import laid_out_as
+from dense_det.quad import masks_to_quads
 
 
 @META_ARCH_REGISTRY.register()

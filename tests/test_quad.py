@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dense_det.centermask.quad import mask_to_quad, masks_to_quads, start_at_top_left
+from dense_det.quad import mask_to_quad, masks_to_quads, start_at_top_left
 
 
 def turned(width, height, degrees, centre=(150, 120)) -> np.ndarray:

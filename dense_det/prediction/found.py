@@ -1,0 +1,111 @@
+"""Files of what a detector found: a COCO file, a table, pictures with the boxes drawn, and crops."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from pycocotools import mask as coco_mask
+
+from dense_det.atomic_file import atomic_file
+from dense_det.distillation.image_reader import ImageReader
+from dense_det.distillation.label_file import write_labels
+from dense_det.distillation.rule import KEPT, Rule, read_images, read_inputs_and_shards
+from dense_det.distillation.shard_file import ImagePredictions
+from dense_det.distillation.work_folder import InputImage, WorkFolder
+from dense_det.drawing import class_color, draw_boxes, draw_quads, save_image
+from dense_det.prediction.crop import crop_box, straighten
+from dense_det.quad import masks_to_quads
+
+COLUMNS = ("image", "class", "score", "x0", "y0", "x1", "y1")
+CORNERS = tuple(f"corner{number}_{axis}" for number in range(1, 5) for axis in "xy")
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is kept of an image's boxes."""
+
+    image: InputImage
+    boxes: np.ndarray  # (R, 4) xyxy in pixels
+    scores: np.ndarray  # (R,)
+    classes: np.ndarray  # (R,)
+    quads: np.ndarray | None  # (R, 4, 2) corners in pixels, where the detector has masks
+
+    def stem(self) -> str:
+        """For names of files: the image's number, and its own name for people."""
+        name = Path(self.image.member or self.image.file_name).stem[:60]
+        page = "" if self.image.page is None else f"-page{self.image.page + 1}"
+        safe = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in name)
+        return f"{self.image.id:06d}-{safe}{page}"
+
+
+def title(image: InputImage) -> str:
+    """A file's name, a member of a tar file, or a page of a PDF."""
+    if image.member is not None:
+        return f"{image.file_name}:{image.member}"
+    return image.file_name if image.page is None else f"{image.file_name}:page {image.page + 1}"
+
+
+def kept(image: InputImage, found: ImagePredictions, rule: Rule) -> Found:
+    """The boxes whose score reaches the threshold of their class, best first."""
+    rows = np.flatnonzero(rule.verdicts(found) == KEPT)
+    rows = rows[np.argsort(-found.scores[rows], kind="stable")]
+    quads = None
+    if found.masks is not None:
+        size = [image.height, image.width]
+        masks = [coco_mask.decode({"size": size, "counts": found.masks[row]}).astype(bool) for row in rows]
+        quads = masks_to_quads(np.array(masks).reshape(-1, *size), found.boxes[rows])
+    return Found(image, found.boxes[rows], found.scores[rows], found.classes[rows], quads)
+
+
+def write_found(out: Path, work: WorkFolder, rule: Rule, pictures: bool, crops: bool) -> dict[str, int]:
+    """Write what a finished run found: `out`/found.json (COCO with scores), found.csv, and pictures/ and crops/ where
+    those are asked for. Pictures and crops that are there already stay.
+
+    Returns:
+        {class: number of objects}, and under "" the number of images.
+    """
+    info = {"description": "what a detector found, not what people labelled"}
+    num_shards, classes = work.read_plan().num_shards, work.read_manifest().classes
+    shards = read_inputs_and_shards(work.images, num_shards)
+    counts = write_labels(out / "found.json", classes, shards, rule, info, keep_empty=True, file_name=title)
+    reader = ImageReader()
+    with atomic_file(out / "found.csv") as file:
+        table = csv.writer(file, lineterminator="\n")
+        for number, (image, predictions) in enumerate(read_images(work.images, num_shards)):
+            found = kept(image, predictions, rule)
+            if not number:
+                table.writerow(COLUMNS + (CORNERS if found.quads is not None else ()))
+            table.writerows(_rows(found, classes))
+            if (pictures or crops) and len(found.boxes):
+                _write_pictures(out, found, classes, reader, pictures, crops)
+    reader.close()
+    return {"": counts.images} | dict(zip(classes, counts.kept.tolist(), strict=True))
+
+
+def _rows(found: Found, classes: list[str]) -> list[list]:
+    rows = []
+    for k, (box, score, kind) in enumerate(zip(found.boxes, found.scores, found.classes, strict=True)):
+        corners = [] if found.quads is None else found.quads[k].ravel()
+        sides = [f"{side:.2f}" for side in (*box, *corners)]
+        rows.append([title(found.image), classes[kind], f"{score:.4f}", *sides])
+    return rows
+
+
+def _write_pictures(out: Path, found: Found, classes: list[str], reader: ImageReader, pictures: bool, crops: bool):
+    picture = out / "pictures" / f"{found.stem()}.jpg"
+    names = [f"{found.stem()}-{k}-{classes[kind]}.png" for k, kind in enumerate(found.classes, 1)]
+    paths = [out / "crops" / name.replace("/", "_") for name in names]
+    if not (pictures and not picture.exists()) and not (crops and not all(path.exists() for path in paths)):
+        return
+    pixels = reader.read(found.image)
+    if pictures:
+        colors = [class_color(int(kind)) for kind in found.classes]
+        labels = [f"{classes[k]} {score:.2f}" for k, score in zip(found.classes, found.scores, strict=True)]
+        drawn = draw_boxes(pixels, found.boxes, labels, colors)
+        save_image(picture, drawn if found.quads is None else draw_quads(drawn, found.quads, colors))
+    if crops:
+        for k, path in enumerate(paths):
+            crop = crop_box(pixels, found.boxes[k]) if found.quads is None else straighten(pixels, found.quads[k])
+            if crop is not None:
+                save_image(path, crop)

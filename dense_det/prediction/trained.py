@@ -1,0 +1,46 @@
+"""What a training left behind, as a detector to use: config, weights, names of the classes and their thresholds."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+WEIGHTS = ("model_best.pth", "model_final.pth")
+PLAIN_THRESHOLD = 0.5  # where no validation chose one
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Attributes:
+    config, weights: files.
+    thresholds: class -> the score with the best F1 on validation images (0.5 where nothing was found of it), in the
+        order of training.
+    """
+
+    config: Path
+    weights: Path
+    thresholds: dict[str, float]
+
+
+def find_trained(folder) -> Trained:
+    """The detector of an OUTPUT_DIR of tools/train_net.py.
+
+    Raises:
+        ValueError: something is missing, and what would make it.
+    """
+    folder = Path(folder)
+    config, weights = folder / "config.yaml", next((w for n in WEIGHTS if (w := folder / n).is_file()), None)
+    if not config.is_file() or weights is None:
+        raise ValueError(f"{folder} is no finished training: expected config.yaml and {' or '.join(WEIGHTS)} in it")
+    path = folder / "evaluation" / "thresholds.json"
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+        limits = {name: (row or {}).get("threshold") for name, row in rows.items()}
+        thresholds = {name: PLAIN_THRESHOLD if limit is None else float(limit) for name, limit in limits.items()}
+        if not thresholds:
+            raise ValueError("no class")
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{path}: expected the classes and their thresholds, which an evaluation leaves there "
+            f"(tools/train_net.py --eval-only): {type(error).__name__}: {error}"
+        ) from error
+    return Trained(config, weights, thresholds)

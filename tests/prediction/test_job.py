@@ -1,0 +1,102 @@
+"""A tiny detector of two classes with random weights, that finds something everywhere, on pictures good and bad."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+from pycocotools import mask as coco_mask
+
+from dense_det.config import load_cfg
+from dense_det.distillation.rule import Rule
+from dense_det.distillation.shard_file import ImagePredictions
+from dense_det.distillation.work_folder import InputImage
+from dense_det.engine.model import build_model, load_model
+from dense_det.prediction.found import kept, title
+from dense_det.prediction.job import Prediction
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+
+
+@pytest.fixture(scope="module")
+def training(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("training")
+    tree = {
+        "_BASE_": str(CONFIGS / "retina_snet.yaml"),
+        "MODEL": {"RETINANET": {"NUM_CLASSES": 2, "PRIOR_PROB": 0.3}, "DEVICE": "cpu"},
+        "INPUT": {"MIN_SIZE_TRAIN": [64], "MIN_SIZE_TEST": 64},
+    }
+    (folder / "config.yaml").write_text(yaml.safe_dump(tree))
+    torch.manual_seed(0)
+    torch.save({"model": build_model(load_cfg(folder / "config.yaml")).state_dict()}, folder / "model_best.pth")
+    (folder / "evaluation").mkdir()
+    rows = {"Table": {"threshold": 0.06}, "Text": {"threshold": 0.99}}
+    (folder / "evaluation" / "thresholds.json").write_text(json.dumps(rows))
+    return folder
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    folder, rng = tmp_path / "in", np.random.default_rng(0)
+    folder.mkdir()
+    for name in ("a.png", "b c.jpg"):
+        Image.fromarray(rng.integers(0, 255, (60, 80, 3), np.uint8)).save(folder / name)
+    (folder / "bad.jpg").write_bytes(b"no picture")
+    return folder
+
+
+def test_files_of_what_was_found(training, pictures, tmp_path):
+    job = Prediction(str(training), [str(pictures)], tmp_path / "out", load_cfg, load_model, None, True, True, 1)
+    lines = list(job.lines())
+    assert lines[-2].startswith("2 images: Table ") and lines[-2].endswith("Text 0")
+    assert lines[-1] == f"{tmp_path / 'out'}: found.json, found.csv, pictures/, crops/"
+    coco = json.loads((tmp_path / "out" / "found.json").read_text())
+    assert [Path(image["file_name"]).name for image in coco["images"]] == ["a.png", "b c.jpg"]
+    assert [c["name"] for c in coco["categories"]] == ["Table", "Text"]
+    assert {a["category_id"] for a in coco["annotations"]} == {1} and not any(a["iscrowd"] for a in coco["annotations"])
+    rows = list(csv.DictReader((tmp_path / "out" / "found.csv").open()))
+    assert len(rows) == len(coco["annotations"]) and {row["class"] for row in rows} == {"Table"}
+    of_first = [float(row["score"]) for row in rows if row["image"].endswith("a.png")]
+    assert of_first == sorted(of_first, reverse=True) and min(of_first) >= 0.06
+    names = {path.name for path in (tmp_path / "out" / "pictures").iterdir()}
+    assert names == {"000001-a.jpg", "000002-b_c.jpg"}
+    crops = sorted((tmp_path / "out" / "crops").iterdir())
+    assert crops[0].name == "000001-a-1-Table.png" and len(crops) <= len(rows)
+    # once more: nothing is looked at again, and pictures that are there stay
+    before = crops[0].stat().st_mtime_ns
+    assert list(job.lines())[-2] == lines[-2] and crops[0].stat().st_mtime_ns == before
+
+
+def test_one_threshold_for_all(training, pictures, tmp_path):
+    counts = []
+    for number, threshold in enumerate((0.06, 0.999)):
+        job = Prediction(
+            str(training), [str(pictures)], tmp_path / str(number), load_cfg, load_model, threshold, workers=1
+        )
+        counts.append(list(job.lines())[-2])
+    assert counts[1] == "2 images: Table 0, Text 0" and "Text 0" not in counts[0]
+    assert not (tmp_path / "0" / "pictures").exists()
+    with pytest.raises(ValueError, match="--threshold must lie between 0 and 1, got 2"):
+        list(Prediction(str(training), ["x"], tmp_path, load_cfg, load_model, 2).lines())
+
+
+def test_masks_become_corners():
+    mask = np.zeros((40, 60), np.uint8)
+    mask[10:30, 20:50] = 1
+    rle = coco_mask.encode(np.asfortranarray(mask))["counts"]
+    boxes = np.array([[20, 10, 50, 30], [0, 0, 5, 5]], np.float32)
+    columns = (
+        np.array([0.5, 0.9], np.float32),
+        np.array([0, 1], np.int32),
+        np.ones(2, np.float32),
+        np.ones(2, np.float32),
+    )
+    image = InputImage(7, "/scans/a b.pdf", None, 2, "0" * 64, 60, 40)
+    found = kept(image, ImagePredictions(7, boxes, *columns, (rle, rle)), Rule(np.array([0.4, 0.95], np.float32), 1.0))
+    assert found.classes.tolist() == [0]
+    assert found.quads[0] == pytest.approx(np.array([(20, 10), (50, 10), (50, 30), (20, 30)]), abs=1)
+    assert title(image) == "/scans/a b.pdf:page 3" and found.stem() == "000007-a_b-page3"

@@ -1,0 +1,60 @@
+"""Find objects in images, tar files and PDFs with a trained detector or an ONNX file; see --help."""
+
+import dense_det  # noqa: F401  first: sets the process environment before torch is imported
+
+# isort: split
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from detectron2.utils.logger import setup_logger
+
+from dense_det.config import load_cfg
+from dense_det.engine.model import load_model
+from dense_det.prediction.job import Prediction
+from dense_det.prediction.trained import PLAIN_THRESHOLD
+
+EXAMPLE = """examples:
+  python tools/predict.py output/mine scans/ --out found --pictures
+  python tools/predict.py model.onnx more.tar papers/*.pdf --out found --threshold 0.4 --crops
+found.json (COCO with scores), found.csv, pictures/ and crops/ (straightened by the corners, where the detector has
+masks). Stopped, the same command goes on."""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("model", metavar="MODEL", help="a training's OUTPUT_DIR, or an .onnx file")
+    parser.add_argument("sources", nargs="+", metavar="SOURCE", help="images, folders, globs, lists, tar files, PDFs")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to write")
+    parser.add_argument("--threshold", type=float, metavar="S",
+                        help=f"least score (default: each class's best one, or {PLAIN_THRESHOLD})")  # fmt: skip
+    parser.add_argument("--pictures", action="store_true", help="draw what was found")
+    parser.add_argument("--crops", action="store_true", help="cut out what was found")
+    parser.add_argument("--num-workers", type=int, metavar="N", help="processes of one thread (default: one a core)")
+    return parser
+
+
+def main(argv=None) -> int:
+    args = build_parser().parse_args(argv)
+    setup_logger(name="dense_det", abbrev_name="dense_det").setLevel(logging.INFO)
+    try:
+        job = Prediction(
+            args.model, args.sources, args.out, load_cfg, load_model, args.threshold, args.pictures, args.crops,
+            args.num_workers,
+        )  # fmt: skip
+        for line in job.lines():
+            print(line, flush=True)
+    except (ValueError, OSError, ImportError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped; what is finished stays, the same command goes on", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
