@@ -5,7 +5,7 @@ import torch.distributed as dist
 from detectron2.config import CfgNode
 from detectron2.modeling import META_ARCH_REGISTRY
 from detectron2.modeling.meta_arch.retinanet import RetinaNet
-from detectron2.structures import Boxes, ImageList
+from detectron2.structures import Boxes, ImageList, Instances
 from detectron2.structures.boxes import pairwise_intersection, pairwise_iou
 from detectron2.utils.events import EventStorage, get_event_storage
 from fvcore.nn import sigmoid_focal_loss
@@ -13,8 +13,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dense_det.anchor_losses import anchor_box_losses
-from dense_det.layers.memory_format import laid_out_as
+from dense_det.layers.image_batch import channels_last_batch, is_channels_last
 from dense_det.retinanet_head import build_retinanet_head
+from dense_det.retinanet_inference import Selection, select_boxes
 
 # of an anchor's area. An anchor that were no background if the region were an object (its IoU is 0.4 or more, by
 # Detectron2's IOU_THRESHOLDS) has at least this share in it, since the intersection over its own area is larger
@@ -33,13 +34,15 @@ class DenseDetRetinaNet(RetinaNet):
     - anchors on an ignore region (`ignore_boxes` of the instances) that match no object are not judged;
     - the losses of anchors that match an object are multiplied by its `gt_weights`, where the instances have them;
     - `validation_losses`;
-    - images are laid out in memory as the weights are (channels_last).
+    - images are laid out in memory as the weights are (channels_last);
+    - the same boxes are found faster (retinanet_inference).
     """
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         # moving average of the matched anchors per image; 0 before the first training step
         self.register_buffer("positives_per_image", torch.zeros(()))
+        self._last_anchors = None
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> dict:
@@ -58,9 +61,34 @@ class DenseDetRetinaNet(RetinaNet):
         return arguments
 
     def preprocess_image(self, batched_inputs: list[dict]) -> ImageList:
-        images = super().preprocess_image(batched_inputs)
-        images.tensor = laid_out_as(self, images.tensor)
-        return images
+        if torch.jit.is_tracing() or not is_channels_last(self):
+            return super().preprocess_image(batched_inputs)
+        images = [x["image"].to(self.device) for x in batched_inputs]
+        size = self.backbone.size_divisibility, self.backbone.padding_constraints
+        return channels_last_batch(images, self.pixel_mean, self.pixel_std, *size)
+
+    def forward_inference(self, images: ImageList, features: list[Tensor], predictions) -> list[Instances]:
+        """See RetinaNet.forward_inference: the same boxes, sooner."""
+        if torch.jit.is_tracing():
+            return super().forward_inference(images, features, predictions)
+        logits, deltas = self._transpose_dense_predictions(predictions, [self.num_classes, 4])
+        anchors = self._anchors_of(features)
+        selection = Selection(
+            self.test_score_thresh, self.test_topk_candidates, self.test_nms_thresh, self.max_detections_per_image
+        )
+        return [
+            select_boxes(
+                anchors, [x[n] for x in logits], [x[n] for x in deltas], self.box2box_transform, size, selection
+            )
+            for n, size in enumerate(images.image_sizes)
+        ]
+
+    def _anchors_of(self, features: list[Tensor]) -> list[Boxes]:
+        """Pages are often of one size: the anchors of the last are kept."""
+        key = [(feature.shape[2:], feature.device) for feature in features]
+        if self._last_anchors is None or self._last_anchors[0] != key:
+            self._last_anchors = key, self.anchor_generator(features)
+        return self._last_anchors[1]
 
     def label_anchors(self, anchors: list[Boxes], gt_instances) -> tuple[list[Tensor], list[Tensor]]:
         """See RetinaNet.label_anchors; the label of anchors on an ignore region is -1, unless they match an object."""

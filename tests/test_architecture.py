@@ -20,7 +20,8 @@ MAY_IMPORT = {
     "backbones": {"blocks", "layers"},
     "retinanet_head": {"layers"},
     "anchor_losses": set(),
-    "retinanet": {"retinanet_head", "anchor_losses", "layers"},
+    "retinanet_inference": set(),
+    "retinanet": {"retinanet_head", "retinanet_inference", "anchor_losses", "layers"},
     "roi_heads": set(),
     "centermask": {"layers"},
     # the job wing; the wings meet in Detectron2's registries and cfg, by name

@@ -7,7 +7,7 @@ from detectron2.structures import ImageList, Instances
 from detectron2.utils.events import EventStorage
 from torch import Tensor, nn
 
-from dense_det.layers.memory_format import laid_out_as
+from dense_det.layers.image_batch import channels_last_batch, is_channels_last
 from dense_det.quad import masks_to_quads
 
 
@@ -45,9 +45,11 @@ class DenseDetCenterMask(GeneralizedRCNN):
         return self.proposal_generator.in_features
 
     def preprocess_image(self, batched_inputs: list[dict]) -> ImageList:
-        images = super().preprocess_image(batched_inputs)
-        images.tensor = laid_out_as(self, images.tensor)
-        return images
+        if torch.jit.is_tracing() or not is_channels_last(self):
+            return super().preprocess_image(batched_inputs)
+        images = [x["image"].to(self.device) for x in batched_inputs]
+        size = self.backbone.size_divisibility, self.backbone.padding_constraints
+        return channels_last_batch(images, self.pixel_mean, self.pixel_std, *size)
 
     def inference(
         self,
