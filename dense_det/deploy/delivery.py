@@ -1,0 +1,109 @@
+"""An exported file appears under its name only after it has found what its model finds."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from dense_det.deploy.export import convert_to_openvino, export_onnx, folder_beside, save_openvino
+from dense_det.deploy.graph import deploy_graph
+from dense_det.deploy.parity import average_precision, compare, found_by
+from dense_det.deploy.quantise import quantise_onnx, quantise_openvino
+from dense_det.deploy.runtime import Detector
+from dense_det.evaluation.ground_truth import GroundTruth
+
+SUFFIXES = {"onnx": ".onnx", "openvino": ".xml"}
+# how far the same computation in another order may lead
+MOST_PX, MOST_SCORE = 1e-3, 1e-5
+# boxes whose score or overlap lies within that of a threshold pass in one engine alone: one in so many
+ONE_ONLY_OF = 500
+MOST_AP_LOST = 1.0  # by 8-bit integers
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What to export, and what to check it with.
+
+    Args:
+        file: to write; .onnx or .xml.
+        images: files that the engine and the model are compared on.
+        calibration: files for 8-bit integers; () stays with 32-bit floats.
+        truth: to compute AP on, before and after; None computes none.
+        truth_files: of its images.
+        allow_drop: keep a file that is not equal, or loses too much AP.
+    """
+
+    file: Path
+    images: tuple[Path, ...]
+    calibration: tuple[Path, ...] = ()
+    truth: GroundTruth | None = None
+    truth_files: tuple[Path, ...] = ()
+    allow_drop: bool = False
+
+
+def deliver(model: torch.nn.Module, facts: dict, delivery: Delivery) -> Iterator[str]:
+    """Export a detector in evaluation mode; what was found on the way, a line each.
+
+    Args:
+        facts: see build_facts.
+
+    Raises:
+        ValueError: a detector without a graph, or a file that finds something else: then none is left.
+        ImportError: a package is missing.
+    """
+    with folder_beside(delivery.file) as folder:
+        file = _write(model, facts, delivery, folder)
+        faults = yield from _check(model, Detector(file), delivery, exact=not delivery.calibration)
+        if faults and not delivery.allow_drop:
+            raise ValueError(f"{'; '.join(faults)}: nothing is written (--allow-drop writes it all the same)")
+        for part in (file.with_suffix(".bin"), file):  # who sees the .xml finds its weights
+            if part.exists():
+                os.replace(part, delivery.file.with_suffix(part.suffix))
+    yield f"{delivery.file} ({_megabytes(delivery.file):.1f} MB)"
+
+
+def _write(model, facts: dict, delivery: Delivery, folder: Path) -> Path:
+    """The file as it is to be delivered, but in `folder`."""
+    onnx, final = folder / "float.onnx", folder / delivery.file.name
+    export_onnx(deploy_graph(model), onnx, facts)
+    images = [Detector(onnx).read(path)[0][None] for path in delivery.calibration]
+    if delivery.file.suffix == ".xml":
+        network = convert_to_openvino(onnx)
+        save_openvino(quantise_openvino(network, images) if images else network, facts, final)
+    elif images:
+        quantise_onnx(onnx, final, images)
+    else:
+        os.replace(onnx, final)
+    return final
+
+
+def _check(model, detector: Detector, delivery: Delivery, exact: bool):
+    """Lines; returns what is not as it should be."""
+    faults = []
+    found = compare(model, detector, delivery.images)
+    yield (
+        f"{len(delivery.images)} images, {found.both} boxes of both: at most {found.box_px:.2g} px "
+        f"and {found.score:.2g} of score apart; {found.only_one} boxes of one alone"
+    )
+    if exact and not (found.box_px <= MOST_PX and found.score <= MOST_SCORE):
+        faults.append(f"boxes may differ by {MOST_PX} px and {MOST_SCORE} of score")
+    if exact and found.only_one > found.both / ONE_ONLY_OF:
+        faults.append(f"{found.only_one} boxes are found by one alone")
+    if delivery.truth is not None:
+        before = average_precision(
+            lambda pixels: found_by(model, pixels), detector, delivery.truth_files, delivery.truth
+        )
+        after = average_precision(
+            lambda pixels: detector.run(pixels[None]), detector, delivery.truth_files, delivery.truth
+        )
+        yield f"AP {before:.2f} before, {after:.2f} after"
+        if not after >= before - MOST_AP_LOST and not np.isnan(before):
+            faults.append(f"AP may fall by {MOST_AP_LOST}")
+    return faults
+
+
+def _megabytes(file: Path) -> float:
+    return sum(part.stat().st_size for part in {file, file.with_suffix(".bin")} if part.exists()) / 1e6

@@ -1,0 +1,77 @@
+"""From a graph to a file: ONNX by torch.export, and OpenVINO from it."""
+
+import json
+import tempfile
+import warnings
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from dense_det.atomic_file import atomic_file
+from dense_det.deploy.graph import DeployGraph
+from dense_det.deploy.runtime import KEY
+from dense_det.deploy.selection import onnx_translations
+
+OUTPUTS = ["boxes", "scores", "classes"]
+OPSET = 18
+
+
+def export_onnx(graph: DeployGraph, path, facts: dict) -> None:
+    """Write a graph, with `facts` in its metadata, as ONNX.
+
+    Raises:
+        ImportError: onnx or onnxscript is not installed.
+    """
+    try:
+        import onnx
+        import onnxscript  # noqa: F401  torch.onnx calls it
+    except ImportError as error:
+        raise ImportError("export needs onnx and onnxscript: pip install 'dense_det[export]'") from error
+    image = torch.zeros(1, 333, 417, 3, dtype=torch.uint8)  # any size that is no multiple of anything
+    free = torch.export.Dim.DYNAMIC
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch's own code
+        traced = torch.export.export(graph, (image,), dynamic_shapes=({1: free, 2: free},), strict=False)
+        program = torch.onnx.export(
+            traced,
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=["image"],
+            output_names=OUTPUTS,
+            custom_translation_table=onnx_translations(),
+            verbose=False,
+        )
+    model = program.model_proto
+    onnx.helper.set_model_props(model, {KEY: json.dumps(facts, ensure_ascii=False)})
+    with atomic_file(path, "wb") as file:
+        file.write(model.SerializeToString())
+
+
+def convert_to_openvino(onnx_file):
+    """OpenVINO's model of an ONNX file.
+
+    Raises:
+        ImportError: openvino is not installed.
+    """
+    try:
+        import openvino
+    except ImportError as error:
+        raise ImportError("OpenVINO's format needs openvino: pip install 'dense_det[openvino]'") from error
+    return openvino.convert_model(str(onnx_file))
+
+
+def save_openvino(model, facts: dict, path) -> None:
+    """Write OpenVINO's model, with `facts` in its metadata, as an .xml file and a .bin beside it, in full precision."""
+    import openvino
+
+    model.set_rt_info(json.dumps(facts, ensure_ascii=False), [KEY])
+    openvino.save_model(model, str(path), compress_to_fp16=False)
+
+
+@contextmanager
+def folder_beside(path: Path):
+    """A temporary folder on the file system of `path`, whose own folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+        yield Path(folder)

@@ -1,0 +1,74 @@
+"""What an exported file says of itself."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+
+from dense_det.data.pdf.document import sha256_of
+
+LICENCE = (
+    "dense_det, which wrote this file, is Apache-2.0. The weights stand under the terms of the data and of the weights "
+    "that they were trained from; this file does not change them."
+)
+
+
+def build_facts(cfg, config_file, classes, version: str) -> dict:
+    """Plain values for JSON: how images go in, what the classes are called, and what the file was made of.
+
+    "thresholds" has a number for each class; "thresholds_from" the evaluation's file, or "" where there was none.
+
+    Args:
+        classes: names, in the order of training (by rising category id); () takes those of the evaluation.
+        version: of dense_det.
+
+    Raises:
+        ValueError: no names, or not as many as the network has classes.
+    """
+    fcos = cfg.MODEL.PROPOSAL_GENERATOR.NAME == "DenseDetFCOS"
+    num_classes = cfg.MODEL.FCOS.NUM_CLASSES if fcos else cfg.MODEL.RETINANET.NUM_CLASSES
+    source, points = find_points(cfg.MODEL.WEIGHTS, classes)
+    classes = list(classes) or list(points)
+    if not classes:
+        raise ValueError(
+            f"the classes have no names: {cfg.MODEL.WEIGHTS} has no evaluation/thresholds.json beside it, so give "
+            "--classes A B ... or --labelled JSON IMAGES"
+        )
+    if len(classes) != num_classes:
+        raise ValueError(f"the network has {num_classes} classes, but {len(classes)} names: {', '.join(classes)}")
+    return {
+        "input": "image: uint8 (1, H, W, 3), RGB, upright, any H and W",
+        "outputs": "boxes float32 (R, 4) xyxy in pixels of the input, scores float32 (R,), classes int64 (R,)",
+        "min_size": cfg.INPUT.MIN_SIZE_TEST,
+        "max_size": cfg.INPUT.MAX_SIZE_TEST,
+        "classes": classes,
+        "thresholds": thresholds_of(points, classes),
+        "thresholds_from": source,
+        "config": Path(config_file).name,
+        "config_sha256": hashlib.sha256(cfg.dump().encode()).hexdigest(),
+        "weights": Path(cfg.MODEL.WEIGHTS).name,
+        "weights_sha256": sha256_of(cfg.MODEL.WEIGHTS),
+        "dense_det": version,
+        "licence": LICENCE,
+    }
+
+
+def find_points(weights, classes) -> tuple[str, dict]:
+    """(file, {class: {"threshold", ...} or None}) of the evaluation beside a run's weights; ("", {}) if there is none.
+
+    Args:
+        classes: take only an evaluation of exactly these; () takes any.
+    """
+    for file in sorted((Path(weights).parent / "evaluation").rglob("thresholds.json")):
+        points = json.loads(file.read_text(encoding="utf-8"))
+        if not classes or list(points) == list(classes):
+            return str(file.relative_to(Path(weights).parent)), points
+    return "", {}
+
+
+def thresholds_of(points: dict, classes) -> list[float]:
+    """One for each class; a class without a point of its own gets the median of the others', or 0.5."""
+    known = [point["threshold"] for point in points.values() if point]
+    other = float(np.median(known)) if known else 0.5
+    return [points[name]["threshold"] if points.get(name) else other for name in classes]

@@ -1,0 +1,26 @@
+"""Image files of a folder, and some of them."""
+
+from pathlib import Path
+
+from PIL import Image
+
+
+def images_in(folder) -> tuple[Path, ...]:
+    """Every file in a folder and below it whose name ends as an image's, by name.
+
+    Raises:
+        ValueError: no folder, or none in it.
+    """
+    if not Path(folder).is_dir():
+        raise ValueError(f"no folder {folder}: give one with images")
+    known = {suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.OPEN}
+    files = tuple(sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in known))
+    if not files:
+        raise ValueError(f"no images in {folder}: no file's name ends in .jpg, .png, ...")
+    return files
+
+
+def some_of(files, most: int) -> tuple:
+    """At most `most`, spread evenly: neighbours in a folder are often alike."""
+    count = min(most, len(files))
+    return tuple(files[k * len(files) // count] for k in range(count))

@@ -1,0 +1,89 @@
+"""Eight-bit integers, calibrated on images: OpenVINO by NNCF, ONNX by onnxruntime."""
+
+from pathlib import Path
+
+import numpy as np
+
+CONVOLUTIONS = ("Conv", "Convolution", "GroupConvolution")  # as ONNX and OpenVINO name them
+
+
+def outside_the_network(nodes: list[tuple[str, str, list[str]]]) -> list[str]:
+    """The nodes that have no convolution before or none behind them: pixels and boxes need every digit.
+
+    Args:
+        nodes: (name, operator, names of the nodes it reads) in the order of computation.
+    """
+    behind, before = set(), set()
+    for name, kind, sources in nodes:
+        if kind in CONVOLUTIONS or behind.intersection(sources):
+            behind.add(name)
+    for name, kind, sources in reversed(nodes):
+        if kind in CONVOLUTIONS or name in before:
+            before.update([name, *sources])
+    return [name for name, *_ in nodes if name not in behind & before]
+
+
+def quantise_openvino(model, images: list[np.ndarray]):
+    """OpenVINO's model with weights and activations in 8 bits (NNCF's post-training quantisation, preset MIXED).
+
+    Args:
+        images: (1, h, w, 3) uint8, as the network sees them.
+
+    Raises:
+        ImportError: nncf is not installed.
+    """
+    try:
+        import nncf
+    except ImportError as error:
+        raise ImportError("--int8 of OpenVINO needs nncf: pip install 'dense_det[openvino]'") from error
+    nodes = [
+        (
+            node.get_friendly_name(),
+            node.get_type_name(),
+            [value.get_node().get_friendly_name() for value in node.input_values()],
+        )
+        for node in model.get_ordered_ops()
+    ]
+    return nncf.quantize(
+        model,
+        nncf.Dataset(images),
+        preset=nncf.QuantizationPreset.MIXED,
+        subset_size=len(images),
+        ignored_scope=nncf.IgnoredScope(names=outside_the_network(nodes), validate=False),
+    )
+
+
+def quantise_onnx(source: Path, target: Path, images: list[np.ndarray]) -> None:
+    """Write an ONNX file with weights and activations in 8 bits (static, QDQ nodes).
+
+    Args:
+        images: see quantise_openvino.
+
+    Raises:
+        ImportError: onnxruntime is not installed.
+    """
+    try:
+        import onnx
+        from onnxruntime import quantization
+    except ImportError as error:
+        raise ImportError("--int8 needs onnxruntime: pip install 'dense_det[runtime]'") from error
+
+    class Reader(quantization.CalibrationDataReader):
+        def __init__(self):
+            self.images = iter(images)
+
+        def get_next(self):
+            image = next(self.images, None)
+            return None if image is None else {"image": image}
+
+    model = onnx.load(source)
+    maker = {output: node.name for node in model.graph.node for output in node.output}
+    nodes = [(node.name, node.op_type, [maker[x] for x in node.input if x in maker]) for node in model.graph.node]
+    quantization.quantize_static(
+        source,
+        target,
+        Reader(),
+        quant_format=quantization.QuantFormat.QDQ,
+        per_channel=True,
+        nodes_to_exclude=outside_the_network(nodes),
+    )

@@ -1,0 +1,45 @@
+"""A written file, run by onnxruntime: equal boxes at sizes that the export never saw."""
+
+import json
+
+import numpy as np
+import pytest
+
+from dense_det.deploy.export import export_onnx
+from dense_det.deploy.graph import deploy_graph
+from dense_det.deploy.parity import Difference, difference, found_by
+from dense_det.deploy.runtime import Detector
+
+pytest.importorskip("onnxscript")
+pytest.importorskip("onnxruntime")
+
+FACTS = {"classes": ["Täble", "b", "c"], "thresholds": [0.1, 0.2, 0.3], "min_size": 96, "max_size": 160}
+
+
+@pytest.fixture(scope="module")
+def exported(detector, tmp_path_factory):
+    path = tmp_path_factory.mktemp("exported") / "deep" / "model.onnx"
+    export_onnx(deploy_graph(detector), path, FACTS)
+    return Detector(path, threads=1)
+
+
+def test_metadata_comes_back(exported):
+    assert exported.facts == json.loads(json.dumps(FACTS)) and exported.classes[0] == "Täble"
+
+
+def test_equal_boxes_at_any_size(exported, detector, noise):
+    total = Difference()
+    for size in [(96, 128), (97, 131), (33, 200), (64, 64), (7, 5)]:
+        pixels = noise(*size)
+        boxes, scores, classes = exported.run(pixels[None])
+        assert (boxes.dtype, scores.dtype, classes.dtype) == (np.float32, np.float32, np.int64)
+        assert (np.diff(scores) <= 0).all()
+        total += difference(found_by(detector, pixels), (boxes, scores, classes))
+    assert total.both > 50 and total.only_one == 0 and total.box_px < 1e-3 and total.score < 1e-5
+
+
+def test_predict(exported, noise):
+    boxes, scores, names = exported.predict(noise(192, 256))
+    assert len(boxes) == len(scores) == len(names) > 0 and set(names) <= set(FACTS["classes"])
+    assert (boxes[:, 2:] <= [256, 192]).all() and boxes.max() > 128
+    assert all(score >= FACTS["thresholds"][exported.classes.index(name)] for score, name in zip(scores, names))

@@ -1,0 +1,39 @@
+import hashlib
+import json
+
+import pytest
+
+from dense_det.config import load_cfg
+from dense_det.deploy.facts import build_facts, find_points, thresholds_of
+
+POINTS = {"a": {"threshold": 0.3}, "b": None, "c": {"threshold": 0.5}, "d": {"threshold": 0.8}}
+
+
+def test_thresholds_by_hand():
+    assert thresholds_of(POINTS, ["a", "b", "c", "d"]) == [0.3, 0.5, 0.5, 0.8]
+    assert thresholds_of({}, ["a", "b"]) == [0.5, 0.5]
+
+
+def test_the_evaluation_of_these_classes(tmp_path):
+    assert find_points(tmp_path / "w.pth", ()) == ("", {})
+    for name, points in (("one", {"x": None}), ("two", POINTS)):
+        (tmp_path / "evaluation" / name).mkdir(parents=True)
+        (tmp_path / "evaluation" / name / "thresholds.json").write_text(json.dumps(points))
+    assert find_points(tmp_path / "w.pth", ["a", "b", "c", "d"]) == ("evaluation/two/thresholds.json", POINTS)
+    assert find_points(tmp_path / "w.pth", ())[1] == {"x": None}
+    assert find_points(tmp_path / "w.pth", ["d", "c", "b", "a"]) == ("", {})
+
+
+def test_facts(make_config, tmp_path):
+    (tmp_path / "w.pth").write_bytes(b"weights")
+    file = make_config("retinanet")
+    cfg = load_cfg(file, ["MODEL.WEIGHTS", str(tmp_path / "w.pth")])
+    facts = json.loads(json.dumps(build_facts(cfg, file, ["a", "b", "c"], "1.2")))
+    assert facts["classes"] == ["a", "b", "c"] and facts["thresholds"] == [0.5] * 3 and facts["thresholds_from"] == ""
+    assert (facts["min_size"], facts["max_size"], facts["dense_det"]) == (96, 160, "1.2")
+    assert facts["weights_sha256"] == hashlib.sha256(b"weights").hexdigest()
+    assert (facts["config"], facts["weights"]) == ("retinanet.yaml", "w.pth")
+    with pytest.raises(ValueError, match="3 classes, but 2 names: a, b"):
+        build_facts(cfg, file, ["a", "b"], "1.2")
+    with pytest.raises(ValueError, match="no names: .*give --classes"):
+        build_facts(cfg, file, [], "1.2")

@@ -1,0 +1,73 @@
+"""Write a detector as one file, ONNX or OpenVINO, that finds what the detector finds: see --help."""
+
+import dense_det  # first: sets the process environment before torch is imported
+
+# isort: split
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from dense_det.config import load_cfg
+from dense_det.deploy.delivery import SUFFIXES, Delivery, deliver
+from dense_det.deploy.facts import build_facts
+from dense_det.deploy.images import images_in, some_of
+from dense_det.engine.model import load_model
+from dense_det.evaluation.ground_truth import load_ground_truth
+
+NUM_COMPARED, NUM_CALIBRATION = 16, 300
+
+
+def main(argv=None) -> None:
+    parser = argparse.ArgumentParser(
+        description="Write a RetinaNet or FCOS as one file, with pre- and post-processing inside, for "
+        "dense_det/deploy/runtime.py, which runs it without torch. The file is compared with the detector on real "
+        "images; one that finds something else is not written.",
+        epilog="example: python tools/export_model.py output/mine/config.yaml --weights output/mine/model_best.pth "
+        "--format openvino --int8 scans/ --labelled val.json images/",
+    )
+    parser.add_argument("config", type=Path, metavar="CONFIG", help="of the training: its folder's config.yaml")
+    parser.add_argument(
+        "--weights", required=True, metavar="W", help="checkpoint; thresholds come from its evaluation/"
+    )
+    parser.add_argument("--format", choices=SUFFIXES, default="onnx", help="of the file (default: %(default)s)")
+    parser.add_argument("--images", type=Path, metavar="DIR", help="to compare on, where there are no others")
+    parser.add_argument(
+        "--int8", type=Path, metavar="IMAGES", help="8-bit integers, calibrated on this folder's images"
+    )
+    parser.add_argument("--labelled", nargs=2, type=Path, metavar=("JSON", "IMAGES"),
+                        help="COCO file and folder: compare on them, and give the AP before and after")  # fmt: skip
+    parser.add_argument("--classes", nargs="+", default=[], metavar="NAME", help="where no evaluation names them")
+    parser.add_argument("--allow-drop", action="store_true", help="write a file that is not equal all the same")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder (default: that of the weights)")
+    parser.add_argument("--opts", nargs="+", default=[], metavar="KEY VALUE", help="config keys")
+    args = parser.parse_args(argv)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it tells of each operator
+    try:
+        for line in export(args):
+            print(line, flush=True)
+    except (ValueError, FileNotFoundError, ImportError) as error:
+        sys.exit(f"error: {error}")
+
+
+def export(args):
+    truth = load_ground_truth(args.labelled[0]) if args.labelled else None
+    files = [args.labelled[1] / image["file_name"] for image in truth.images] if truth else []
+    calibration = some_of(images_in(args.int8), NUM_CALIBRATION) if args.int8 else []
+    compared = files or calibration or (images_in(args.images) if args.images else [])
+    if not compared:
+        raise ValueError("nothing to compare on: give --labelled JSON IMAGES or --images DIR")
+    cfg = load_cfg(args.config, [*args.opts, "MODEL.WEIGHTS", args.weights, "MODEL.DEVICE", "cpu"])
+    classes = args.classes or (truth.class_names if truth else [])
+    facts = build_facts(cfg, args.config, classes, dense_det.__version__)
+    name = Path(args.weights).stem + ("_int8" if args.int8 else "")
+    file = (args.out or Path(args.weights).parent) / f"{name}{SUFFIXES[args.format]}"
+    yield from deliver(
+        load_model(cfg),
+        facts,
+        Delivery(file, some_of(compared, NUM_COMPARED), calibration, truth, tuple(files), args.allow_drop),
+    )
+
+
+if __name__ == "__main__":
+    main()
