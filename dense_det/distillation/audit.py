@@ -1,6 +1,8 @@
 """The precision of pseudo-labels from a person's answers on a random sample."""
 
+import bisect
 import csv
+import itertools
 import json
 import math
 from collections import Counter
@@ -14,17 +16,36 @@ from dense_det.distillation.sampling import Drawn
 
 COLUMNS = ("number", "file_name", "member", "page", "class", "band", "score", "x0", "y0", "x1", "y1", "answer")
 Z = 1.959964  # of a 95 % interval
+ENOUGH = 10  # answers of a class
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A share of right boxes: `precision` and its 95 % interval, from `judged` boxes that stand for `population`."""
+    """A share of right boxes: `precision` and its 95 % interval, from `judged` boxes that stand for `population`.
+
+    `effective`: as many draws without strata would say as much; `unjudged`: boxes left to judge, of all strata.
+    """
 
     precision: float
     low: float
     high: float
     judged: int
     population: int
+    effective: float
+    unjudged: int
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether the interval is worth telling: ENOUGH answers, or all there can be."""
+        return self.judged >= ENOUGH or (self.judged > 0 and not self.unjudged)
+
+    def more_for(self, margin: float) -> int | None:
+        """How many more answers, spread as these are, make the interval +-`margin`, if the precision stays as it is;
+        at most all that are left. None without any answer to go by."""
+        if not self.judged:
+            return None
+        wanted = draws_for(self.precision, margin) * self.judged / self.effective
+        return min(self.unjudged, max(0, math.ceil(wanted - 1e-9) - self.judged))
 
 
 def wilson(precision: float, number: float) -> tuple[float, float]:
@@ -37,19 +58,39 @@ def wilson(precision: float, number: float) -> tuple[float, float]:
     return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
 
 
+def draws_for(precision: float, margin: float) -> int:
+    """The fewest draws for which half of Wilson's interval is at most `margin`.
+
+    Raises:
+        ValueError: a margin that no interval can have.
+    """
+    if not 0 < margin < 0.5:
+        raise ValueError(f"a margin lies between 0 and 0.5, got {margin}")
+
+    def is_narrow(number: int) -> bool:
+        low, high = wilson(precision, number)
+        return (high - low) / 2 <= margin
+
+    enough = 1
+    while not is_narrow(enough):
+        enough *= 2
+    return enough // 2 + bisect.bisect_left(range(enough // 2, enough), True, key=is_narrow)
+
+
 def estimate(right: Counter, judged: Counter, population: Counter) -> Estimate:
     """Of strata, each weighted by its share of all boxes; strata without an answer are left out.
 
     The interval is Wilson's for Kish's effective number of draws: 1 / sum(weight^2 / judged).
     """
     answered = [stratum for stratum in population if judged[stratum]]
-    total = sum(population[stratum] for stratum in answered)
+    total, number = sum(population[stratum] for stratum in answered), sum(judged[s] for s in answered)
+    unjudged = sum(population.values()) - number
     if not total:
-        return Estimate(float("nan"), 0.0, 1.0, 0, 0)
+        return Estimate(float("nan"), 0.0, 1.0, 0, 0, 0.0, unjudged)
     weights = {stratum: population[stratum] / total for stratum in answered}
     precision = sum(weights[s] * right[s] / judged[s] for s in answered)
     effective = 1 / sum(weights[s] ** 2 / judged[s] for s in answered)
-    return Estimate(precision, *wilson(precision, effective), sum(judged[s] for s in answered), total)
+    return Estimate(precision, *wilson(precision, effective), number, total, effective, unjudged)
 
 
 def estimates(answers: Iterable[dict], population: Counter, classes: list[str]) -> dict[str, Estimate]:
@@ -94,6 +135,16 @@ def write_answers(path, rows: list[dict]) -> None:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+
+
+def join_answers(samples: Iterable[list[dict]]) -> list[dict]:
+    """The rows of several samples from the same labels; a box that was drawn twice counts once, as answered last."""
+    boxes = {}
+    for row in itertools.chain.from_iterable(samples):
+        box = tuple(str(row.get(column)) for column in COLUMNS if column not in ("number", "answer"))
+        if box not in boxes or str(row["answer"]).strip():
+            boxes[box] = row
+    return list(boxes.values())
 
 
 def read_answers(path) -> list[dict]:

@@ -28,7 +28,7 @@ svg { width: 100%; height: auto } svg text { font: 11px system-ui, sans-serif; f
 button { font: inherit; padding: 8px 18px; border: 1px solid var(--line); border-radius: 6px; background: #fff }
 button.chosen { border-color: var(--accent); box-shadow: inset 0 0 0 1px var(--accent) }
 .wide { overflow-x: auto } pre { white-space: pre-wrap; overflow-wrap: anywhere }
-.card img { max-width: 100%; max-height: 68vh } .card p { overflow-wrap: anywhere }
+.card img { max-width: 100%; max-height: max(240px, 100vh - 350px) } .card p { overflow-wrap: anywhere }
 """
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from dense_det.distillation.audit import estimate, estimates, read_answers, wilson
+from dense_det.distillation.audit import Z, draws_for, estimate, estimates, join_answers, read_answers, wilson
 from dense_det.distillation.commands import audit, select
 from dense_det.distillation.rule import Rule
 from dense_det.distillation.sampling import Smallest, draw_sample, even_shares, score_band
@@ -19,6 +19,67 @@ def test_wilson_by_hand():
     assert wilson(81 / 263, 263) == pytest.approx((0.2553, 0.3662), abs=1e-4)
     assert wilson(1.0, 10) == pytest.approx((10 / (10 + 1.959964**2), 1.0))
     assert wilson(0.5, 0) == (0, 1)
+
+
+@pytest.mark.parametrize("right, number", [(81, 263), (0, 7), (7, 7), (1, 2), (190, 200), (3, 1000)])
+def test_wilson_solves_the_equation_of_the_score_test(right, number):
+    """A bound is the share p from which what was seen is exactly Z standard deviations of p away: by bisection."""
+
+    def solve(inside, outside):
+        for _ in range(80):
+            middle = (inside + outside) / 2
+            deviations = abs(share - middle) / np.sqrt(middle * (1 - middle) / number) if 0 < middle < 1 else np.inf
+            inside, outside = (middle, outside) if deviations < Z else (inside, middle)
+        return inside
+
+    share = right / number
+    low, high = wilson(share, number)
+    assert low == pytest.approx(solve(share, 0) if right else 0, abs=1e-9)
+    assert high == pytest.approx(solve(share, 1) if right < number else 1, abs=1e-9)
+
+
+def test_intervals_hold_the_truth_as_often_as_they_say():
+    """Two strata of 0.95 and 0.6 right, 60 answers each, 90 % and 10 % of the boxes."""
+    rng, population, truth = np.random.default_rng(0), Counter(a=9000, b=1000), 0.9 * 0.95 + 0.1 * 0.6
+    found = [
+        estimate(Counter(a=a, b=b), Counter(a=60, b=60), population)
+        for a, b in zip(rng.binomial(60, 0.95, 2000), rng.binomial(60, 0.6, 2000), strict=True)
+    ]
+    assert 0.93 < np.mean([e.low <= truth <= e.high for e in found]) < 0.99
+
+
+def test_planning_more_answers():
+    for precision, margin in ((0.9, 0.05), (0.5, 0.05), (1.0, 0.05), (0.97, 0.01), (0.5, 0.4)):
+        number = draws_for(precision, margin)
+        widths = [np.subtract(*wilson(precision, n)[::-1]) / 2 for n in (number - 1, number)]
+        assert widths[1] <= margin < widths[0]
+    # with Z**2 / (2 (n + Z**2)) of all right: n = Z**2 (1 / 0.1 - 1)
+    assert draws_for(1.0, 0.05) == np.ceil(Z * Z * 9)
+    one = estimate(Counter(a=90), Counter(a=100), Counter(a=10_000))
+    assert one.more_for(0.05) == draws_for(0.9, 0.05) - 100 and one.more_for(0.2) == 0
+    assert estimate(Counter(a=90), Counter(a=100), Counter(a=110)).more_for(0.01) == 10  # then all are judged
+    uneven = estimate(Counter(a=45, b=45), Counter(a=50, b=50), Counter(a=9900, b=100))
+    assert uneven.effective == pytest.approx(1 / ((0.99**2 + 0.01**2) / 50))
+    assert uneven.more_for(0.05) == np.ceil(draws_for(0.9, 0.05) * 100 / uneven.effective) - 100
+    assert estimate(Counter(), Counter(), Counter(a=5)).more_for(0.05) is None
+    with pytest.raises(ValueError, match="between 0 and 0.5, got 0"):
+        draws_for(0.5, 0)
+
+
+def test_an_interval_needs_enough_answers():
+    few, ten = (estimate(Counter(a=9), Counter(a=number), Counter(a=50)) for number in (9, 10))
+    assert not few.is_enough and ten.is_enough
+    assert estimate(Counter(a=1), Counter(a=2), Counter(a=2)).is_enough  # there are no more
+
+
+def test_two_samples_count_a_box_once():
+    def row(number, x0, answer):
+        return {"number": number, "file_name": "a.jpg", "class": "x", "band": 0, "x0": x0, "answer": answer}
+
+    joined = join_answers(
+        [[row(1, 5.0, "yes"), row(2, 7.0, "")], [row(1, 7.0, "no"), row(2, "5.0", ""), row(3, 9.0, "yes")]]
+    )
+    assert [(r["x0"], r["answer"]) for r in joined] == [(5.0, "yes"), (7.0, "no"), (9.0, "yes")]
 
 
 def test_strata_weigh_as_many_boxes_as_they_have():

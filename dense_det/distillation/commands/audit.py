@@ -2,7 +2,9 @@
 
 Without --answers it writes OUT/index.html (keys: y, n, backspace, arrows; it saves answers.json, and the browser
 remembers them until then) and OUT/answers.csv, to fill in where one likes. With --answers it prints the precision of
-each class and of all labels, every class and band of scores weighted by its number of labels.
+each class and of all labels, every class and band of scores weighted by its number of labels, its 95 % interval where
+there are 10 answers, and how many more answers would make that +-0.05 (--margin). For those draw a second sample, with
+another --seed and --out, and give the answers to both.
 """
 
 import hashlib
@@ -15,18 +17,19 @@ from pathlib import Path
 import numpy as np
 
 from dense_det.atomic_file import atomic_file
-from dense_det.distillation.audit import answer_rows, estimates, read_answers, write_answers
+from dense_det.distillation.audit import answer_rows, estimates, join_answers, read_answers, write_answers
 from dense_det.distillation.image_name import full_name
 from dense_det.distillation.image_reader import BadImage, ImageReader
 from dense_det.distillation.rule import read_images, read_rule
 from dense_det.distillation.sampling import Drawn, draw_sample
 from dense_det.distillation.web_page import html_page, jpeg_address
 from dense_det.distillation.work_folder import WorkFolder, write_json
-from dense_det.drawing import draw_boxes
+from dense_det.drawing import draw_boxes, resize
 
 EXAMPLE = """examples:
   python tools/pseudo_label.py audit work/ pseudo.json --out audit/ --size 200
-  python tools/pseudo_label.py audit work/ pseudo.json --out audit/ --answers audit/answers.csv"""
+  python tools/pseudo_label.py audit work/ pseudo.json --out audit/ --answers audit/answers.csv
+  python tools/pseudo_label.py audit work/ pseudo.json --out more/ --size 300 --seed 1"""
 
 _SCRIPT = """
 const element = id => document.getElementById(id), sample = JSON.parse(element("rows").textContent);
@@ -69,13 +72,16 @@ def add_arguments(parser) -> None:
     parser.add_argument("--out", required=True, metavar="DIR", help="folder of the sample")
     parser.add_argument("--size", type=int, default=200, metavar="N", help="labels to judge (default 200)")
     parser.add_argument("--seed", type=int, default=0, help="of the draw (default 0)")
-    parser.add_argument("--answers", metavar="FILE", help="answers.json or the filled-in CSV")
+    parser.add_argument("--answers", nargs="+", metavar="FILE", help="answers.json or filled-in CSVs, of all samples")
+    parser.add_argument("--margin", type=float, default=0.05, metavar="X", help="plan for +-X (default 0.05)")
 
 
 def main(args) -> Iterator[str]:
     work, out = WorkFolder(args.work), Path(args.out)
     plan, manifest = work.read_plan(), work.read_manifest()
     rule, about = read_rule(args.labels, manifest)
+    if not 0 < args.margin < 0.5:
+        raise ValueError(f"--margin must lie between 0 and 0.5, got {args.margin}")
     if args.answers:
         yield from _judge(args, manifest.classes, about["labels_sha256"])
         return
@@ -99,9 +105,11 @@ def _judge(args, classes: list[str], labels_sha256: str) -> Iterator[str]:
     if drawn["labels_sha256"] != labels_sha256:
         raise ValueError(f"the sample in {args.out} was drawn from other labels than {args.labels}: draw again")
     population = Counter({(k, band): number for k, band, number in drawn["strata"]})
-    yield f"{'class':<20} precision  95 % interval   judged  labels"
-    for name, e in estimates(read_answers(args.answers), population, classes).items():
-        yield f"{name:<20} {e.precision:9.3f}  {e.low:.3f} - {e.high:.3f}  {e.judged:6d}  {e.population:6d}"
+    yield f"{'class':<20} precision  95 % interval   judged  labels  more for +-{args.margin:g}"
+    for name, e in estimates(join_answers(map(read_answers, args.answers)), population, classes).items():
+        interval = f"{e.low:.3f} - {e.high:.3f}" if e.is_enough else "too few"
+        more = "-" if (number := e.more_for(args.margin)) is None else number
+        yield f"{name:<20} {e.precision:9.3f}  {interval:13}  {e.judged:6d}  {e.population:6d}  {more:>10}"
 
 
 def _page(sample: list[Drawn], rows: list[dict]) -> str:
@@ -132,9 +140,12 @@ def _page(sample: list[Drawn], rows: list[dict]) -> str:
 
 
 def _crop(pixels: np.ndarray, box) -> np.ndarray:
-    """The box and as much around it again, at least 80 pixels."""
+    """The box and as much around it again, at least 80 pixels; small things are magnified, at most 4 times."""
     x0, y0, x1, y1 = box
     margin = max(80.0, 0.5 * max(x1 - x0, y1 - y0))
     left, top = (int(max(0, side - margin)) for side in (x0, y0))
     part = pixels[top : int(y1 + margin) + 1, left : int(x1 + margin) + 1]
-    return draw_boxes(part, [[x0 - left, y0 - top, x1 - left, y1 - top]], width=max(2, max(part.shape) // 300))
+    scale = min(4.0, max(1.0, 640 / max(part.shape[:2])))
+    part, width = resize(part, scale), max(2, round(max(part.shape) * scale / 300))
+    sides = np.array([x0 - left, y0 - top, x1 - left, y1 - top]) * scale
+    return draw_boxes(part, [sides + [-width, -width, width, width]], width=width)  # around the thing, not upon it
