@@ -31,6 +31,7 @@ setup(
     description="Small, fast document detectors for Detectron2, on CPU and GPU",
     license="Apache-2.0",
     packages=find_packages(include=["dense_det*"]),
+    package_data={"dense_det.deploy": ["page.html"]},
     python_requires=">=3.11",  # tested on 3.11 and 3.12
     # what runs an exported detector; an extra can add to it, but not take away, so torch belongs to "train"
     install_requires=[

@@ -1,0 +1,130 @@
+"""A page on this machine alone: drop in an image, see what an exported detector finds, move the threshold."""
+
+import io
+import json
+import threading
+import time
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+
+from dense_det.deploy.runtime import Detector
+
+HOST = "127.0.0.1"  # nobody else can reach it
+MAX_BYTES = 64 * 2**20
+MAX_PIXELS = 100_000_000
+LEAST_SCORE = 0.05  # where the page's threshold ends
+PAGE = Path(__file__).with_name("page.html")
+# nothing from anywhere else, whatever a name of a class might hold
+POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; img-src blob:"
+
+
+def make_server(detector: Detector, name: str, port: int) -> ThreadingHTTPServer:
+    """A server of the page for one detector, not yet running.
+
+    Args:
+        name: of the detector, for people.
+        port: 0 takes any that is free.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    lock = threading.Lock()  # one image at a time: the engine uses all cores for it
+
+    class Handler(PageHandler):
+        def facts(self) -> dict:
+            return {"model": name, "classes": detector.classes, "thresholds": detector.facts["thresholds"]}
+
+        def find(self, content: bytes) -> dict:
+            require_image(content)
+            with lock:
+                start = time.perf_counter()
+                boxes, scores, names = detector.predict(io.BytesIO(content), LEAST_SCORE)
+                milliseconds = 1000 * (time.perf_counter() - start)
+            rows = zip(boxes.round(2).tolist(), scores.tolist(), names, strict=True)
+            found = [{"box": box, "score": score, "name": kind} for box, score, kind in rows]
+            return {"found": found, "milliseconds": milliseconds}
+
+    return ThreadingHTTPServer((HOST, port), Handler)
+
+
+def require_image(content: bytes) -> None:
+    """Raises ValueError for bytes that are no image, or one that would fill the memory."""
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            width, height = image.size
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(f"this is no image that Pillow can read ({type(error).__name__})") from error
+    if width * height > MAX_PIXELS:
+        raise ValueError(f"{width} x {height} pixels are more than {MAX_PIXELS:,}: make the image smaller")
+
+
+class PageHandler(BaseHTTPRequestHandler):
+    """GET / is the page, GET /facts its model, POST /detect takes an image's bytes and gives boxes as JSON."""
+
+    server_version = "dense_det"
+    sys_version = ""
+
+    def facts(self) -> dict:
+        raise NotImplementedError
+
+    def find(self, content: bytes) -> dict:
+        raise NotImplementedError
+
+    def do_GET(self):
+        if not self._is_ours():
+            return
+        if self.path == "/":
+            self._answer(HTTPStatus.OK, PAGE.read_bytes(), "text/html; charset=utf-8")
+        elif self.path == "/facts":
+            self._json(HTTPStatus.OK, self.facts())
+        else:
+            self._json(HTTPStatus.NOT_FOUND, {"error": f"nothing at {self.path}"})
+
+    def do_POST(self):
+        if not self._is_ours():
+            return
+        length = self.headers.get("Content-Length", "")
+        if self.path != "/detect" or not length.isdecimal():
+            self.close_connection = True
+            self._json(HTTPStatus.BAD_REQUEST, {"error": "POST an image's bytes to /detect"})
+        elif int(length) > MAX_BYTES:
+            self.close_connection = True
+            self._json(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, {"error": f"more than {MAX_BYTES // 2**20} MB"})
+        else:
+            try:
+                self._json(HTTPStatus.OK, self.find(self.rfile.read(int(length))))
+            except Exception as error:  # decoders of broken files raise anything; the server goes on
+                self._json(HTTPStatus.BAD_REQUEST, {"error": str(error) or type(error).__name__})
+
+    def log_message(self, *arguments):
+        """Nothing: names of files and images are nobody's business."""
+
+    def _is_ours(self) -> bool:
+        """Other sites' pages cannot ask, neither under their own name (Host) nor across (Origin)."""
+        port = self.server.server_address[1]
+        names = {f"{HOST}:{port}", f"localhost:{port}"}
+        origin = self.headers.get("Origin")
+        ours = self.headers.get("Host") in names and (origin is None or origin.removeprefix("http://") in names)
+        if not ours:
+            self.close_connection = True
+            self._json(HTTPStatus.FORBIDDEN, {"error": f"this page is at http://{HOST}:{port}"})
+        return ours
+
+    def _json(self, status: HTTPStatus, tree: dict) -> None:
+        self._answer(status, json.dumps(tree).encode(), "application/json")
+
+    def _answer(self, status: HTTPStatus, content: bytes, kind: str) -> None:
+        self.send_response(status)
+        for name, value in (
+            ("Content-Type", kind),
+            ("Content-Length", str(len(content))),
+            ("Content-Security-Policy", POLICY),
+            ("X-Content-Type-Options", "nosniff"),
+            ("Cache-Control", "no-store"),
+        ):
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)

@@ -1,0 +1,94 @@
+import http.client
+import io
+import json
+import threading
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dense_det.deploy import web
+from dense_det.deploy.runtime import Detections
+
+
+class Says:
+    """A detector that finds one Table on every image."""
+
+    classes = ("Table", "Text")
+    facts = {"thresholds": [0.3, 0.4]}
+
+    def predict(self, image, threshold):
+        with Image.open(image) as opened:
+            opened.load()
+        assert threshold == web.LEAST_SCORE
+        return Detections(np.array([[1.0, 2.0, 3.456, 4.0]]), np.array([0.5]), ["Table"])
+
+
+@pytest.fixture
+def ask():
+    server = web.make_server(Says(), "tiny.onnx", 0)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    host, port = server.server_address
+    assert host == "127.0.0.1"
+
+    def request(method, path, body=None, **headers):
+        connection = http.client.HTTPConnection(host, port, timeout=30)
+        connection.request(method, path, body, {key.title(): value for key, value in headers.items()})
+        answer = connection.getresponse()
+        content = answer.read()
+        connection.close()
+        is_json = answer.getheader("Content-Type") == "application/json"
+        return answer.status, json.loads(content) if is_json else content.decode(), answer
+
+    request.port = port
+    yield request
+    server.shutdown()
+    server.server_close()
+
+
+def picture(size=(8, 6)) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", size).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_the_page_asks_nobody_else(ask):
+    status, page, answer = ask("GET", "/")
+    assert status == 200 and "Drop an image here" in page
+    assert "http://" not in page and "https://" not in page
+    assert "default-src 'none'" in answer.getheader("Content-Security-Policy")
+
+
+def test_facts_and_boxes(ask):
+    assert ask("GET", "/facts")[1] == {"model": "tiny.onnx", "classes": ["Table", "Text"], "thresholds": [0.3, 0.4]}
+    status, told, _ = ask("POST", "/detect", picture())
+    assert status == 200 and told["found"] == [{"box": [1.0, 2.0, 3.46, 4.0], "score": 0.5, "name": "Table"}]
+    assert told["milliseconds"] >= 0
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "message"),
+    [
+        ("GET", "/../etc/passwd", None, 404, "nothing at"),
+        ("POST", "/facts", b"x", 400, "to /detect"),
+        ("POST", "/detect", b"no picture", 400, "no image that Pillow can read"),
+        ("POST", "/detect", picture()[:40], 400, ""),
+    ],
+)
+def test_what_is_wrong_is_said_and_the_server_goes_on(ask, method, path, body, status, message):
+    found, told, _ = ask(method, path, body)
+    assert found == status and message in told["error"]
+    assert ask("POST", "/detect", picture())[0] == 200
+
+
+def test_what_would_fill_the_memory_is_refused(ask, monkeypatch):
+    monkeypatch.setattr(web, "MAX_PIXELS", 20)
+    assert ask("POST", "/detect", picture())[1]["error"].startswith("8 x 6 pixels are more than 20")
+    monkeypatch.setattr(web, "MAX_BYTES", 10)
+    assert ask("POST", "/detect", picture())[0] == 413
+
+
+def test_pages_of_other_sites_cannot_ask(ask):
+    for headers in ({"host": "evil.example"}, {"origin": "http://evil.example"}, {"origin": "null"}):
+        assert ask("POST", "/detect", picture(), **headers)[0] == 403
+    assert ask("POST", "/detect", picture(), origin=f"http://127.0.0.1:{ask.port}")[0] == 200
