@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "data": set(),
     "evaluation": set(),
     "analysis": set(),
-    "distillation": {"data", "evaluation", "tta", "fold_bn"},
+    "distillation": {"data", "deploy", "evaluation", "tta", "fold_bn"},
     "deploy": {"data", "evaluation"},
     "prediction": {"distillation"},
     "tta": set(),

@@ -17,7 +17,8 @@ LICENCE = (
 def build_facts(cfg, config_file, classes, version: str) -> dict:
     """Plain values for JSON: how images go in, what the classes are called, and what the file was made of.
 
-    "thresholds" has a number for each class; "thresholds_from" the evaluation's file, or "" where there was none.
+    "thresholds" has a number for each class, "thresholds_from" the evaluation's file, or "" where there was none;
+    "least_score" is the one below which the file has no boxes (FCOS: the class's alone).
 
     Args:
         classes: names, in the order of training (by rising category id); () takes those of the evaluation.
@@ -26,8 +27,10 @@ def build_facts(cfg, config_file, classes, version: str) -> dict:
     Raises:
         ValueError: no names, or not as many as the network has classes.
     """
-    fcos = cfg.MODEL.PROPOSAL_GENERATOR.NAME == "DenseDetFCOS"
-    num_classes = cfg.MODEL.FCOS.NUM_CLASSES if fcos else cfg.MODEL.RETINANET.NUM_CLASSES
+    retinanet, fcos = cfg.MODEL.RETINANET, cfg.MODEL.FCOS
+    num_classes, least_score = retinanet.NUM_CLASSES, retinanet.SCORE_THRESH_TEST
+    if cfg.MODEL.PROPOSAL_GENERATOR.NAME == "DenseDetFCOS":
+        num_classes, least_score = fcos.NUM_CLASSES, fcos.INFERENCE_TH_TEST
     source, points = find_points(cfg.MODEL.WEIGHTS, classes)
     classes = list(classes) or list(points)
     if not classes:
@@ -45,6 +48,7 @@ def build_facts(cfg, config_file, classes, version: str) -> dict:
         "classes": classes,
         "thresholds": thresholds_of(points, classes),
         "thresholds_from": source,
+        "least_score": least_score,
         "config": Path(config_file).name,
         "config_sha256": hashlib.sha256(cfg.dump().encode()).hexdigest(),
         "weights": Path(cfg.MODEL.WEIGHTS).name,

@@ -9,6 +9,8 @@ import numpy as np
 from dense_det.data.augmentation import CanvasTransform
 from dense_det.data.classes import CDLA
 from dense_det.data.pdf.document import sha256_of
+from dense_det.deploy.runtime import KEY
+from dense_det.distillation.exported_teacher import ExportedTeacher, open_exported_teacher
 from dense_det.distillation.fusion import Boxes, fuse
 from dense_det.distillation.teacher import Identity
 from dense_det.distillation.views import OWN_SIZE, View, look
@@ -44,13 +46,15 @@ class OnnxTeacher:
         return seen.to_image(kept.boxes), kept.scores, kept.classes
 
 
-def open_onnx_teacher(path, floor: float) -> OnnxTeacher:
-    """The teacher of an ONNX file, on one thread of the CPU.
+def open_onnx_teacher(path, floor: float) -> OnnxTeacher | ExportedTeacher:
+    """The teacher of an ONNX file, or of an exported file of OpenVINO, on one thread of the CPU.
 
     Raises:
         ImportError: onnxruntime is not installed.
         ValueError: no ONNX file, or one whose outputs no adapter knows.
     """
+    if Path(path).suffix == ".xml":
+        return open_exported_teacher(path, floor)
     try:
         import onnxruntime
     except ImportError as error:
@@ -63,6 +67,8 @@ def open_onnx_teacher(path, floor: float) -> OnnxTeacher:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's own classes derive from Exception alone
         raise ValueError(f"{path}: onnxruntime cannot read it: {error}") from error
+    if KEY in session.get_modelmeta().custom_metadata_map:
+        return open_exported_teacher(path, floor)
     digest = sha256_of(path)
     config = hashlib.sha256(adapter_for(session).__class__.__name__.encode()).hexdigest()
     return OnnxTeacher(session, floor, Identity("onnx", config, digest, Path(path).name))

@@ -29,7 +29,8 @@ def add_arguments(parser) -> None:
     parser.add_argument("--teacher", nargs=2, action="append", default=[], metavar=("CONFIG", "WEIGHTS"),
                         help="a detector of this package or Detectron2; several are an ensemble")  # fmt: skip
     parser.add_argument("--onnx", action="append", default=[], metavar="FILE",
-                        help="an ONNX detector with outputs as YOLOv8's or PicoDet's; several, too")  # fmt: skip
+                        help="a file of tools/export_model.py (.onnx, .xml), or an ONNX detector with outputs as "
+                        "YOLOv8's or PicoDet's; several, too")  # fmt: skip
     parser.add_argument("--opts", nargs="+", default=[], metavar="KEY VALUE", help="config keys of the teachers")
     parser.add_argument("--classes", nargs="+", default=[], metavar="NAME",
                         help="the classes in order (default: those of the plan's labelled file)")  # fmt: skip
