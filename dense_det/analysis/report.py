@@ -109,9 +109,8 @@ class Report:
             for name, row in rates.items()
         }
         size = f"{self.size[0]}x{self.size[1]}"
-        self._add(
-            f"{throughput_table(rates)}\n\nProcesses x threads of each, batch 1, {size}, decode and resize included."
-        )
+        note = f"Processes x threads of each, batch 1, {size}, decode and resize included (-: no answer)."
+        self._add(f"{throughput_table(rates)}\n\n{note}")
 
     def add_results(self, path: Path) -> None:
         """Put the AP of `path`, {"config name": AP, ...}, into the rows.

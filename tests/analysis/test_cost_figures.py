@@ -32,7 +32,7 @@ def test_the_frontier_by_hand():
     assert frontier(points) == [(1, 10), (2, 25), (3, 30), (5, 31)]
 
 
-@pytest.mark.parametrize("count", [1, 2, 30])
+@pytest.mark.parametrize("count", [1, 9])
 def test_three_pictures(tmp_path, count):
     files = draw_figures(tmp_path / "figures", [row(f"model_{i}", 1.0 + i, 20 + i) for i in range(count)])
     assert [file.name for file in files] == ["accuracy.png", "roofline.png", "stages.png"]
