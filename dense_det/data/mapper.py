@@ -161,4 +161,5 @@ def read_image(path, image_format: str = "BGR") -> np.ndarray:
 
 def _to_tensor(image: np.ndarray) -> torch.Tensor:
     """(H, W, C) -> (C, H, W)"""
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+    # a copy in any case: a mirrored image of one column counts as contiguous, and torch takes no negative strides
+    return torch.from_numpy(np.array(image.transpose(2, 0, 1), order="C"))

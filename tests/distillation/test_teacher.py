@@ -42,6 +42,15 @@ def test_boxes_come_back_to_the_image(image, view):
     assert np.allclose(boxes[0], [20, 40, 80, 60]) and scores[0] == pytest.approx(0.8) and classes.tolist() == [0, 1]
 
 
+@pytest.mark.parametrize("size", [(1, 1), (300, 1), (1, 300)])
+def test_lines_and_points(size):
+    teacher = DetectorTeacher(RedFinder(), ("red", "corner"), "RGB", 100, 1000, (View(100),), WHO)
+    image = np.full((*size, 3), 255, np.uint8)
+    for view in (View(OWN_SIZE), View(OWN_SIZE, True), View(50, True)):
+        boxes, _, _ = teacher.find(image, view)
+        assert np.allclose(boxes[0], [0, 0, *size[::-1]])
+
+
 def test_labeller_by_hand(image):
     views = (View(50), View(100, True))
     teacher = DetectorTeacher(RedFinder(), ("red", "corner"), "BGR", 100, 1000, views, WHO)
