@@ -6,12 +6,14 @@ import dense_det  # noqa: F401  first: sets the process environment before torch
 import argparse
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from dense_det.config import read_yaml
 from dense_det.distillation.distil import Distillation, write_table
 from dense_det.distillation.recipe import parse_recipe
 from dense_det.distillation.steps import Steps
+from dense_det.terminal import tell
 
 EXAMPLE = """examples:
   python tools/distill.py configs/distill/idcards.yaml
@@ -35,30 +37,23 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def distil(args) -> Iterator[str]:
+    if min(args.rounds, args.workers) < 1:
+        raise ValueError(f"--rounds and --workers are at least 1, got {args.rounds} and {args.workers}")
+    tree = read_yaml(args.recipe)
+    recipe = parse_recipe(tree | ({"seeds": args.seeds} if args.seeds else {}), args.recipe)
+    out = args.out or Path("output") / args.recipe.stem
+    steps = Steps(Path(__file__).resolve().parents[1], out, lambda line: print(line, flush=True), os.cpu_count() or 1)
+    job = Distillation(recipe, out, steps, args.workers)
+    for results in job.rounds(args.rounds):
+        table = job.table(results)
+        write_table(out / "table.md", recipe.title, table, steps.seconds)
+        yield f"\n{table}\n"
+    yield f"all of it: {out} (table.md, steps.json, logs/, round-1/report.html)"
+
+
 def main(argv=None) -> int:
-    args = build_parser().parse_args(argv)
-    try:
-        if min(args.rounds, args.workers) < 1:
-            raise ValueError(f"--rounds and --workers are at least 1, got {args.rounds} and {args.workers}")
-        tree = read_yaml(args.recipe)
-        recipe = parse_recipe(tree | ({"seeds": args.seeds} if args.seeds else {}), args.recipe)
-        out = args.out or Path("output") / args.recipe.stem
-        steps = Steps(
-            Path(__file__).resolve().parents[1], out, lambda line: print(line, flush=True), os.cpu_count() or 1
-        )
-        job = Distillation(recipe, out, steps, args.workers)
-        for results in job.rounds(args.rounds):
-            table = job.table(results)
-            write_table(out / "table.md", recipe.title, table, steps.seconds)
-            print(f"\n{table}\n", flush=True)
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped; what is finished stays, the same command goes on", file=sys.stderr)
-        return 130
-    print(f"all of it: {out} (table.md, steps.json, logs/, round-1/report.html)")
-    return 0
+    return tell(distil(build_parser().parse_args(argv)))
 
 
 if __name__ == "__main__":

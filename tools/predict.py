@@ -14,6 +14,7 @@ from dense_det.config import load_cfg
 from dense_det.engine.model import load_model
 from dense_det.prediction.job import Prediction
 from dense_det.prediction.trained import PLAIN_THRESHOLD
+from dense_det.terminal import tell
 
 EXAMPLE = """examples:
   python tools/predict.py output/mine scans/ --out found --pictures
@@ -40,20 +41,11 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv=None) -> int:
     args = build_parser().parse_args(argv)
     setup_logger(name="dense_det", abbrev_name="dense_det").setLevel(logging.INFO)
-    try:
-        job = Prediction(
-            args.model, args.sources, args.out, load_cfg, load_model, args.threshold, args.pictures, args.crops,
-            args.num_workers,
-        )  # fmt: skip
-        for line in job.lines():
-            print(line, flush=True)
-    except (ValueError, OSError, ImportError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped; what is finished stays, the same command goes on", file=sys.stderr)
-        return 130
-    return 0
+    job = Prediction(
+        args.model, args.sources, args.out, load_cfg, load_model, args.threshold, args.pictures, args.crops,
+        args.num_workers,
+    )  # fmt: skip
+    return tell(job.lines())
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from detectron2.utils.logger import setup_logger
 from dense_det.config import load_cfg
 from dense_det.distillation.commands import audit, export, import_review, plan, report, run, select, status
 from dense_det.engine.model import load_model
+from dense_det.terminal import tell
 
 VERBS = {
     "plan": plan,
@@ -45,16 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv=None) -> int:
     args = build_parser().parse_args(argv)
     setup_logger(name="dense_det", abbrev_name="dense_det").setLevel(logging.INFO)
-    try:
-        for line in VERBS[args.verb].main(args):
-            print(line, flush=True)
-    except (ValueError, OSError, ImportError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped; what is finished stays, the same command goes on", file=sys.stderr)
-        return 130
-    return 0
+    return tell(VERBS[args.verb].main(args))
 
 
 if __name__ == "__main__":
