@@ -8,10 +8,15 @@ import torch
 from torch import nn
 
 
-def interleaved_ms(calls: list[Callable[[], object]], rounds: int, warmup: int = 2) -> list[list[float]]:
+def interleaved_ms(
+    calls: list[Callable[[], object]], rounds: int, warmup: int = 2, clock: Callable[[], float] = time.perf_counter
+) -> list[list[float]]:
     """Milliseconds of each call in each of `rounds`, (rounds, calls): A B C, A B C, ...
 
     What else runs on the machine hits all of them alike; what is timed alone is not.
+
+    Args:
+        clock: seconds; time.process_time of one thread is hardly touched by what else runs.
     """
     for _ in range(warmup):
         for call in calls:
@@ -20,9 +25,9 @@ def interleaved_ms(calls: list[Callable[[], object]], rounds: int, warmup: int =
     for _ in range(rounds):
         row = []
         for call in calls:
-            start = time.perf_counter()
+            start = clock()
             call()
-            row.append(1000 * (time.perf_counter() - start))
+            row.append(1000 * (clock() - start))
         times.append(row)
     return times
 

@@ -1,0 +1,44 @@
+"""Both ways from a file to boxes end with the same boxes; and the tool that times them."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import torch
+from detectron2.modeling import build_model
+
+from dense_det.config import load_cfg
+from dense_det.distillation.teacher_stages import NAMES, let_pass, stages_of
+
+ROOT = Path(__file__).parents[2]
+SPEC = importlib.util.spec_from_file_location("bench_teacher", ROOT / "tools" / "bench_teacher.py")
+tool = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(tool)
+
+
+def test_the_same_boxes_and_nearly_the_same_pixels(tmp_path):
+    path = str(tmp_path / "a.jpg")
+    tool.page(300, 200).save(path, quality=90)
+    torch.manual_seed(0)
+    options = ["MODEL.DEVICE", "cpu", "MODEL.RETINANET.NUM_CLASSES", 1, *tool.BN]
+    model = build_model(load_cfg(ROOT / "configs" / "retina_snet.yaml", options)).eval()
+    theirs, ours = stages_of(model, 96)
+    views = [way.resize(way.decode(path)) for way in (theirs, ours)]
+    assert views[0].shape == views[1].shape == (96, 144, 3)
+    assert np.abs(views[0].astype(float) - views[1]).mean() <= 0.02
+    let_pass(model, theirs.batch(views[0]), 20)
+    theirs, ours = stages_of(model, 96)
+    with torch.inference_mode():
+        (expected,), (found,) = (way.boxes(way.net(way.batch(views[0]))) for way in (theirs, ours))
+    assert 0 < len(expected) <= 20
+    torch.testing.assert_close(found.scores, expected.scores, rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(found.pred_boxes.tensor, expected.pred_boxes.tensor, rtol=1e-3, atol=1e-2)
+    whole, *alone = ours.calls(path)
+    assert len(alone) == len(NAMES) and len(whole()[0]) > 0
+
+
+def test_the_table(capsys, monkeypatch):
+    monkeypatch.setattr(tool, "ROWS", tool.ROWS[:1])
+    tool.main(["--size", "200", "160", "--edge", "64", "--rounds", "1"])
+    row = capsys.readouterr().out.splitlines()[-1]
+    assert row.startswith("| retina_snet |") and row.count("|") == 10 and float(row.split("|")[-2]) <= 0.02
