@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dense_det.suggest import unknown
+from dense_det.suppression import by_class, pairwise_iou, suppressed
 
 
 @dataclass(frozen=True)
@@ -69,9 +70,7 @@ def fuse(kind: str, found: Boxes, num_sources: int, iou: float) -> Fused:
     if not 0 < iou < 1:
         raise ValueError(f"the IoU of fusion must lie between 0 and 1, got {iou}")
     rows = []
-    for k in np.unique(found.classes).tolist():
-        index = np.flatnonzero(found.classes == k)
-        index = index[np.argsort(-found.scores[index], kind="stable")]
+    for k, index in by_class(found.scores, found.classes):
         for box, score, members in FUSIONS[kind](found.boxes[index], found.scores[index], iou, num_sources):
             rows.append((box, score, k, index[members]))
     rows.sort(key=lambda row: -row[1])  # stable: equal scores stay in the order of class and first member
@@ -90,17 +89,6 @@ def spread(boxes: np.ndarray) -> float:
     """How far (M, 4) boxes of one thing disagree: the sides' standard deviation over the mean width and height."""
     sizes = boxes[:, 2:] - boxes[:, :2]
     return float(boxes.std(0).mean() / sizes.mean())
-
-
-def pairwise_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """(A, B) intersection over union of xyxy boxes that have an area."""
-    low, high = np.maximum(a[:, None, :2], b[None, :, :2]), np.minimum(a[:, None, 2:], b[None, :, 2:])
-    shared = (high - low).clip(0).prod(-1)
-    return shared / (_area(a)[:, None] + _area(b)[None, :] - shared)
-
-
-def _area(boxes: np.ndarray) -> np.ndarray:
-    return (boxes[:, 2:] - boxes[:, :2]).prod(1)
 
 
 def _weighted_box_fusion(boxes, scores, iou: float, num_sources: int):
@@ -130,25 +118,15 @@ def _box_voting(boxes, scores, iou: float, num_sources: int):
     """Gidaris and Komodakis, arXiv 1505.01749, section 5: what NMS keeps becomes the average of all boxes that
     overlap it, weighted by score; its score stays the best one's."""
     overlaps = pairwise_iou(boxes, boxes)
-    for kept, _ in _suppressed(overlaps, iou):
+    for kept, _ in suppressed(overlaps, iou):
         members = np.flatnonzero(overlaps[kept] > iou)
         yield _average(boxes[members], scores[members]), float(scores[kept]), members
 
 
 def _nms(boxes, scores, iou: float, num_sources: int):
     """The best box stands for those that it suppresses."""
-    for kept, members in _suppressed(pairwise_iou(boxes, boxes), iou):
+    for kept, members in suppressed(pairwise_iou(boxes, boxes), iou):
         yield boxes[kept], float(scores[kept]), members
-
-
-def _suppressed(overlaps: np.ndarray, iou: float):
-    """Greedy suppression of (R, R) overlaps in falling order of score: a kept row, and the rows it stands for."""
-    free = np.ones(len(overlaps), bool)
-    for row in range(len(overlaps)):
-        if free[row]:
-            members = np.flatnonzero(free & (overlaps[row] > iou))
-            free[members] = False
-            yield row, members
 
 
 def _average(boxes: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -84,8 +84,8 @@ class DetectorTeacher:
         pixels, seen = look(image, view, round(self._elongation * view.short_edge))
         if self._bgr:
             pixels = pixels[:, :, ::-1]
-        # (C, H, W) in the memory of (H, W, C), what convolutions like; a copy in any case: a mirrored image of one column
-        # counts as contiguous, and torch takes no negative strides
+        # (C, H, W) in the memory of (H, W, C), what convolutions like; a copy in any case: a mirrored image of one
+        # column counts as contiguous, and torch takes no negative strides
         tensor = torch.from_numpy(np.array(pixels, order="C")).permute(2, 0, 1)
         return {"image": tensor, "height": seen.shown[0], "width": seen.shown[1]}, seen
 

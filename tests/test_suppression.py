@@ -1,0 +1,38 @@
+import numpy as np
+import pytest
+import torch
+from torchvision.ops import batched_nms
+
+from dense_det.suppression import by_class, pairwise_iou, suppressed
+
+
+def test_overlaps_by_hand():
+    a, b = np.array([[0, 0, 10, 10], [100, 100, 120, 110]], float), np.array([[0, 0, 10, 8]], float)
+    assert pairwise_iou(a, b).tolist() == [[0.8], [0]]
+    assert pairwise_iou(a[:0], b).shape == (0, 1)
+
+
+def test_classes_by_hand():
+    found = {k: rows.tolist() for k, rows in by_class(np.array([0.1, 0.9, 0.5, 0.9]), np.array([2, 0, 2, 0]))}
+    assert found == {0: [1, 3], 2: [2, 0]}
+
+
+def test_suppression_by_hand():
+    # 0 takes 1; 2 overlaps only 1, which is gone, and so is kept; 3 touches nothing
+    overlaps = np.array([[1, 0.6, 0, 0], [0.6, 1, 0.6, 0], [0, 0.6, 1, 0.5], [0, 0, 0.5, 1]])
+    assert [(row, members.tolist()) for row, members in suppressed(overlaps, 0.5)] == [(0, [0, 1]), (2, [2]), (3, [3])]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_keeps_what_torchvision_keeps(seed):
+    rng = np.random.default_rng(seed)
+    boxes = rng.uniform(0, 300, (300, 2)).astype(np.float32)
+    boxes = np.concatenate([boxes, boxes + rng.uniform(20, 150, (300, 2)).astype(np.float32)], 1)
+    scores, classes = rng.random(300, np.float32), rng.integers(0, 4, 300)
+    mine = [
+        index[row]
+        for _, index in by_class(scores, classes)
+        for row, _ in suppressed(pairwise_iou(boxes[index], boxes[index]), 0.5)
+    ]
+    theirs = batched_nms(*map(torch.from_numpy, (boxes, scores, classes)), 0.5).tolist()
+    assert sorted(mine, key=lambda row: -scores[row]) == theirs
