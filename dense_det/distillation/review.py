@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dense_det.atomic_file import atomic_file
+from dense_det.distillation.image_name import printable
 from dense_det.distillation.rule import REJECTED, Rule
 from dense_det.distillation.shard_file import ImagePredictions
 
@@ -100,7 +101,7 @@ def read_label_studio(path) -> list[ReviewImage]:
 
 
 def write_cvat(path, images: Iterable[ReviewImage], classes: list[str]) -> None:
-    """CVAT's "for images 1.1"."""
+    """CVAT's "for images 1.1"; names that XML cannot hold are written as image_name.printable has them."""
     root = ET.Element("annotations")
     ET.SubElement(root, "version").text = "1.1"
     labels = ET.SubElement(ET.SubElement(ET.SubElement(root, "meta"), "task"), "labels")
@@ -108,7 +109,7 @@ def write_cvat(path, images: Iterable[ReviewImage], classes: list[str]) -> None:
         ET.SubElement(ET.SubElement(labels, "label"), "name").text = name
     for number, image in enumerate(images):
         size = {"width": str(image.width), "height": str(image.height)}
-        element = ET.SubElement(root, "image", id=str(number), name=image.file_name, **size)
+        element = ET.SubElement(root, "image", id=str(number), name=printable(image.file_name), **size)
         for box in image.boxes:
             corners = zip(("xtl", "ytl", "xbr", "ybr"), box.box, strict=True)
             sides = {key: f"{side:.{DECIMALS}f}" for key, side in corners}
@@ -148,11 +149,12 @@ def merge_review(coco: dict, reviewed: list[ReviewImage]) -> dict:
     """
     category = {row["name"]: row["id"] for row in coco["categories"]}
     images = {row["file_name"]: dict(row) for row in coco["images"]}
+    name_of = {printable(name): name for name in images}
     next_image = max((row["id"] for row in coco["images"]), default=0) + 1
     next_box = max((row["id"] for row in coco["annotations"]), default=0) + 1
     seen, added = set(), []
     for image in reviewed:
-        row = images.get(image.file_name)
+        row = images.get(image.file_name) or images.get(name_of.get(image.file_name))
         if row is None:
             row = {"id": next_image, "file_name": image.file_name, "width": image.width, "height": image.height}
             images[image.file_name] = row

@@ -50,6 +50,20 @@ def test_round_trips_are_exact(tmp_path):
     assert read_label_studio(tmp_path / "a.json") == IMAGES
 
 
+def test_names_that_xml_cannot_hold(tmp_path):
+    name = "/a\n\udcff\x01.jpg"
+    write_cvat(tmp_path / "a.xml", [ReviewImage(name, 9, 9, (ReviewBox("A", (1, 1, 3, 4)),))], ["A"])
+    old = {"id": 4, "image_id": 7, "category_id": 1, "bbox": [0, 0, 1, 1]}
+    coco = {
+        "images": [{"id": 7, "file_name": name}],
+        "annotations": [old],
+        "categories": [{"id": 1, "name": "A"}],
+    }
+    merged = merge_review(coco, read_cvat(tmp_path / "a.xml"))
+    assert merged["images"] == [{"id": 7, "file_name": name, "reviewed": True}]
+    assert [row["bbox"] for row in merged["annotations"]] == [[1, 1, 2, 3]]
+
+
 def test_label_studio_has_percents(tmp_path):
     write_label_studio(tmp_path / "a.json", [ReviewImage("x", 200, 50, (ReviewBox("A", (20, 5, 120, 30), 0.5),))], "m")
     (region,) = json.loads((tmp_path / "a.json").read_text())[0]["predictions"][0]["result"]
