@@ -12,14 +12,15 @@ def by_class(scores: np.ndarray, classes: np.ndarray) -> Iterator[tuple[int, np.
         yield k, rows[np.argsort(-scores[rows], kind="stable")]
 
 
-def suppressed(overlaps: np.ndarray, iou: float) -> Iterator[tuple[int, np.ndarray]]:
-    """Greedy suppression of (R, R) overlaps in falling order of score: a kept row, and the rows it stands for."""
-    free = np.ones(len(overlaps), bool)
-    for row in range(len(overlaps)):
-        if free[row]:
-            members = np.flatnonzero(free & (overlaps[row] > iou))
-            free[members] = False
-            yield row, members
+def suppressed(boxes: np.ndarray, iou: float) -> Iterator[tuple[int, np.ndarray]]:
+    """Greedy suppression of (R, 4) boxes in falling order of score: a kept row, and the rows it stands for, its own
+    the first."""
+    free = np.arange(len(boxes))
+    while len(free):
+        alike = pairwise_iou(boxes[free[:1]], boxes[free])[0] > iou
+        alike[0] = True
+        yield int(free[0]), free[alike]
+        free = free[~alike]
 
 
 def pairwise_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:

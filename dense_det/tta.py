@@ -10,7 +10,7 @@ from detectron2.structures import Boxes, Instances
 from fvcore.transforms import HFlipTransform
 from torch import Tensor, nn
 
-from dense_det.suppression import by_class, pairwise_iou, suppressed
+from dense_det.suppression import by_class, suppressed
 
 
 def build_tta(cfg, model: nn.Module) -> "AugmentedDetector":
@@ -114,11 +114,7 @@ def merge(found: list[Instances], iou: float, max_detections: int) -> Instances:
     every = Instances.cat(found)
     boxes = every.pred_boxes.tensor.double().cpu().numpy()
     scores, classes = every.scores.double().cpu().numpy(), every.pred_classes.cpu().numpy()
-    kept = [
-        index[row]
-        for _, index in by_class(scores, classes)
-        for row, _ in suppressed(pairwise_iou(boxes[index], boxes[index]), iou)
-    ]
+    kept = [index[row] for _, index in by_class(scores, classes) for row, _ in suppressed(boxes[index], iou)]
     best = sorted(kept, key=lambda row: -scores[row])[:max_detections]
     return every[torch.as_tensor(best, dtype=torch.int64, device=every.scores.device)]
 

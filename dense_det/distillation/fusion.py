@@ -117,15 +117,14 @@ def _weighted_box_fusion(boxes, scores, iou: float, num_sources: int):
 def _box_voting(boxes, scores, iou: float, num_sources: int):
     """Gidaris and Komodakis, arXiv 1505.01749, section 5: what NMS keeps becomes the average of all boxes that
     overlap it, weighted by score; its score stays the best one's."""
-    overlaps = pairwise_iou(boxes, boxes)
-    for kept, _ in suppressed(overlaps, iou):
-        members = np.flatnonzero(overlaps[kept] > iou)
+    for kept, _ in suppressed(boxes, iou):
+        members = np.flatnonzero(pairwise_iou(boxes[kept : kept + 1], boxes)[0] > iou)
         yield _average(boxes[members], scores[members]), float(scores[kept]), members
 
 
 def _nms(boxes, scores, iou: float, num_sources: int):
     """The best box stands for those that it suppresses."""
-    for kept, members in suppressed(pairwise_iou(boxes, boxes), iou):
+    for kept, members in suppressed(boxes, iou):
         yield boxes[kept], float(scores[kept]), members
 
 
