@@ -3,14 +3,13 @@
 from contextlib import contextmanager
 
 import torch
+from detectron2.layers import batched_nms
 from detectron2.modeling import GeneralizedRCNN, detector_postprocess
 from detectron2.modeling.meta_arch.panoptic_fpn import PanopticFPN
 from detectron2.modeling.test_time_augmentation import DatasetMapperTTA
 from detectron2.structures import Boxes, Instances
 from fvcore.transforms import HFlipTransform
 from torch import Tensor, nn
-
-from dense_det.suppression import by_class, suppressed
 
 
 def build_tta(cfg, model: nn.Module) -> "AugmentedDetector":
@@ -112,11 +111,8 @@ def merge(found: list[Instances], iou: float, max_detections: int) -> Instances:
     """The instances of all views, in one frame, by falling score, without those that a better one of their class
     overlaps by more than `iou`."""
     every = Instances.cat(found)
-    boxes = every.pred_boxes.tensor.double().cpu().numpy()
-    scores, classes = every.scores.double().cpu().numpy(), every.pred_classes.cpu().numpy()
-    kept = [index[row] for _, index in by_class(scores, classes) for row, _ in suppressed(boxes[index], iou)]
-    best = sorted(kept, key=lambda row: -scores[row])[:max_detections]
-    return every[torch.as_tensor(best, dtype=torch.int64, device=every.scores.device)]
+    kept = batched_nms(every.pred_boxes.tensor, every.scores, every.pred_classes, iou)
+    return every[kept[:max_detections]]
 
 
 def _in_image(seen: Instances, transform, size: tuple[int, int]) -> Instances:

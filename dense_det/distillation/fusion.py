@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dense_det.distillation.suppression import by_class, pairwise_iou, suppressed
 from dense_det.suggest import unknown
-from dense_det.suppression import by_class, pairwise_iou, suppressed
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torchvision.ops import batched_nms
 
-from dense_det.suppression import by_class, pairwise_iou, suppressed
+from dense_det.distillation.suppression import by_class, pairwise_iou, suppressed
 
 
 def test_overlaps_by_hand():
