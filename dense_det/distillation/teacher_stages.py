@@ -82,7 +82,7 @@ def let_pass(model: nn.Module, images, count: int) -> None:
     """Shift the scores of a network (random weights, say) until about `count` of an image's pass its threshold."""
     logits = torch.cat([level.flatten() for level in _net(model, images)[2][0]])
     threshold = math.log(model.test_score_thresh / (1 - model.test_score_thresh))
-    model.head.cls_score.bias += threshold - logits.topk(count + 1).values[-2:].mean()
+    model.head.cls_score.bias += threshold - logits.topk(min(count + 1, len(logits))).values[-2:].mean()
 
 
 def _net(model: nn.Module, images):
