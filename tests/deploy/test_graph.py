@@ -41,7 +41,9 @@ def test_equal_to_detectron2(detector, noise, size):
     expected = found_by(detector, pixels)
     assert len(boxes) or size == (7, 5)
     for ours, theirs in zip((boxes, scores, classes), expected, strict=True):
-        assert ours.dtype == theirs.dtype and np.array_equal(ours, theirs)
+        assert ours.dtype == theirs.dtype
+        # torch's sigmoid of one number differs in the last bit by its place in the tensor
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6)
     assert (boxes >= 0).all() and (boxes <= [size[1], size[0], size[1], size[0]]).all()
 
 
@@ -49,7 +51,8 @@ def test_equal_to_detectron2(detector, noise, size):
 def test_channels_as_the_model_wants_them(make_detector, noise):
     model = make_detector("retinanet", order="BGR")
     pixels = noise(64, 64)
-    assert np.array_equal(deploy_graph(model)(torch.from_numpy(pixels)[None])[1].numpy(), found_by(model, pixels)[1])
+    scores = deploy_graph(model)(torch.from_numpy(pixels)[None])[1].numpy()
+    np.testing.assert_allclose(scores, found_by(model, pixels)[1], rtol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +63,7 @@ def test_options_of_fcos(make_detector, noise, opts):
     model = make_detector("fcos", opts=opts)
     pixels = noise(96, 128)
     for ours, theirs in zip(deploy_graph(model)(torch.from_numpy(pixels)[None]), found_by(model, pixels), strict=True):
-        assert np.array_equal(ours.numpy(), theirs)
+        np.testing.assert_allclose(ours.numpy(), theirs, rtol=1e-6)
 
 
 def test_what_cannot_be_exported(make_detector):

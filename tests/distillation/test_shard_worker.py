@@ -213,26 +213,30 @@ def test_killed_at_random_moments(tmp_path):
 
 
 class Noting(FakeLabeller):
-    """Writes down which process labelled what."""
+    """Writes down which process labelled what, and is killed at its own `kill`-th image; the first waits for others."""
 
-    def __init__(self, folder, kill=None):
+    def __init__(self, folder, barrier, kill=None):
         super().__init__(0.01)
-        self.folder, self.kill = folder, kill
+        self.folder, self.barrier, self.kill, self.count = folder, barrier, kill, 0
 
     def label(self, pixels, image_id):
+        self.count += 1
+        if self.count == 1:
+            self.barrier.wait(60)
         with open(self.folder / f"{os.getpid()}.log", "a") as file:
             file.write(f"{image_id}\n")
-        if image_id == self.kill:
+        if self.count == self.kill:
             os.kill(os.getpid(), signal.SIGKILL)
         return super().label(pixels, image_id)
 
 
 def two_runs(tmp_path, kill):
-    """Two whole runs on one folder, the first of which may be killed at an image: {pid: ids that it labelled}."""
+    """Two whole runs on one folder, the first of which may be killed at its `kill`-th image: ids that each labelled."""
     work, logs = make_work(tmp_path / "work", 60, 4, num_validation=4), tmp_path / "logs"
     logs.mkdir()
     context = multiprocessing.get_context("fork")
-    labellers = Noting(logs, kill), Noting(logs)
+    barrier = context.Barrier(2)
+    labellers = Noting(logs, barrier, kill), Noting(logs, barrier)
     runs = [context.Process(target=run, args=(work, None, (), 1.0, never, labeller)) for labeller in labellers]
     for process in runs:
         process.start()
@@ -248,9 +252,9 @@ def two_runs(tmp_path, kill):
 
 def test_two_runs_share_a_folder_and_label_nothing_twice(tmp_path):
     first, second = two_runs(tmp_path, kill=None)
-    assert len(first) + len(second) == 64 and min(len(first), len(second)) >= 8
+    assert len(first) + len(second) == 64 and min(len(first), len(second)) >= 4
 
 
 def test_what_a_killed_run_had_claimed_is_not_lost(tmp_path):
-    first, second = two_runs(tmp_path, kill=30)
+    first, second = two_runs(tmp_path, kill=10)
     assert 64 < len(first) + len(second) <= 68  # the shard at which it was killed, again from its beginning
