@@ -66,17 +66,21 @@ def deliver(model: torch.nn.Module, facts: dict, delivery: Delivery) -> Iterator
 
 
 def _write(model, facts: dict, delivery: Delivery, folder: Path) -> Path:
-    """The file as it is to be delivered, but in `folder`."""
-    onnx, final = folder / "float.onnx", folder / delivery.file.name
-    export_onnx(deploy_graph(model), onnx, facts)
-    images = [Detector(onnx).read(path)[0][None] for path in delivery.calibration]
-    if delivery.file.suffix == ".xml":
-        network = convert_to_openvino(onnx)
-        save_openvino(quantise_openvino(network, images) if images else network, facts, final)
-    elif images:
-        quantise_onnx(onnx, final, images)
+    """The file as it is to be delivered, but in `folder` and under another name."""
+    plain = folder / "float.onnx"
+    export_onnx(deploy_graph(model), plain, facts)
+    openvino = delivery.file.suffix == ".xml"
+    if openvino:
+        network, plain = convert_to_openvino(plain), folder / "float.xml"
+        save_openvino(network, facts, plain)
+    if not delivery.calibration:
+        return plain
+    reader, final = Detector(plain), folder / f"int8{delivery.file.suffix}"
+    images = [reader.read(path)[0][None] for path in delivery.calibration]
+    if openvino:
+        save_openvino(quantise_openvino(network, images), facts, final)
     else:
-        os.replace(onnx, final)
+        quantise_onnx(plain, final, images)
     return final
 
 

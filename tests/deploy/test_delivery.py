@@ -1,0 +1,90 @@
+"""A file gets its name only if it finds what the detector finds; the export itself is faked."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dense_det.deploy import delivery
+from dense_det.deploy.delivery import Delivery, deliver
+from dense_det.deploy.parity import found_by
+from dense_det.evaluation.ground_truth import GroundTruth
+
+FACTS = {"classes": ["a", "b", "c"], "thresholds": [0.5] * 3, "min_size": 96, "max_size": 160}
+
+
+class FakeDetector:
+    """The detector's own inference, with boxes moved by `shift` pixels and the last `lost` of them left out."""
+
+    def __init__(self, model, shift=0.0, lost=0):
+        self.model, self.shift, self.lost = model, shift, lost
+
+    def read(self, path):
+        pixels = np.asarray(Image.open(path))
+        return pixels, pixels.shape[:2]
+
+    def run(self, image):
+        boxes, scores, classes = found_by(self.model, image[0])
+        end = len(boxes) - self.lost
+        return boxes[:end] + np.float32(self.shift), scores[:end], classes[:end]
+
+
+@pytest.fixture
+def run(make_detector, noise, tmp_path, monkeypatch):
+    """(shift, lost, **of Delivery) -> the lines, and the file."""
+    model = make_detector("retinanet")
+    Image.fromarray(noise(96, 128)).save(tmp_path / "a.png")
+
+    def run(shift=0.0, lost=0, **arguments):
+        monkeypatch.setattr(delivery, "export_onnx", lambda graph, path, facts: path.write_bytes(b"12345"))
+        monkeypatch.setattr(delivery, "quantise_onnx", lambda source, target, images: target.write_bytes(b"int8"))
+        monkeypatch.setattr(delivery, "Detector", lambda path: FakeDetector(model, shift, lost))
+        out = tmp_path / "out" / "model.onnx"
+        return deliver(model, FACTS, Delivery(out, (tmp_path / "a.png",), **arguments)), out
+
+    run.image, run.model = tmp_path / "a.png", model
+    return run
+
+
+def test_an_equal_file_is_delivered(run):
+    lines, out = run()
+    lines = list(lines)
+    assert lines[0].startswith("1 images, ") and "at most 0 px and 0 of score apart; 0 boxes of one alone" in lines[0]
+    assert out.read_bytes() == b"12345" and [path.name for path in out.parent.iterdir()] == ["model.onnx"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"), [({"shift": 0.01}, "boxes may differ by 0.001 px"), ({"lost": 2}, "2 boxes are found by one")]
+)
+def test_another_is_not(run, fault, message):
+    lines, out = run(**fault)
+    with pytest.raises(ValueError, match=message):
+        list(lines)
+    assert not list(out.parent.iterdir())
+    lines, out = run(**fault, allow_drop=True)
+    assert list(lines) and out.exists()
+
+
+def truth_of(run):
+    boxes, scores, classes = found_by(run.model, FakeDetector(None).read(run.image)[0])
+    order = slice(0, 5)
+    xywh = np.concatenate([boxes[order, :2], boxes[order, 2:] - boxes[order, :2]], 1).astype(np.float64)
+    return GroundTruth(
+        images=[{"id": 1, "file_name": "a.png", "width": 128, "height": 96}],
+        class_names=["a", "b", "c"],
+        category_ids=[1, 2, 3],
+        image=np.zeros(5, int),
+        boxes_xywh=xywh,
+        classes=classes[order],
+        crowd=np.zeros(5, bool),
+        area=xywh[:, 2] * xywh[:, 3],
+    )
+
+
+def test_eight_bits_may_move_boxes_but_not_ap(run):
+    truth = {"truth": truth_of(run), "truth_files": (run.image,), "calibration": (run.image,)}
+    lines, out = run(shift=0.01, **truth)
+    assert any(line.startswith("AP ") and line.endswith("after") for line in list(lines))
+    assert out.read_bytes() == b"int8"
+    lines, _ = run(shift=30.0, **truth)
+    with pytest.raises(ValueError, match="AP may fall by 1.0"):
+        list(lines)

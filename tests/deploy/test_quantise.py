@@ -1,0 +1,33 @@
+"""What stays in full precision, by hand; what quantisation does is measured when a file is exported."""
+
+import sys
+
+import pytest
+
+from dense_det.deploy.quantise import outside_the_network, quantise_onnx, quantise_openvino
+
+
+def test_only_what_lies_between_convolutions_is_quantised():
+    nodes = [
+        ("cast", "Cast", []),
+        ("mean", "Constant", []),
+        ("normalise", "Sub", ["cast", "mean"]),
+        ("stem", "Conv", ["normalise"]),
+        ("relu", "Relu", ["stem"]),
+        ("up", "Resize", ["relu"]),
+        ("sum", "Add", ["up", "relu"]),
+        ("head", "Conv", ["sum"]),
+        ("sigmoid", "Sigmoid", ["head"]),
+        ("anchors", "Add", ["mean"]),
+        ("boxes", "Mul", ["head", "anchors"]),
+    ]
+    assert outside_the_network(nodes) == ["cast", "mean", "normalise", "sigmoid", "anchors", "boxes"]
+
+
+def test_a_missing_package_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "nncf", None)
+    with pytest.raises(ImportError, match=r"pip install 'dense_det\[openvino\]'"):
+        quantise_openvino(None, [])
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(ImportError, match=r"pip install 'dense_det\[runtime\]'"):
+        quantise_onnx(tmp_path / "a", tmp_path / "b", [])

@@ -1,0 +1,60 @@
+"""tools/export_model.py: which images, names and file it decides on."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from dense_det.config import load_cfg
+from dense_det.engine.model import build_model
+
+_PATH = Path(__file__).parents[2] / "tools" / "export_model.py"
+_SPEC = importlib.util.spec_from_file_location("export_model", _PATH)
+tool = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(tool)
+CONFIG = str(_PATH.parents[1] / "configs" / "retina_snet.yaml")
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    model = build_model(load_cfg(CONFIG, ["MODEL.RETINANET.NUM_CLASSES", 2, "MODEL.DEVICE", "cpu"]))
+    torch.save({"model": model.state_dict()}, folder / "best.pth")
+    (folder / "evaluation").mkdir()
+    (folder / "evaluation" / "thresholds.json").write_text(json.dumps({"card": {"threshold": 0.7}, "page": None}))
+    (folder / "images").mkdir()
+    for k in range(20):
+        Image.fromarray(np.full((20, 30, 3), k, np.uint8)).save(folder / "images" / f"{k:02}.png")
+    return folder / "best.pth"
+
+
+@pytest.fixture
+def delivered(monkeypatch):
+    calls = []
+    monkeypatch.setattr(tool, "deliver", lambda *args: calls.append(args) or iter(["done"]))
+    return calls
+
+
+def test_what_is_delivered(weights, delivered, capsys):
+    classes = ["--opts", "MODEL.RETINANET.NUM_CLASSES", "2"]
+    tool.main([CONFIG, "--weights", str(weights), "--images", str(weights.parent / "images"), *classes])
+    ((model, facts, delivery),) = delivered
+    assert facts["classes"] == ["card", "page"] and facts["thresholds"] == [0.7, 0.7]
+    assert delivery.file == weights.with_suffix(".onnx") and len(delivery.images) == 16 and not delivery.calibration
+    assert not model.training and capsys.readouterr().out == "done\n"
+
+    images = str(weights.parent / "images")
+    tool.main([CONFIG, "--weights", str(weights), "--format", "openvino", "--int8", images, "--out", "x", *classes])
+    delivery = delivered[1][2]
+    assert delivery.file == Path("x/best_int8.xml") and len(delivery.calibration) == 20
+
+
+def test_what_is_wrong(weights, delivered):
+    with pytest.raises(SystemExit, match="error: nothing to compare on: give --labelled JSON IMAGES or --images DIR"):
+        tool.main([CONFIG, "--weights", str(weights)])
+    with pytest.raises(SystemExit, match="error: the network has 80 classes, but 2 names"):
+        tool.main([CONFIG, "--weights", str(weights), "--images", str(weights.parent / "images")])
