@@ -21,8 +21,9 @@ test: setup ## run the whole test-suite
 lint: setup ## check style and format
 	$(PY) -m ruff check . && $(PY) -m ruff format --check .
 
-bench: setup ## measure what memory-efficient training saves and costs, the memory of labelling 1,000,000 images, a teacher's time
-	$(PY) tools/bench_checkpointing.py && $(PY) tools/bench_pseudo_label.py && $(PY) tools/bench_teacher.py
+bench: setup ## measure memory-efficient training, labelling (1,000,000 images; a teacher's time), exported detectors
+	$(PY) tools/bench_checkpointing.py && $(PY) tools/bench_pseudo_label.py && $(PY) tools/bench_teacher.py \
+	    && $(PY) tools/bench_export.py
 
 clean: ## remove .venv and what tools left in the repository; keeps output/
 	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
