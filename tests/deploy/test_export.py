@@ -13,7 +13,7 @@ from dense_det.deploy.runtime import Detector
 pytest.importorskip("onnxscript")
 pytest.importorskip("onnxruntime")
 
-FACTS = {"classes": ["Täble", "b", "c"], "thresholds": [0.1, 0.2, 0.3], "min_size": 96, "max_size": 160}
+FACTS = {"classes": ["Täble", "b", "c"], "thresholds": [0.06, 0.08, 0.1], "min_size": 96, "max_size": 160}
 
 
 @pytest.fixture(scope="module")
