@@ -49,6 +49,7 @@ COMMON = {
     "drawing",
     "environment",
     "quad",
+    "steps",
     "terminal",
 }  # each one noun, imports only these
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from dense_det.config import read_yaml
 from dense_det.distillation.distil import Distillation, write_table
 from dense_det.distillation.recipe import parse_recipe
-from dense_det.distillation.steps import Steps
+from dense_det.steps import Steps
 from dense_det.terminal import tell
 
 EXAMPLE = """examples:

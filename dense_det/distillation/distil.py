@@ -13,9 +13,9 @@ from dense_det.atomic_file import atomic_file
 from dense_det.distillation.comparison import METRICS, Results, comparison_table
 from dense_det.distillation.recipe import ALONE, Labels, Model, Recipe
 from dense_det.distillation.rule import read_shards
-from dense_det.distillation.steps import Step, Steps
 from dense_det.distillation.work_folder import WorkFolder, write_json
 from dense_det.evaluation.coco_ap import coco_stats
+from dense_det.steps import Step, Steps, training_step
 
 
 @dataclass(frozen=True)
@@ -140,13 +140,8 @@ class Distillation:
 
     def _training(self, name: str, model: Model, folder: Path, labels: Path | None, opts: tuple[str, ...]) -> Step:
         data = self.recipe.data
-        words = ["tools/train_net.py", "--config-file", model.config]
-        words += ["--train-json", data.labelled, "--train-images", data.labelled_images]
-        words += ["--val-json", data.validation, "--val-images", data.validation_images]
-        words += ["--pseudo-json", str(labels)] if labels else []
-        words += ["--resume"] if any(folder.glob("model_*.pth")) else []
-        words += [*model.opts, *opts, "OUTPUT_DIR", str(folder)]
-        return Step(name, tuple(words), folder / "evaluation" / "metrics.json")
+        train, validation = (data.labelled, data.labelled_images), (data.validation, data.validation_images)
+        return training_step(name, model.config, train, validation, folder, (*model.opts, *opts), labels)
 
     def _pseudo_label(self, name: str, words: tuple[str, ...], result: Path | None) -> None:
         self.steps.run([Step(name, ("tools/pseudo_label.py", *words), result)])

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from dense_det.distillation.steps import Step, StepFailed, Steps
+from dense_det.steps import Step, StepFailed, Steps, training_step
 
 TOOL = """import os, pathlib, sys
 print("threads", os.environ["OMP_NUM_THREADS"])
@@ -51,3 +51,23 @@ def test_a_failure_shows_the_last_words_and_keeps_what_is_done(steps, tmp_path):
     assert (tmp_path / "r").read_text() == "x"
     with pytest.raises(StepFailed, match="nothing ended with code 0"):
         steps.run([Step("nothing", ("tool.py", str(tmp_path / "r")), tmp_path / "never")])
+
+
+def test_a_training_goes_on_where_it_was_stopped(tmp_path):
+    data = (("t.json", "t"), ("v.json", "v"))
+    step = training_step("card", "c.yaml", *data, tmp_path / "run", ("SEED", "1"))
+    assert step.result == tmp_path / "run" / "evaluation" / "metrics.json"
+    assert step.words == (
+        "tools/train_net.py", "--config-file", "c.yaml", "--train-json", "t.json", "--train-images", "t",
+        "--val-json", "v.json", "--val-images", "v", "SEED", "1", "OUTPUT_DIR", str(tmp_path / "run"),
+    )  # fmt: skip
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "model_0000009.pth").touch()
+    step = training_step("card", "c.yaml", *data, tmp_path / "run", (), tmp_path / "p.json")
+    assert step.words[-5:] == (
+        "--pseudo-json",
+        str(tmp_path / "p.json"),
+        "--resume",
+        "OUTPUT_DIR",
+        str(tmp_path / "run"),
+    )

@@ -80,3 +80,21 @@ class Steps:
         with atomic_file(self._times) as file:
             json.dump(self.seconds, file, indent=1)
         self.say(f"{step.name}: {self.seconds[step.name] / 60:.1f} min")
+
+
+def training_step(name: str, config, train, validation, folder: Path, opts, pseudo_labels=None) -> Step:
+    """A training by tools/train_net.py that ends with its evaluation; one that was stopped goes on.
+
+    Args:
+        train, validation: (COCO file, folder of its images).
+        folder: its OUTPUT_DIR.
+        opts: KEY VALUE KEY VALUE ...
+        pseudo_labels: a COCO file that tools/pseudo_label.py wrote, or None.
+    """
+    words = ["tools/train_net.py", "--config-file", config]
+    words += ["--train-json", train[0], "--train-images", train[1]]
+    words += ["--val-json", validation[0], "--val-images", validation[1]]
+    words += ["--pseudo-json", pseudo_labels] if pseudo_labels else []
+    words += ["--resume"] if any(folder.glob("model_*.pth")) else []
+    words += [*opts, "OUTPUT_DIR", folder]
+    return Step(name, tuple(str(word) for word in words), folder / "evaluation" / "metrics.json")
