@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from dense_det.deploy.export import convert_to_openvino, export_onnx, folder_beside, save_openvino
+from dense_det.deploy.formats import megabytes
 from dense_det.deploy.graph import deploy_graph
 from dense_det.deploy.parity import average_precision, compare, found_by
 from dense_det.deploy.quantise import quantise_onnx, quantise_openvino
@@ -62,7 +63,7 @@ def deliver(model: torch.nn.Module, facts: dict, delivery: Delivery) -> Iterator
         for part in (file.with_suffix(".bin"), file):  # who sees the .xml finds its weights
             if part.exists():
                 os.replace(part, delivery.file.with_suffix(part.suffix))
-    yield f"{delivery.file} ({_megabytes(delivery.file):.1f} MB)"
+    yield f"{delivery.file} ({megabytes(delivery.file):.1f} MB)"
 
 
 def _write(model, facts: dict, delivery: Delivery, folder: Path) -> Path:
@@ -107,7 +108,3 @@ def _check(model, detector: Detector, delivery: Delivery, exact: bool):
         if not after >= before - MOST_AP_LOST and not np.isnan(before):
             faults.append(f"AP may fall by {MOST_AP_LOST}")
     return faults
-
-
-def _megabytes(file: Path) -> float:
-    return sum(part.stat().st_size for part in {file, file.with_suffix(".bin")} if part.exists()) / 1e6

@@ -3,14 +3,11 @@
 import dataclasses
 import hashlib
 import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from dense_det.data.cache import cache_folder
-from dense_det.suggest import unknown
+from dense_det.job_file import checked, preparation
 
-_PREPARES = re.compile(r"(datasets|tools)/prepare_\w+\.py")
 ALONE = "labels alone"  # the student without pseudo-labels
 
 
@@ -110,14 +107,14 @@ def parse_recipe(tree: dict, path) -> Recipe:
     """
     folder = Path(path).parent
     try:
-        known = _checked(tree, Recipe, "")
-        data = Data(**_checked(known["data"], Data, "data.", words=("unlabelled",)))
+        known = checked(tree, Recipe, "")
+        data = Data(**checked(known["data"], Data, "data.", words=("unlabelled",)))
         teacher, student = (_model(folder, known[name], f"{name}.") for name in ("teacher", "student"))
         labels = {
-            str(name): Labels(**_checked(how or {}, Labels, f"labels.{name}.", words=("run", "select", "opts")))
+            str(name): Labels(**checked(how or {}, Labels, f"labels.{name}.", words=("run", "select", "opts")))
             for name, how in known["labels"].items()
         }
-        prepare = tuple(_preparation(line) for line in known.get("prepare", ()))
+        prepare = tuple(preparation(line) for line in known.get("prepare", ()))
         seeds = tuple(int(seed) for seed in known.get("seeds", (0, 1, 2)))
     except KeyError as error:
         raise ValueError(f"{path}: the key {error.args[0]} is missing") from error
@@ -134,36 +131,6 @@ def parse_recipe(tree: dict, path) -> Recipe:
     return Recipe(data, teacher, student, labels, seeds, prepare, str(known.get("title", Path(path).stem)))
 
 
-def _checked(tree, kind, place: str, words=()) -> dict:
-    """`tree`, if its keys are attributes of `kind`; strings with {cache} put in, and `words` as tuples."""
-    if not isinstance(tree, dict):
-        raise TypeError(f"{place or 'the file'}: expected KEY: VALUE lines, got {tree!r}")
-    names = [f.name for f in dataclasses.fields(kind)]
-    for key in tree:
-        if key not in names:
-            raise ValueError(unknown("key", f"{place}{key}", [f"{place}{name}" for name in names]))
-    for f in dataclasses.fields(kind):
-        if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING and f.name not in tree:
-            raise KeyError(f"{place}{f.name}")
-    return {key: _words(value) if key in words else _filled(value) for key, value in tree.items()}
-
-
-def _words(value) -> tuple[str, ...]:
-    words = value.split() if isinstance(value, str) else value
-    return tuple(_filled(str(word)) for word in words)
-
-
-def _preparation(line) -> tuple[str, ...]:
-    words = _words(line)
-    if not words or not _PREPARES.fullmatch(words[0]):
-        raise ValueError(f"prepare runs datasets/prepare_*.py and tools/prepare_*.py of this repository, got {line!r}")
-    return words
-
-
-def _filled(value):
-    return value.replace("{cache}", str(cache_folder())) if isinstance(value, str) else value
-
-
 def _model(folder: Path, tree, place: str) -> Model:
-    model = Model(**_checked(tree, Model, place, words=("opts",)))
+    model = Model(**checked(tree, Model, place, words=("opts",)))
     return dataclasses.replace(model, config=str(folder / model.config)) if model.config else model

@@ -1,0 +1,91 @@
+"""One detector in every format that is at hand, each with the same face."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from dense_det.deploy.parity import found_by
+from dense_det.deploy.runtime import Detector
+from dense_det.fold_bn import fold_bn
+
+# what tools/export_model.py writes beside the weights: format -> what follows their name, and its words
+EXPORTED = {
+    "ONNX Runtime": (".onnx", ""),
+    "ONNX Runtime int8": ("_int8.onnx", " --int8 IMAGES"),
+    "OpenVINO": (".xml", " --format openvino"),
+    "OpenVINO int8": ("_int8.xml", " --format openvino --int8 IMAGES"),
+}
+
+
+class LiveDetector(Detector):
+    """A network in torch with the face of an exported file.
+
+    Args:
+        model: in evaluation mode, on the CPU.
+        facts: see build_facts.
+    """
+
+    def __init__(self, model: torch.nn.Module, facts: dict):
+        self.run = lambda image: found_by(model, image[0])
+        self.facts, self.classes, self.scaled_decode = facts, tuple(facts["classes"]), False
+
+
+@dataclass(frozen=True)
+class Format:
+    """Attributes:
+    name: of the format, for people.
+    file: that holds the detector.
+    detector: None where this machine cannot run it.
+    missing: then what is missing, and what to do.
+    """
+
+    name: str
+    file: Path
+    detector: Detector | None
+    missing: str = ""
+
+    @property
+    def megabytes(self) -> float | None:
+        """Of the file, OpenVINO's weights beside it included; None without one."""
+        return megabytes(self.file) if self.file.exists() else None
+
+
+def megabytes(file: Path) -> float:
+    """10^6 bytes of a file, and of the .bin that lies beside an .xml."""
+    parts = [file, file.with_suffix(".bin")] if file.suffix == ".xml" else [file]
+    return sum(part.stat().st_size for part in parts if part.exists()) / 1e6
+
+
+def torch_formats(load: Callable[[bool], torch.nn.Module], weights: Path, facts: dict) -> list[Format]:
+    """As it is, and as it is fastest: batch norms folded, NHWC in memory.
+
+    Args:
+        load: channels_last? -> the detector, in evaluation mode.
+    """
+    return [
+        Format("torch", weights, LiveDetector(load(False), facts)),
+        Format("torch, folded, channels_last", weights, LiveDetector(fold_bn(load(True)), facts)),
+    ]
+
+
+def exported_formats(weights: Path, threads: int) -> list[Format]:
+    """The files beside the weights, in the order of EXPORTED; those that are not there or cannot run say why.
+
+    Args:
+        threads: of the CPU; 0 is the engine's own choice.
+    """
+    formats = []
+    for name, (ending, words) in EXPORTED.items():
+        file = weights.with_name(weights.stem + ending)
+        detector, missing = None, ""
+        if file.is_file():
+            try:
+                detector = Detector(file, threads)
+            except ImportError as error:
+                missing = str(error).removeprefix(f"{file} ")
+        else:
+            missing = f"no {file.name}: tools/export_model.py{words} writes it"
+        formats.append(Format(name, file, detector, missing))
+    return formats

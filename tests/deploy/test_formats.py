@@ -1,0 +1,52 @@
+"""The same face for every format, and those that are not there."""
+
+import numpy as np
+import pytest
+
+from dense_det.deploy import formats
+from dense_det.deploy.formats import LiveDetector, exported_formats, megabytes, torch_formats
+from dense_det.deploy.parity import difference
+
+FACTS = {"classes": ["a", "b", "c"], "thresholds": [0.5] * 3, "min_size": 96, "max_size": 160}
+
+
+def test_both_formats_of_torch_find_the_same(make_detector, noise, tmp_path):
+    asked = []
+
+    def load(channels_last):
+        asked.append(channels_last)
+        return make_detector("retinanet")
+
+    eager, folded = torch_formats(load, tmp_path / "m.pth", FACTS)
+    assert asked == [False, True]
+    pixels, size = eager.detector.read(noise(192, 256))
+    assert pixels.shape == (96, 128, 3) and size == (192, 256)
+    found = difference(eager.detector.run(pixels[None]), folded.detector.run(pixels[None]))
+    assert found.both > 5 and found.box_px < 1e-3 and found.only_one == 0
+
+
+def test_a_threshold_is_the_class_s_own():
+    detector = LiveDetector(None, FACTS)
+    detector.run = lambda image: (np.zeros((2, 4), np.float32), np.array([0.6, 0.4]), np.array([1, 2]))
+    assert detector.predict(np.zeros((96, 96, 3), np.uint8)).names == ["b"]
+
+
+def test_what_is_missing_says_how_to_get_it(tmp_path, monkeypatch):
+    def opened(path, threads):
+        raise ImportError(f"{path} needs openvino: pip install openvino")
+
+    monkeypatch.setattr(formats, "Detector", opened)
+    (tmp_path / "m_int8.xml").write_bytes(b"123")
+    (tmp_path / "m_int8.bin").write_bytes(b"4567")
+    found = {each.name: each for each in exported_formats(tmp_path / "m.pth", 1)}
+    assert list(found) == ["ONNX Runtime", "ONNX Runtime int8", "OpenVINO", "OpenVINO int8"]
+    assert found["ONNX Runtime"].missing == "no m.onnx: tools/export_model.py writes it"
+    assert found["OpenVINO int8"].missing == "needs openvino: pip install openvino"
+    assert found["OpenVINO int8"].megabytes == pytest.approx(7e-6) and found["OpenVINO"].megabytes is None
+
+
+def test_the_bin_counts_with_an_xml_alone(tmp_path):
+    (tmp_path / "m.bin").write_bytes(bytes(1_000_000))
+    (tmp_path / "m.onnx").write_bytes(bytes(500_000))
+    assert megabytes(tmp_path / "m.onnx") == 0.5
+    assert megabytes(tmp_path / "m.xml") == 1.0
