@@ -12,6 +12,7 @@ from dense_det.checkpoint import (
     read_checkpoint,
     read_weights,
     resumable,
+    save_safetensors,
     save_weights,
 )
 from dense_det.weights.source import CAFFE_BGR, IMAGENET_RGB
@@ -274,3 +275,17 @@ def test_detectron2s_names_are_matched_by_their_ends_where_a_file_asks_for_it(tm
     model = Detector()
     load_weights(model, path, trust_pickle=True, complete=False)
     assert model.backbone.stem.conv1.weight.unique().tolist() == [2.0]
+
+
+def test_kernels_alone_are_halved_and_fill_a_network_of_whole_floats(tmp_path):
+    model, other = Detector(), Detector()
+    with torch.no_grad():
+        for tensor in model.state_dict().values():
+            tensor.copy_(torch.full(tensor.shape, 1 / 3))
+    for half, kernel in ((True, 0.333251953125), (False, 1 / 3)):  # 1365 / 4096 is the 16-bit float next to a third
+        save_safetensors(tmp_path / "m.safetensors", model.state_dict(), half)
+        load_weights(other, tmp_path / "m.safetensors")
+        for tensor in other.state_dict().values():
+            if tensor.is_floating_point():
+                expected = torch.full(tensor.shape, kernel if tensor.dim() > 1 else 1 / 3)
+                assert tensor.dtype == torch.float32 and torch.equal(tensor, expected)

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-WEIGHTS = ("model_best.pth", "model_final.pth")
+WEIGHTS = ("model_best.pth", "model_final.pth", "model.safetensors")
 PLAIN_THRESHOLD = 0.5  # where no validation chose one
 
 
@@ -22,7 +22,7 @@ class Trained:
 
 
 def find_trained(folder) -> Trained:
-    """The detector of an OUTPUT_DIR of tools/train_net.py.
+    """The detector of an OUTPUT_DIR of tools/train_net.py, or of a folder zoo/NAME that tools/make_zoo.py wrote.
 
     Raises:
         ValueError: something is missing, and what would make it.
@@ -30,7 +30,8 @@ def find_trained(folder) -> Trained:
     folder = Path(folder)
     config, weights = folder / "config.yaml", next((w for n in WEIGHTS if (w := folder / n).is_file()), None)
     if not config.is_file() or weights is None:
-        raise ValueError(f"{folder} is no finished training: expected config.yaml and {' or '.join(WEIGHTS)} in it")
+        expected = f"{', '.join(WEIGHTS[:-1])} or {WEIGHTS[-1]}"
+        raise ValueError(f"{folder} is no finished training: expected config.yaml and {expected} in it")
     path = folder / "evaluation" / "thresholds.json"
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))

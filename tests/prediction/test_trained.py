@@ -23,11 +23,16 @@ def test_what_a_training_leaves(folder):
     assert find_trained(folder).weights == folder / "model_best.pth"
 
 
+def test_what_the_zoo_ships(folder):
+    (folder / "model_final.pth").rename(folder / "model.safetensors")
+    assert find_trained(folder).weights == folder / "model.safetensors"
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
         ("config.yaml", None, "no finished training: expected config.yaml"),
-        ("model_final.pth", None, "model_best.pth or model_final.pth"),
+        ("model_final.pth", None, "model_best.pth, model_final.pth or model.safetensors"),
         ("evaluation/thresholds.json", None, "--eval-only.*FileNotFoundError"),
         ("evaluation/thresholds.json", "{", "thresholds.json: expected the classes"),
         ("evaluation/thresholds.json", "{}", "no class"),
