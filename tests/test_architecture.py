@@ -37,6 +37,7 @@ MAY_IMPORT = {
     "distillation": {"data", "deploy", "evaluation", "tta", "fold_bn", "job_file"},
     "deploy": {"data", "evaluation", "analysis", "fold_bn"},
     "prediction": {"distillation"},
+    "zoo": {"checkpoint", "deploy", "distillation", "job_file"},
     "fold_bn": set(),
     "tta": set(),
     "engine": {"config", "checkpoint", "evaluation", "data", "analysis", "tta"},

@@ -13,10 +13,12 @@ import dense_det  # noqa: F401  registers
 from dense_det.config import load_cfg, read_yaml
 from dense_det.distillation.recipe import parse_recipe
 from dense_det.engine.trainer import Trainer
+from dense_det.zoo.entries import parse_zoo
 
 YAMLS = sorted((Path(__file__).parents[1] / "configs").rglob("*.yaml"))
 RECIPES = [path for path in YAMLS if "teacher" in read_yaml(path)]  # of tools/distill.py
-CONFIGS = [path for path in YAMLS if path not in RECIPES]
+ZOO = Path(__file__).parents[1] / "configs" / "zoo.yaml"  # of tools/make_zoo.py
+CONFIGS = [path for path in YAMLS if path not in (*RECIPES, ZOO)]
 
 # all parts, 80 classes, norms included
 PARAMETERS = {
@@ -87,6 +89,15 @@ def test_recipes_name_configs_that_are_there(path):
         assert bool(model.onnx) or load_cfg(model.config, model.opts).SOLVER.MAX_ITER > 0
     for labels in recipe.labels.values():
         load_cfg(recipe.student.config, labels.opts)
+
+
+def test_the_zoo_names_configs_and_rows_that_are_there():
+    entries = parse_zoo(read_yaml(ZOO), ZOO)
+    for entry in entries.values():
+        assert num_parameters(entry.config, *entry.opts) > 500_000
+    assert {entry.config for entry in entries.values()} <= {str(path) for path in CONFIGS}
+    # what is shipped has 2 bytes a parameter
+    assert max(num_parameters(e.config, *e.opts) for e in entries.values() if e.ship) < 7_500_000
 
 
 @pytest.mark.parametrize("path", [p for p in CONFIGS if p.stem in PARAMETERS], ids=lambda p: p.stem)

@@ -1,0 +1,159 @@
+"""A row of the zoo: trained with every seed, evaluated, exported, counted and measured, each once."""
+
+import importlib.util
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from dense_det.deploy.images import some_of
+from dense_det.distillation.comparison import METRICS
+from dense_det.distillation.work_folder import write_json
+from dense_det.steps import Step, Steps, training_step
+from dense_det.zoo.entries import Entry
+
+# what each file needs beside torch
+PACKAGES = {"ONNX": ("onnx", "onnxscript", "onnxruntime"), "OpenVINO int8": ("openvino", "nncf")}
+NUM_CALIBRATION = 300  # images of training that set the ranges of 8-bit integers
+
+
+@dataclass(frozen=True)
+class Making:
+    """Attributes:
+    out: the folder of everything that is made; a folder for each row in it.
+    steps: runs the tools.
+    seeds: one training each; the first one's detector is exported, measured and shipped, chosen before any is judged.
+    at_once: trainings of a row side by side.
+    missing: file -> the package that is not installed, see `missing_packages`.
+    """
+
+    out: Path
+    steps: Steps
+    seeds: tuple[int, ...]
+    at_once: int
+    missing: dict[str, str]
+
+    def row(self, name: str, entry: Entry) -> dict:
+        """The row of an entry as plain values, from out/NAME/row.json where it is finished.
+
+        Raises:
+            ValueError: the folder is that of another entry, or a step failed.
+        """
+        folder = self.out / name
+        self._settle(folder, entry)
+        done = finished_row(folder)
+        if done and tuple(done["seeds"]) == self.seeds and done["missing"] == self.missing:
+            return done
+        for what, words in ((f"prepare-{name}-data", entry.data.prepare), (f"prepare-{name}-weights", entry.prepare)):
+            self.steps.run([Step(what, words, None)] if words else [])
+        trainings = [self._training(name, entry, seed) for seed in self.seeds]
+        self.steps.run(trainings, self.at_once)
+        run = run_folder(folder, self.seeds[0])
+        self._export(name, entry, run)
+        size = _input_size(run)
+        row = {
+            "name": name,
+            "seeds": list(self.seeds),
+            "missing": self.missing,
+            "config": entry.config,
+            "opts": list(entry.opts),
+            "data": Path(entry.data.validation).parent.name,
+            "command": self._command(name),
+            "commit": _read(run / "run.json")["git"],
+            "minutes": [self.steps.seconds[step.name] / 60 for step in trainings],
+            "size": size,
+            **self._count(name, run, size),
+            **{metric: [_read(step.result)[f"bbox/{metric}"] for step in trainings] for metric in METRICS},
+            "benchmark": self._measure(name, entry, run),
+        }
+        write_json(folder / "row.json", row)
+        return row
+
+    def _settle(self, folder: Path, entry: Entry) -> None:
+        """One entry, one folder: the row would tell of another training."""
+        settled, digest = folder / "entry.json", entry.sha256()
+        if not settled.is_file():
+            write_json(settled, {"sha256": digest})
+        elif _read(settled)["sha256"] != digest:
+            raise ValueError(f"{folder} was begun with other words of the list: remove it, or choose another --out")
+
+    def _training(self, name: str, entry: Entry, seed: int) -> Step:
+        folder = run_folder(self.out / name, seed)
+        opts = (*entry.opts, "SEED", str(seed))
+        return training_step(f"{name}-seed{seed}", entry.config, *entry.data.splits, folder, opts)
+
+    def _export(self, name: str, entry: Entry, run: Path) -> None:
+        train, (_, images) = entry.data.splits
+        words = ("tools/export_model.py", str(run / "config.yaml"), "--weights", str(run / "model_best.pth"))
+        steps = {
+            "ONNX": Step(f"{name}-onnx", (*words, "--images", images), run / "model_best.onnx"),
+            "OpenVINO int8": Step(
+                f"{name}-int8",
+                (*words, "--format", "openvino", "--int8", str(link_images(*train, run.parent / "calibration"))),
+                run / "model_best_int8.xml",
+            ),
+        }
+        for file, step in steps.items():
+            if file in self.missing:
+                self.steps.say(f"{name}: no {file} file, {self.missing[file]} is not installed")
+            else:
+                self.steps.run([step])
+
+    def _count(self, name: str, run: Path, size: list[int]) -> dict:
+        file = run.parent / "count.json"
+        words = ("tools/analyze_model.py", str(run / "config.yaml"), "--size", *map(str, size), "--json", str(file))
+        self.steps.run([Step(f"{name}-count", words, file)])
+        (counted,) = _read(file)["rows"]
+        return {"params": counted["params"], "gmacs": counted["gmacs"]}
+
+    def _measure(self, name: str, entry: Entry, run: Path) -> dict:
+        file, (_, (truth, images)) = run.parent / "benchmark.json", entry.data.splits
+        words = ("tools/benchmark.py", str(run), images, "--labelled", truth, images, "--json", str(file))
+        self.steps.run([Step(f"{name}-benchmark", words, None)])  # again, where a package has come
+        return _read(file)
+
+    def _command(self, name: str) -> str:
+        return f"python tools/make_zoo.py {name} --out {self.out} --seeds {' '.join(map(str, self.seeds))}"
+
+
+def missing_packages() -> dict[str, str]:
+    """Of PACKAGES those files that cannot be made here, with the first package that they lack."""
+    lacking = {
+        file: next((package for package in packages if importlib.util.find_spec(package) is None), "")
+        for file, packages in PACKAGES.items()
+    }
+    # OpenVINO's files are made of ONNX files
+    lacking["OpenVINO int8"] = lacking["OpenVINO int8"] or lacking["ONNX"]
+    return {file: package for file, package in lacking.items() if package}
+
+
+def link_images(coco_file, images, folder: Path) -> Path:
+    """`folder` with a link to NUM_CALIBRATION images of a COCO file: those of validation may lie beside them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    names = [image["file_name"] for image in _read(Path(coco_file))["images"]]
+    for name in some_of(names, NUM_CALIBRATION):
+        link = folder / Path(name).name
+        if not link.is_symlink():
+            link.symlink_to((Path(images) / name).resolve())
+    return folder
+
+
+def run_folder(folder: Path, seed: int) -> Path:
+    """The OUTPUT_DIR of a row's training."""
+    return folder / f"seed{seed}"
+
+
+def finished_row(folder: Path) -> dict | None:
+    """What row.json of a row's folder holds; None where there is none yet."""
+    return _read(folder / "row.json") if (folder / "row.json").is_file() else None
+
+
+def _input_size(run: Path) -> list[int]:
+    """[height, width] of a test image, landscape, in pixels."""
+    sizes = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))["INPUT"]
+    return [sizes["MIN_SIZE_TEST"], sizes["MAX_SIZE_TEST"]]
+
+
+def _read(file: Path) -> dict:
+    return json.loads(file.read_text(encoding="utf-8"))

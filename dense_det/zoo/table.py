@@ -1,0 +1,70 @@
+"""The rows of the zoo as one table, and its place in a README."""
+
+from pathlib import Path
+
+from dense_det.aligned_table import aligned_table
+from dense_det.atomic_file import atomic_file
+from dense_det.distillation.comparison import METRICS, mean_and_spread
+
+BEGIN, END = "<!-- zoo -->", "<!-- /zoo -->"
+# formats of tools/benchmark.py whose times the table gives
+FORMATS = ("torch", "ONNX Runtime", "OpenVINO int8")
+
+
+def zoo_table(rows: list[dict]) -> str:
+    """Rows of Making.row as Markdown, with what one must know to read it; what was not measured is "-".
+
+    AP, AP50 and AP75 are means over the seeds, with their standard deviation; times, size and the AP of 8-bit integers
+    are those of the first seed's detector.
+    """
+    header = ["model", "data", "params, M", "GMACs", "input, px", "ONNX, MB", *(f"{name}, ms" for name in FORMATS)]
+    header += ["peak, GFLOP/s", *METRICS, "AP int8", "seeds", "minutes each", "command"]
+    return f"{aligned_table(header, [_cells(row) for row in rows])}\n\n{_legend(rows)}"
+
+
+def write_between(path: Path, text: str) -> None:
+    """Put `text` between the lines BEGIN and END of a Markdown file.
+
+    Raises:
+        ValueError: the file does not have them, once each and in this order.
+    """
+    content = path.read_text(encoding="utf-8")
+    before, _, rest = content.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    if (content.count(BEGIN), content.count(END)) != (1, 1) or END not in rest:
+        raise ValueError(f"{path}: expected the lines {BEGIN} and {END}, once each: put them where the table belongs")
+    with atomic_file(path) as file:
+        file.write(f"{before}{BEGIN}\n{text}\n{END}{after}")
+
+
+def _cells(row: dict) -> list:
+    measured = {each["name"]: each for each in row["benchmark"]["formats"]}
+    int8 = measured["OpenVINO int8"]["ap"]
+    return [
+        row["name"],
+        row["data"],
+        row["params"] / 1e6,
+        row["gmacs"],
+        f"{row['size'][0]} x {row['size'][1]}",
+        measured["ONNX Runtime"]["megabytes"],
+        *(measured[name]["ms"] for name in FORMATS),
+        row["benchmark"]["peak_gflops"],
+        *(mean_and_spread(row[metric]) for metric in METRICS),
+        None if int8 is None else f"{int8:.1f}",
+        len(row["seeds"]),
+        sum(row["minutes"]) / len(row["minutes"]),
+        f"`{row['command']}`",
+    ]
+
+
+def _legend(rows: list[dict]) -> str:
+    machines = sorted({f"{row['benchmark']['cpu']}, {row['benchmark']['threads']} thread(s)" for row in rows})
+    missing = sorted({package for row in rows for package in row["missing"].values()})
+    lines = [
+        "AP of boxes on the validation split, mean ± standard deviation over the seeds. Times: median of an image, "
+        "from pixels to boxes, the formats of a row in turns. Rows were measured one after the other: compare them "
+        f"beside the peak that the machine reached meanwhile ({'; '.join(machines)})."
+    ]
+    if missing:
+        lines.append(f"Not measured where {', '.join(missing)} was not installed.")
+    return "\n".join(lines)

@@ -1,0 +1,53 @@
+"""tools/make_zoo.py: rows that fail and rows that do not; how a row is made is tested in tests/zoo."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from dense_det.steps import StepFailed
+
+ROOT = Path(__file__).parents[2]
+_SPEC = importlib.util.spec_from_file_location("make_zoo", ROOT / "tools" / "make_zoo.py")
+tool = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(tool)
+
+
+@pytest.fixture
+def rows(monkeypatch):
+    """Making.row gives, and finished_row finds, what is put in here; a name that is not in it fails."""
+    made = {}
+
+    def row(self, name, entry):
+        if name not in made:
+            raise StepFailed(f"{name}-seed0 ended with code 1")
+        return made[name]
+
+    monkeypatch.setattr(tool.Making, "row", row)
+    monkeypatch.setattr(tool, "finished_row", lambda folder: made.get(folder.name))
+    monkeypatch.setattr(tool, "zoo_table", lambda rows: f"| {' '.join(row['name'] for row in rows)} |")
+    monkeypatch.chdir(ROOT)
+    return made
+
+
+def test_a_row_that_fails_leaves_the_others(rows, tmp_path, capsys):
+    rows |= {name: {"name": name} for name in ("snet", "resnet50")}
+    assert tool.main(["resnet18", "snet", "--out", str(tmp_path)]) == 1
+    assert "resnet18-seed0 ended with code 1" in capsys.readouterr().err
+    # all that is finished, in the order of the list
+    assert (tmp_path / "table.md").read_text() == "| snet resnet50 |\n" and (tmp_path / "table.json").is_file()
+
+
+def test_only_small_ones_are_shipped(rows, tmp_path, monkeypatch):
+    shipped = []
+    monkeypatch.setattr(tool, "ship", lambda row, entry, made, out, steps: shipped.append((row["name"], made, out)))
+    rows |= {name: {"name": name} for name in ("snet", "resnet50")}
+    assert tool.main(["snet", "resnet50", "--out", str(tmp_path), "--ship", "given"]) == 0
+    assert shipped == [("snet", tmp_path / "snet", Path("given"))]
+
+
+def test_what_is_typed_wrong_is_answered(rows, tmp_path, capsys):
+    assert tool.main(["sneet", "--out", str(tmp_path)]) == 2
+    assert "did you mean 'snet'" in capsys.readouterr().err
+    assert tool.main(["--out", str(tmp_path), "--seeds", "1", "1"]) == 2
+    assert "--seeds are different" in capsys.readouterr().err

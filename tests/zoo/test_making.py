@@ -1,0 +1,79 @@
+"""The order of things, what is done once, and what a row holds."""
+
+import dataclasses
+
+import pytest
+
+from dense_det.zoo import making as module
+from dense_det.zoo.making import Making, missing_packages
+
+
+def names(steps):
+    return [step.name for step in steps.seen]
+
+
+def test_a_row_from_the_data_to_the_figures(entries, steps, tmp_path):
+    out = tmp_path / "out"
+    row = Making(out, steps, (3, 1), 2, {}).row("small", entries["small"])
+    assert names(steps) == [
+        "prepare-small-data", "prepare-small-weights", "small-seed3", "small-seed1", "small-onnx", "small-int8",
+        "small-count", "small-benchmark",
+    ]  # fmt: skip
+    words = {step.name: step.words for step in steps.seen}
+    assert words["small-seed1"][-6:] == ("KEY", "1", "SEED", "1", "OUTPUT_DIR", str(out / "small" / "seed1"))
+    assert words["small-onnx"][1:4] == (
+        str(out / "small/seed3/config.yaml"),
+        "--weights",
+        str(out / "small/seed3/model_best.pth"),
+    )
+    assert words["small-count"][2:5] == ("--size", "240", "320")
+    assert row["AP"] == [33, 31] and row["AP50"] == [60, 60] and row["minutes"] == [1.5, 1.5]
+    assert (row["params"], row["gmacs"], row["size"], row["data"]) == (1_500_000, 0.25, [240, 320], "cards")
+    assert row["commit"] == "abc" and row["command"] == f"python tools/make_zoo.py small --out {out} --seeds 3 1"
+
+
+def test_a_finished_row_is_not_made_again(entries, steps, tmp_path):
+    making = Making(tmp_path / "out", steps, (0,), 1, {})
+    row = making.row("large", entries["large"])
+    assert "prepare-large-weights" not in names(steps)
+    steps.seen.clear()
+    assert making.row("large", entries["large"]) == row and not steps.seen
+    more = dataclasses.replace(making, seeds=(0, 1)).row("large", entries["large"])
+    # one training more; the exported file, the counts and the first training stay
+    assert names(steps) == ["prepare-large-data", "large-seed1", "large-benchmark"] and more["AP"] == [30, 31]
+
+
+def test_a_file_that_cannot_be_made_is_named_until_it_can(entries, steps, tmp_path):
+    making = Making(tmp_path / "out", steps, (0,), 1, {"OpenVINO int8": "nncf"})
+    row = making.row("large", entries["large"])
+    assert row["missing"] == {"OpenVINO int8": "nncf"} and "large-int8" not in names(steps)
+    assert steps.said == ["large: no OpenVINO int8 file, nncf is not installed"]
+    steps.seen.clear()
+    row = dataclasses.replace(making, missing={}).row("large", entries["large"])
+    assert names(steps) == ["prepare-large-data", "large-int8", "large-benchmark"] and row["missing"] == {}
+
+
+def test_a_folder_belongs_to_one_entry(entries, steps, tmp_path):
+    making = Making(tmp_path / "out", steps, (0,), 1, {})
+    making.row("large", entries["large"])
+    with pytest.raises(ValueError, match="large was begun with other words of the list: remove it"):
+        making.row("large", dataclasses.replace(entries["large"], opts=("KEY", "2")))
+
+
+def test_integers_are_calibrated_on_images_of_training_alone(entries, steps, tmp_path):
+    Making(tmp_path / "out", steps, (0,), 1, {}).row("large", entries["large"])
+    (words,) = (step.words for step in steps.seen if step.name == "large-int8")
+    folder = tmp_path / "out" / "large" / "calibration"
+    assert words[-2:] == ("--int8", str(folder))
+    links = sorted(folder.iterdir())
+    assert len(links) == 300 and (folder / "598.jpg").readlink() == tmp_path / "cards" / "images" / "598.jpg"
+
+
+def test_openvino_s_files_need_what_onnx_files_need(monkeypatch):
+    there = {"onnx", "onnxruntime", "openvino", "nncf"}
+    monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: name if name in there else None)
+    assert missing_packages() == {"ONNX": "onnxscript", "OpenVINO int8": "onnxscript"}
+    there.add("onnxscript")
+    assert missing_packages() == {}
+    there.remove("nncf")
+    assert missing_packages() == {"OpenVINO int8": "nncf"}

@@ -1,0 +1,42 @@
+import pytest
+
+from dense_det.zoo.making import Making
+from dense_det.zoo.table import write_between, zoo_table
+
+
+def test_a_row_for_people(entries, steps, tmp_path):
+    rows = [
+        Making(tmp_path / "out", steps, (3, 1), 1, missing).row(name, entries[name])
+        for name, missing in (("small", {}), ("large", {"OpenVINO int8": "nncf"}))
+    ]
+    header, rule, small, large = zoo_table(rows).splitlines()[:4]
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in (header, small, large)]
+    named = dict(zip(cells[0], cells[1], strict=True))
+    assert named == {
+        "model": "small", "data": "cards", "params, M": "1.50", "GMACs": "0.250", "input, px": "240 x 320",
+        "ONNX, MB": "2.00", "torch, ms": "40.0", "ONNX Runtime, ms": "13.3", "OpenVINO int8, ms": "6.67",
+        "peak, GFLOP/s": "50.0", "AP": "32.0 ± 1.4", "AP50": "60.0 ± 0.0", "AP75": "20.0 ± 0.0", "AP int8": "29.5",
+        "seeds": "2", "minutes each": "1.50", "command": f"`{rows[0]['command']}`",
+    }  # fmt: skip
+    lacking = dict(zip(cells[0], cells[2], strict=True))
+    assert lacking["OpenVINO int8, ms"] == lacking["AP int8"] == "-"
+    legend = zoo_table(rows).splitlines()[-2:]
+    assert "a CPU, 1 thread(s)" in legend[0] and legend[1] == "Not measured where nncf was not installed."
+
+
+def test_the_place_in_a_readme(tmp_path):
+    readme = tmp_path / "README.md"
+    readme.write_text("before\n<!-- zoo -->\nold\n<!-- /zoo -->\nafter\n")
+    for _ in range(2):
+        write_between(readme, "| a |")
+        assert readme.read_text() == "before\n<!-- zoo -->\n| a |\n<!-- /zoo -->\nafter\n"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "<!-- zoo -->", "<!-- /zoo --> <!-- zoo -->", "<!-- zoo --><!-- zoo --><!-- /zoo -->"]
+)
+def test_a_readme_without_the_place_stays_as_it_is(tmp_path, text):
+    (tmp_path / "README.md").write_text(text)
+    with pytest.raises(ValueError, match="expected the lines <!-- zoo --> and <!-- /zoo -->, once each"):
+        write_between(tmp_path / "README.md", "table")
+    assert (tmp_path / "README.md").read_text() == text
