@@ -5,20 +5,20 @@ from detectron2.structures import Boxes
 from dense_det.centermask.pooler import AdaptivePooler, levels_by_ratio
 
 
-def boxes_of_area(*areas) -> Boxes:
-    return Boxes(torch.tensor([[0.0, 0.0, area / 100, 100.0] for area in areas]))
+def levels_of(areas, image: float = 10_000) -> list[int]:
+    return levels_by_ratio(torch.tensor(areas) / image, 3, 5).tolist()
 
 
 def test_levels_by_the_share_of_the_image():
     # an image of 100 x 100: above 1/2, above 1/4, and up to that; the borders belong to the finer level
-    boxes = boxes_of_area(10_000, 5_001, 5_000, 2_501, 2_500, 1, 0)
-    assert levels_by_ratio([boxes], [(100, 100)], 3, 5).tolist() == [2, 2, 1, 1, 0, 0, 0]
+    assert levels_of([10_000, 5_001, 5_000, 2_501, 2_500, 1, 0]) == [2, 2, 1, 1, 0, 0, 0]
 
 
 def test_each_image_has_its_own_size_and_a_box_may_be_larger():
-    boxes = boxes_of_area(5_001)
-    assert levels_by_ratio([boxes, boxes], [(100, 100), (200, 100)], 3, 5).tolist() == [2, 1]
-    assert levels_by_ratio([boxes_of_area(90_000)], [(100, 100)], 3, 5).tolist() == [2]
+    box = Boxes(torch.tensor([[0.0, 0, 100, 51]]))
+    features = [level[:, :, :13] for level in levels(2, 256)]
+    assert make()(features, [box, box], [(100, 100), (200, 100)])[:, 0, 0, 0].tolist() == [5, 14]
+    assert levels_of([90_000]) == [2]
 
 
 def slow_level(area: float, image: float) -> int:
@@ -31,8 +31,7 @@ def slow_level(area: float, image: float) -> int:
 
 def test_against_comparisons():
     areas = (torch.rand(200, generator=torch.Generator().manual_seed(0)) * 12_000).tolist()
-    levels = levels_by_ratio([boxes_of_area(*areas)], [(100, 100)], 3, 5).tolist()
-    assert levels == [slow_level(float(boxes_of_area(area).area()), 10_000) for area in areas]
+    assert levels_of(areas) == [slow_level(area, 10_000) for area in areas]
 
 
 def make(criterion="ratio") -> AdaptivePooler:
@@ -58,6 +57,17 @@ def test_the_rule_of_fpn():
     sides = [111.0, 113.0, 225.0, 447.0, 449.0]
     boxes = [Boxes(torch.tensor([[0.0, 0, side, side] for side in sides]))]
     assert make("area")(levels(size=512), boxes, [(512, 512)])[:, 0, 0, 0].tolist() == [3, 3, 4, 4, 5]
+
+
+@pytest.mark.parametrize("criterion", ["ratio", "area"])
+def test_one_image_by_tensors_alone(criterion):
+    torch.manual_seed(0)
+    features = [torch.rand(1, 2, 512 // 2**k, 512 // 2**k) for k in (3, 4, 5)]
+    corners = torch.rand(30, 2) * 250
+    boxes = torch.cat([corners, corners + torch.rand(30, 2) * 400], 1)
+    pooler = make(criterion)
+    alone = pooler.pool_one_image(features, boxes, (500, 490))
+    assert torch.equal(alone, pooler(features, [Boxes(boxes)], [(500, 490)]))
 
 
 def test_no_boxes_and_an_unknown_criterion():
