@@ -1,9 +1,12 @@
 """Run a detector that tools/export_model.py wrote. This file stands alone: NumPy, Pillow, OpenCV, and onnxruntime for
-.onnx or openvino for .xml; it may be copied to where neither torch nor this package is.
+.onnx or openvino for .xml; it may be copied to where neither torch nor this package is, for corners with quad.py
+beside it.
 
-    boxes, scores, names = Detector("model.onnx").predict("page.jpg")
+    found = Detector("model.onnx").predict("page.jpg")
+    for box, score, name in zip(found.boxes, found.scores, found.names): ...
 """
 
+import importlib
 import json
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +25,10 @@ class Detections(NamedTuple):
     boxes: np.ndarray  # (R, 4) float64 xyxy in pixels of the upright image
     scores: np.ndarray  # (R,)
     names: list[str]  # R classes
+    # None where the file has none of them
+    mask_scores: np.ndarray | None = None  # (R,): lower than the box's where the mask is doubtful
+    masks: np.ndarray | None = None  # (R, H, W) bool
+    quads: np.ndarray | None = None  # (R, 4, 2) float32 x, y of the corners, clockwise from the top left
 
 
 class Detector:
@@ -34,37 +41,45 @@ class Detector:
             exactly the pixels of training.
 
     Raises:
-        ImportError: the engine of the file is not installed.
+        ImportError: the engine of the file is not installed, or a file with corners finds no quad.py.
         ValueError: no such file, another kind of file, or one that was not written by this package.
     """
 
     def __init__(self, path, threads: int = 0, scaled_decode: bool = False):
         path = Path(path)
-        if path.suffix not in _OPENERS:
-            raise ValueError(f"{path}: expected a file named *.onnx or *.xml")
+        openers = self._openers()
+        if path.suffix not in openers:
+            raise ValueError(f"{path}: expected a file named {' or '.join(f'*{suffix}' for suffix in openers)}")
         if not path.is_file():
             raise ValueError(f"no file {path}: tools/export_model.py writes one")
-        self.run, metadata = _OPENERS[path.suffix](path, threads)
+        self.run, metadata = openers[path.suffix](path, threads)
         if metadata is None:
             raise ValueError(f"{path}: has no metadata {KEY!r}: expected a file that tools/export_model.py wrote")
         self.facts = json.loads(metadata)
         self.classes = tuple(self.facts["classes"])
         self.scaled_decode = scaled_decode
+        self._to_quads = _find_quads() if self.facts.get("quads") else None
 
-    def predict(self, image, threshold: float | None = None) -> Detections:
+    def predict(self, image, threshold: float | None = None, masks: bool = True) -> Detections:
         """What is in an image.
 
         Args:
             image: path of a file, of any format that Pillow reads; or (H, W, 3) uint8 RGB, upright.
             threshold: least score; None takes the best one of each class in the validation of the training.
+            masks: False leaves out masks, each as large as the image, and corners.
         """
         pixels, (height, width) = self.read(image)
-        boxes, scores, classes = self.run(pixels[None])
+        boxes, scores, classes, *rest = self.run(pixels[None])
         limits = np.array(self.facts["thresholds"]) if threshold is None else np.full(len(self.classes), threshold)
         good = scores >= limits[classes]
         scale = np.tile([width / pixels.shape[1], height / pixels.shape[0]], 2)
-        names = [self.classes[k] for k in classes[good]]
-        return Detections(boxes[good].astype(np.float64) * scale, scores[good], names)
+        boxes = boxes[good].astype(np.float64) * scale
+        found = Detections(boxes, scores[good], [self.classes[k] for k in classes[good]])
+        if not (rest and masks):
+            return found
+        mask_scores, probabilities = (values[good] for values in rest)
+        found = found._replace(mask_scores=mask_scores, masks=paste(probabilities, boxes, (height, width)))
+        return found._replace(quads=self._to_quads(found.masks, boxes)) if self._to_quads else found
 
     def read(self, image) -> tuple[np.ndarray, tuple[int, int]]:
         """The pixels that the network sees, (h, w, 3) uint8 RGB, and the (height, width) of the image."""
@@ -95,12 +110,48 @@ class Detector:
             shown = [scale * side for side in shown]
         return max(int(shown[0] + 0.5), 1), max(int(shown[1] + 0.5), 1)
 
+    def _openers(self) -> dict:
+        """{suffix: (path, threads) -> (run, metadata)}."""
+        return _OPENERS
+
     def _resized(self, pixels: np.ndarray) -> np.ndarray:
         shown = self.shown_size(*pixels.shape[:2])
         if shown == pixels.shape[:2]:
             return np.ascontiguousarray(pixels)
         # OpenCV has no antialiased bilinear kernel, Pillow's is the one of training
         return np.asarray(Image.fromarray(pixels).resize(shown[::-1], Image.Resampling.BILINEAR))
+
+
+def paste(masks: np.ndarray, boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(R, H, W) bool: where masks (R, S, S), probabilities within boxes (R, 4) xyxy, reach a half in an image of `size`
+    (H, W). Between the centres of the S x S cells they are interpolated linearly, beyond the outer ones down to 0."""
+    pasted = np.zeros((len(masks), *size), bool)
+    for image, mask, box in zip(pasted, masks, boxes, strict=True):
+        rows, columns = (
+            slice(max(int(np.floor(box[k])) - 1, 0), min(int(np.ceil(box[k + 2])) + 1, size[1 - k])) for k in (1, 0)
+        )
+        y, x = (np.arange(part.start, part.stop) + 0.5 for part in (rows, columns))
+        image[rows, columns] = resample(mask, box, x, y) >= 0.5
+    return pasted
+
+
+def resample(mask: np.ndarray, box, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """(len(y), len(x)): a mask (S, S) within a box xyxy, at the columns x and the rows y of the box's image."""
+    down, across = (
+        np.maximum(1 - np.abs(((p - start) / (end - start) * cells - 0.5)[:, None] - np.arange(cells)), 0)
+        for p, start, end, cells in ((y, box[1], box[3], mask.shape[0]), (x, box[0], box[2], mask.shape[1]))
+    )
+    return down.astype(np.float32) @ mask @ across.T.astype(np.float32)
+
+
+def _find_quads():
+    """masks_to_quads of a copied quad.py, or of this package."""
+    for name in (f"{__package__}.quad" if __package__ else "quad", "dense_det.quad"):
+        try:
+            return importlib.import_module(name).masks_to_quads
+        except ModuleNotFoundError:
+            continue
+    raise ImportError("this file gives corners: copy dense_det/quad.py beside runtime.py")
 
 
 def _upright(file: Image.Image) -> np.ndarray:

@@ -41,11 +41,11 @@ def make_server(detector: Detector, name: str, port: int) -> ThreadingHTTPServer
             require_image(content)
             with lock:
                 start = time.perf_counter()
-                boxes, scores, names = detector.predict(io.BytesIO(content), LEAST_SCORE)
+                found = detector.predict(io.BytesIO(content), LEAST_SCORE, masks=False)
                 milliseconds = 1000 * (time.perf_counter() - start)
-            rows = zip(boxes.round(2).tolist(), scores.tolist(), names, strict=True)
-            found = [{"box": box, "score": score, "name": kind} for box, score, kind in rows]
-            return {"found": found, "milliseconds": milliseconds}
+            rows = zip(found.boxes.round(2).tolist(), found.scores.tolist(), found.names, strict=True)
+            listed = [{"box": box, "score": score, "name": kind} for box, score, kind in rows]
+            return {"found": listed, "milliseconds": milliseconds}
 
     return ThreadingHTTPServer((HOST, port), Handler)
 

@@ -1,16 +1,22 @@
 """The runtime without an engine: what it reads, shows and tells, by hand."""
 
+import importlib
 import json
+import shutil
 import sys
 
 import numpy as np
 import pytest
+import torch
 from detectron2.data.transforms import ResizeShortestEdge
+from detectron2.layers import paste_masks_in_image
 from PIL import Image
 
+from dense_det import quad
 from dense_det.data.mapper import read_image
 from dense_det.deploy import runtime
-from dense_det.deploy.runtime import Detector
+from dense_det.deploy.runtime import Detector, paste
+from dense_det.quad import masks_to_quads
 
 FACTS = {"classes": ["Table", "Picture"], "thresholds": [0.5, 0.3], "min_size": 32, "max_size": 60}
 FOUND = [
@@ -22,14 +28,14 @@ FOUND = [
 
 @pytest.fixture
 def make_detector(tmp_path, monkeypatch):
-    """A detector that always finds FOUND, and has the images that it was shown in `seen`."""
+    """A detector that always finds `found`, and has the images that it was shown in `seen`."""
 
-    def make(scaled_decode=False, **facts):
+    def make(scaled_decode=False, found=FOUND, **facts):
         seen = []
         monkeypatch.setitem(
             runtime._OPENERS,
             ".onnx",
-            lambda *_: (lambda image: seen.append(image) or FOUND, json.dumps({**FACTS, **facts})),
+            lambda *_: (lambda image: seen.append(image) or found, json.dumps({**FACTS, **facts})),
         )
         (tmp_path / "model.onnx").touch()
         detector = Detector(tmp_path / "model.onnx", scaled_decode=scaled_decode)
@@ -41,7 +47,8 @@ def make_detector(tmp_path, monkeypatch):
 
 def test_boxes_in_pixels_of_the_image_and_a_threshold_for_each_class(make_detector):
     detector = make_detector()
-    boxes, scores, names = detector.predict(np.zeros((64, 96, 3), np.uint8))
+    boxes, scores, names, *rest = detector.predict(np.zeros((64, 96, 3), np.uint8))
+    assert rest == [None] * 3
     assert detector.seen[0].shape == (1, 32, 48, 3)
     assert boxes.tolist() == [[2, 4, 6, 8], [18, 18, 20, 20]]
     assert scores.tolist() == [0.6, 0.4] and names == ["Picture", "Picture"]
@@ -74,6 +81,52 @@ def test_every_kind_of_file_as_training_reads_it(make_detector, tmp_path):
         expected = read_image(tmp_path / name, "RGB")
         pixels, size = make_detector(min_size=0).read(tmp_path / name)
         assert np.array_equal(pixels, expected) and size == expected.shape[:2], name
+
+
+def with_masks():
+    """FOUND's first box is as wide as 2 x 2 cells, the upper ones full; of the others nothing is drawn."""
+    masks = np.zeros((3, 2, 2), np.float32)
+    masks[0, 0] = 1
+    return [*FOUND, np.array([0.3, 0.2, 0.1], np.float32), masks]
+
+
+def test_masks_and_corners(make_detector):
+    detector = make_detector(found=with_masks(), quads=True)
+    found = detector.predict(np.zeros((64, 96, 3), np.uint8))
+    assert found.mask_scores.tolist() == pytest.approx([0.3, 0.1]) and found.masks.dtype == bool
+    # the box is (2, 4, 6, 8), a cell 2 x 2 pixels: 1 in the middle of the upper cells, a half between the rows
+    assert np.argwhere(found.masks[0]).tolist() == [[y, x] for y in (4, 5) for x in (2, 3, 4, 5)]
+    assert not found.masks[1].any()
+    assert found.quads.tolist()[1] == [[18, 18], [20, 18], [20, 20], [18, 20]]  # an empty mask: its box
+    assert np.array_equal(found.quads, masks_to_quads(found.masks, found.boxes))
+    assert make_detector(found=with_masks()).predict(np.zeros((64, 96, 3), np.uint8)).quads is None
+    assert detector.predict(np.zeros((64, 96, 3), np.uint8), masks=False)[3:] == (None, None, None)
+    nothing = detector.predict(np.zeros((64, 96, 3), np.uint8), threshold=1.0)
+    assert nothing.masks.shape == (0, 64, 96) and nothing.quads.shape == (0, 4, 2)
+
+
+def test_masks_are_pasted_as_detectron2_does():
+    rng = np.random.default_rng(0)
+    masks = rng.random((40, 28, 28)).astype(np.float32)
+    corners = rng.uniform(0, 150, (40, 2))
+    boxes = np.concatenate([corners, corners + rng.uniform(0.3, 150, (40, 2))], 1).clip(0, [300, 200, 300, 200])
+    boxes[0] = [0, 0, 300, 200]
+    theirs = paste_masks_in_image(torch.from_numpy(masks), torch.from_numpy(boxes).float(), (200, 300), 0.5).numpy()
+    ours = paste(masks, boxes, (200, 300))
+    assert theirs.any() and (ours != theirs).sum() <= 1e-4 * theirs.sum()
+
+
+def test_a_copy_takes_the_quad_beside_it(tmp_path, monkeypatch):
+    shutil.copy(runtime.__file__, tmp_path / "copied_runtime.py")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(sys.modules, "dense_det.quad", None)
+    copy = importlib.import_module("copied_runtime")
+    with pytest.raises(ImportError, match="copy dense_det/quad.py beside runtime.py"):
+        copy._find_quads()
+    shutil.copy(quad.__file__, tmp_path / "quad.py")
+    importlib.invalidate_caches()
+    monkeypatch.delitem(sys.modules, "quad", raising=False)
+    assert copy._find_quads().__module__ == "quad"
 
 
 @pytest.mark.parametrize("orientation", [1, 6])
