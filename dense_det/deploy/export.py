@@ -13,7 +13,7 @@ from dense_det.deploy.graph import DeployGraph
 from dense_det.deploy.runtime import KEY
 from dense_det.deploy.selection import onnx_translations
 
-OUTPUTS = ["boxes", "scores", "classes"]
+OUTPUTS = ["boxes", "scores", "classes", "mask_scores", "masks"]
 OPSET = 18
 
 
@@ -28,17 +28,15 @@ def export_onnx(graph: DeployGraph, path, facts: dict) -> None:
         import onnxscript  # noqa: F401  torch.onnx calls it
     except ImportError as error:
         raise ImportError("export needs onnx and onnxscript: pip install 'dense_det[export]'") from error
-    image = torch.zeros(1, 333, 417, 3, dtype=torch.uint8)  # any size that is no multiple of anything
-    free = torch.export.Dim.DYNAMIC
-    with torch.no_grad(), warnings.catch_warnings():
+    traced = trace(graph)
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch's own code
-        traced = torch.export.export(graph, (image,), dynamic_shapes=({1: free, 2: free},), strict=False)
         program = torch.onnx.export(
             traced,
             dynamo=True,
             opset_version=OPSET,
             input_names=["image"],
-            output_names=OUTPUTS,
+            output_names=OUTPUTS[: len(traced.graph_signature.user_outputs)],
             custom_translation_table=onnx_translations(),
             verbose=False,
         )
@@ -46,6 +44,15 @@ def export_onnx(graph: DeployGraph, path, facts: dict) -> None:
     onnx.helper.set_model_props(model, {KEY: json.dumps(facts, ensure_ascii=False)})
     with atomic_file(path, "wb") as file:
         file.write(model.SerializeToString())
+
+
+def trace(graph: DeployGraph) -> torch.export.ExportedProgram:
+    """The operators of a graph, for any height and width."""
+    image = torch.zeros(1, 333, 417, 3, dtype=torch.uint8)  # any size that is no multiple of anything
+    free = torch.export.Dim.DYNAMIC
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch's own code
+        return torch.export.export(graph, (image,), dynamic_shapes=({1: free, 2: free},), strict=False)
 
 
 def convert_to_openvino(onnx_file):

@@ -31,6 +31,10 @@ def build_facts(cfg, config_file, classes, version: str) -> dict:
     num_classes, least_score = retinanet.NUM_CLASSES, retinanet.SCORE_THRESH_TEST
     if cfg.MODEL.PROPOSAL_GENERATOR.NAME == "DenseDetFCOS":
         num_classes, least_score = fcos.NUM_CLASSES, fcos.INFERENCE_TH_TEST
+    outputs = "boxes float32 (R, 4) xyxy in pixels of the input, scores float32 (R,), classes int64 (R,)"
+    masks = cfg.MODEL.MASK_ON and cfg.MODEL.META_ARCHITECTURE == "DenseDetCenterMask"
+    if masks:
+        outputs += ", mask_scores float32 (R,), masks float32 (R, S, S): probabilities within the boxes"
     source, points = find_points(cfg.MODEL.WEIGHTS, classes)
     classes = list(classes) or list(points)
     if not classes:
@@ -42,7 +46,9 @@ def build_facts(cfg, config_file, classes, version: str) -> dict:
         raise ValueError(f"the network has {num_classes} classes, but {len(classes)} names: {', '.join(classes)}")
     return {
         "input": "image: uint8 (1, H, W, 3), RGB, upright, any H and W",
-        "outputs": "boxes float32 (R, 4) xyxy in pixels of the input, scores float32 (R,), classes int64 (R,)",
+        "outputs": outputs,
+        "masks": masks,
+        "quads": masks and cfg.MODEL.ROI_MASK_HEAD.QUADS,
         "min_size": cfg.INPUT.MIN_SIZE_TEST,
         "max_size": cfg.INPUT.MAX_SIZE_TEST,
         "classes": classes,

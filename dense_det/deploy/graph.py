@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from detectron2.modeling.meta_arch.dense_detector import permute_to_N_HWA_K
 from detectron2.modeling.meta_arch.retinanet import RetinaNet
 from torch import Tensor, nn
+from torchvision.ops import DeformConv2d
 
 from dense_det.deploy.selection import select
 
@@ -25,6 +26,8 @@ class DeployGraph(nn.Module):
         ValueError: a backbone that wants square images.
     """
 
+    select = staticmethod(select)
+
     def __init__(self, model: nn.Module, num_classes: int, threshold: float, nms_iou: float, most: int):
         super().__init__()
         if model.backbone.padding_constraints.get("square_size", 0) > 0:
@@ -32,17 +35,20 @@ class DeployGraph(nn.Module):
         self.model = model
         self.num_classes, self.threshold, self.nms_iou, self.most = num_classes, threshold, nms_iou, most
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         size = image.shape[1:3]
-        features = self.model.backbone(self._pixels(image))
+        boxes, scores, classes = self.detect(self.model.backbone(self._pixels(image)), size)
+        boxes = clipped(boxes, size)
+        rows = full(boxes)
+        return boxes[rows], scores[rows], classes[rows]
+
+    def detect(self, features: dict[str, Tensor], size) -> tuple[Tensor, Tensor, Tensor]:
+        """Boxes (R, 4), which may leave the image, scores (R,) and classes (R,) from what the backbone gives."""
         outputs = self.model.head([features[name] for name in self.model.head_in_features])
         levels = [self.candidates(index, size, *level) for index, level in enumerate(zip(*outputs, strict=True))]
         boxes, scores, classes = (torch.cat(parts) for parts in zip(*levels, strict=True))
-        rows = select(boxes, scores, classes, self.num_classes, self.threshold, self.nms_iou, self.most)
-        boxes, scores, classes = clipped(boxes[rows], size), scores[rows], classes[rows]
-        left, top, right, bottom = boxes.unbind(1)
-        full = ((right > left) & (bottom > top)).nonzero()[:, 0]
-        return boxes[full], scores[full], classes[full]
+        rows = self.select(boxes, scores, classes, self.num_classes, self.threshold, self.nms_iou, self.most)
+        return boxes[rows], scores[rows], classes[rows]
 
     def candidates(self, index: int, size, *outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Boxes (N, 4), scores (N,) and classes (N,) of a level, from what the head says of it.
@@ -110,19 +116,67 @@ class FCOSGraph(DeployGraph):
         return clipped(boxes, size) if selection.clip else boxes, scores.sqrt(), classes
 
 
+class CenterMaskGraph(FCOSGraph):
+    """Of DenseDetCenterMask with masks.
+
+    Behind boxes, scores and classes come mask_scores (R,) float32, the boxes' scores where masks are not judged, and
+    masks (R, S, S) float32: probabilities within the boxes.
+
+    Raises:
+        ValueError: heads other than DenseDetCenterROIHeads, or a mask head that gives no logits by `layers`.
+    """
+
+    def __init__(self, model: nn.Module):
+        super().__init__(model)
+        heads = model.roi_heads
+        if not hasattr(getattr(heads, "mask_pooler", None), "pool_one_image"):
+            raise ValueError(
+                f"{type(heads).__name__} cannot be exported: MODEL.ROI_HEADS.NAME DenseDetCenterROIHeads can"
+            )
+        if not hasattr(heads.mask_head, "layers"):
+            raise ValueError(
+                f"the mask head {type(heads.mask_head).__name__} cannot be exported: MODEL.ROI_MASK_HEAD.NAME "
+                "DenseDetSpatialAttentionMaskHead and MaskRCNNConvUpsampleHead can; MODEL.MASK_ON False exports boxes"
+            )
+
+    def forward(self, image):
+        size = image.shape[1:3]
+        features = self.model.backbone(self._pixels(image))
+        boxes, scores, classes = self.detect(features, size)
+        shown = clipped(boxes, size)
+        rows = full(shown)
+        # pooled as they were found, and cut to the image only then: as Detectron2 does
+        masks, mask_scores = self.masks(features, size, boxes[rows], scores[rows], classes[rows])
+        return shown[rows], scores[rows], classes[rows], mask_scores, masks
+
+    def masks(self, features, size, boxes, scores, classes) -> tuple[Tensor, Tensor]:
+        """Probabilities (R, S, S) within boxes (R, 4), and their scores (R,)."""
+        heads = self.model.roi_heads
+        pooled = heads.mask_pooler.pool_one_image([features[name] for name in heads.in_features], boxes, size)
+        masks = of_class(heads.mask_head.layers(pooled), classes).sigmoid()
+        if heads.maskiou_head is None:
+            return masks, scores.clone()
+        return masks, scores * of_class(heads.maskiou_head(pooled, masks[:, None]), classes)
+
+
 def deploy_graph(model: nn.Module) -> DeployGraph:
     """The graph of a detector in evaluation mode.
 
     Raises:
         ValueError: a detector that has none.
     """
+    for name, module in model.named_modules():
+        if isinstance(module, DeformConv2d):
+            raise ValueError(
+                f"{name} is a deformable convolution, which ONNX's engines cannot run: train with "
+                "MODEL.BOTTOM_UP.DEFORM_ON_PER_STAGE all False and MODEL.FCOS.USE_DEFORMABLE False"
+            )
     if isinstance(model, RetinaNet):
         return RetinaNetGraph(model).eval()
     if hasattr(getattr(model, "proposal_generator", None), "fcos_head"):
-        if getattr(model.roi_heads, "mask_head", None) is None:
-            return FCOSGraph(model).eval()
-        raise ValueError("masks cannot be exported yet: MODEL.MASK_ON False exports this detector's boxes")
-    raise ValueError(f"{type(model).__name__} cannot be exported: RetinaNet and FCOS can")
+        boxes_alone = getattr(model.roi_heads, "mask_head", None) is None
+        return (FCOSGraph if boxes_alone else CenterMaskGraph)(model).eval()
+    raise ValueError(f"{type(model).__name__} cannot be exported: RetinaNet, FCOS and CenterMask can")
 
 
 def best(scores: Tensor, most: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -143,3 +197,16 @@ def clipped(boxes: Tensor, size) -> Tensor:
     height, width = size
     left, top, right, bottom = boxes.unbind(1)
     return torch.stack([left.clamp(0, width), top.clamp(0, height), right.clamp(0, width), bottom.clamp(0, height)], 1)
+
+
+def full(boxes: Tensor) -> Tensor:
+    """The rows (F,) of boxes (R, 4) that have an area."""
+    left, top, right, bottom = boxes.unbind(1)
+    return ((right > left) & (bottom > top)).nonzero()[:, 0]
+
+
+def of_class(values: Tensor, classes: Tensor) -> Tensor:
+    """(R, ...) out of (R, K, ...) the value of each row's class (R,), or the only one there is."""
+    if values.shape[1] == 1:
+        return values[:, 0]
+    return values[torch.arange(values.shape[0]), classes]

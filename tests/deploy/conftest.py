@@ -27,12 +27,17 @@ FCOS = """  PROPOSAL_GENERATOR: {NAME: DenseDetFCOS}
   MASK_ON: False
   FCOS: {IN_FEATURES: [p4, p5], SIZES_OF_INTEREST: [48], NUM_CLASSES: 3, NUM_CLS_CONVS: 1, NUM_BOX_CONVS: 1,
     PRE_NMS_TOPK_TEST: 40}
-  ROI_HEADS: {NAME: DenseDetCenterROIHeads, IN_FEATURES: [p4, p5]}
+  ROI_HEADS: {NAME: DenseDetCenterROIHeads, NUM_CLASSES: 3, IN_FEATURES: [p4, p5]}
 """
+MASKS = """MASK_ON: True
+  MASKIOU_ON: True
+  ROI_MASK_HEAD: {NAME: DenseDetSpatialAttentionMaskHead, ASSIGN_CRITERION: ratio, NUM_CONV: 1, CONV_DIM: 16,
+    POOLER_RESOLUTION: 14, QUADS: True}
+  ROI_MASKIOU_HEAD: {NUM_CONV: 1, CONV_DIM: 8, FC_DIM: 16}"""
 
 
 def write_config(folder, kind: str, order: str = "RGB"):
-    """The file of a tiny "retinanet" or "fcos"."""
+    """The file of a tiny "retinanet", "fcos" or "centermask"."""
     retinanet = kind == "retinanet"
     text = SHARED.format(
         architecture="DenseDetRetinaNet" if retinanet else "DenseDetCenterMask",
@@ -41,6 +46,8 @@ def write_config(folder, kind: str, order: str = "RGB"):
     head, tail = text.split("INPUT:")
     path = folder / f"{kind}.yaml"
     path.write_text(head + (RETINANET if retinanet else FCOS) + "INPUT:" + tail)
+    if kind == "centermask":
+        path.write_text(path.read_text().replace("MASK_ON: False", MASKS))
     return path
 
 
@@ -62,6 +69,9 @@ def tiny_detector(path, opts=()):
     last.bias.fill_(-4.0)
     if hasattr(model.head, "bbox_pred") and hasattr(model.head, "cls_score"):
         model.head.bbox_pred.weight *= 0.3 / deltas.std()
+    heads = getattr(model, "roi_heads", None)
+    if getattr(heads, "mask_head", None):
+        heads.mask_head.predictor.weight *= 200  # from 0.001, where every mask is a half
     return model
 
 
@@ -89,6 +99,6 @@ def make_detector(make_config):
     return lambda kind, order="RGB", opts=(): tiny_detector(make_config(kind, order), opts)
 
 
-@pytest.fixture(scope="session", params=["retinanet", "fcos"])
+@pytest.fixture(scope="session", params=["retinanet", "fcos", "centermask"])
 def detector(request, make_detector):
     return make_detector(request.param)

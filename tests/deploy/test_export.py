@@ -31,15 +31,18 @@ def test_equal_boxes_at_any_size(exported, detector, noise):
     total = Difference()
     for size in [(96, 128), (97, 131), (33, 200), (64, 64), (7, 5)]:
         pixels = noise(*size)
-        boxes, scores, classes = exported.run(pixels[None])
+        found = exported.run(pixels[None])
+        boxes, scores, classes = found[:3]
         assert (boxes.dtype, scores.dtype, classes.dtype) == (np.float32, np.float32, np.int64)
         assert (np.diff(scores) <= 0).all()
-        total += difference(found_by(detector, pixels), (boxes, scores, classes))
+        total += difference(found_by(detector, pixels), found)
     assert total.both > 10 and total.only_one == 0 and total.box_px < 1e-3 and total.score < 1e-5
+    assert total.mask < 1e-4
 
 
 def test_predict(exported, noise):
-    boxes, scores, names = exported.predict(noise(192, 256))
+    boxes, scores, names, mask_scores, masks, _ = exported.predict(noise(192, 256))
     assert len(boxes) == len(scores) == len(names) > 0 and set(names) <= set(FACTS["classes"])
     assert (boxes[:, 2:] <= [256, 192]).all() and boxes.max() > 128
     assert all(score >= FACTS["thresholds"][exported.classes.index(name)] for score, name in zip(scores, names))
+    assert masks is None or (masks.shape == (len(boxes), 192, 256) and len(mask_scores) == len(boxes) and masks.any())

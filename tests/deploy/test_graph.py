@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from dense_det.deploy.graph import best, cell_centres, clipped, deploy_graph
+from dense_det.deploy.graph import best, cell_centres, clipped, deploy_graph, of_class
 from dense_det.deploy.parity import found_by
 
 
@@ -37,13 +37,15 @@ def test_clipped_by_hand():
 @torch.no_grad()
 def test_equal_to_detectron2(detector, noise, size):
     pixels = noise(*size)
-    boxes, scores, classes = (x.numpy() for x in deploy_graph(detector)(torch.from_numpy(pixels)[None]))
+    found = [x.numpy() for x in deploy_graph(detector)(torch.from_numpy(pixels)[None])]
     expected = found_by(detector, pixels)
+    boxes = found[0]
     assert len(boxes) or size == (7, 5)
-    for ours, theirs in zip((boxes, scores, classes), expected, strict=True):
-        assert ours.dtype == theirs.dtype
-        # torch's sigmoid of one number differs in the last bit by its place in the tensor
-        np.testing.assert_allclose(ours, theirs, rtol=1e-6)
+    for place, (ours, theirs) in enumerate(zip(found, expected, strict=True)):
+        assert ours.dtype == theirs.dtype and ours.shape == theirs.shape
+        # torch's sigmoid of one number differs in the last bit by its place in the tensor; masks are computed together
+        # with those of boxes outside of the image, or without them
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=0 if place < 3 else 1e-6)
     assert (boxes >= 0).all() and (boxes <= [size[1], size[0], size[1], size[0]]).all()
 
 
@@ -66,10 +68,39 @@ def test_options_of_fcos(make_detector, noise, opts):
         np.testing.assert_allclose(ours.numpy(), theirs, rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "opts",
+    [
+        ["MODEL.MASKIOU_ON", False, "MODEL.ROI_MASK_HEAD.ASSIGN_CRITERION", "area"],
+        ["MODEL.ROI_MASK_HEAD.CLS_AGNOSTIC_MASK", True, "MODEL.ROI_MASK_HEAD.POOLER_SAMPLING_RATIO", 2],
+        ["MODEL.ROI_MASK_HEAD.NAME", "MaskRCNNConvUpsampleHead"],
+    ],
+)
+@torch.no_grad()
+def test_options_of_masks(make_detector, noise, opts):
+    model = make_detector("centermask", opts=opts)
+    pixels = noise(96, 128)
+    found, expected = deploy_graph(model)(torch.from_numpy(pixels)[None]), found_by(model, pixels)
+    assert len(found[4]) > 10 and found[4].shape[1:] == (28, 28) and found[4].std() > 0.01
+    for ours, theirs in zip(found, expected, strict=True):
+        assert np.abs(ours.numpy() - theirs).max() < 1e-6
+
+
+def test_of_class_by_hand():
+    values = torch.tensor([[1, 2, 3], [4, 5, 6]])
+    assert of_class(values, torch.tensor([2, 0])).tolist() == [3, 4]
+    assert of_class(values[:, :1], torch.tensor([2, 0])).tolist() == [1, 4]
+
+
 def test_what_cannot_be_exported(make_detector):
-    model = make_detector("fcos")
+    model = make_detector("centermask")
     model.roi_heads.mask_head = nn.Identity()
-    with pytest.raises(ValueError, match="MODEL.MASK_ON False exports"):
+    with pytest.raises(ValueError, match="mask head Identity cannot be exported: .*MODEL.MASK_ON False exports"):
+        deploy_graph(model)
+    del model.roi_heads.mask_pooler
+    with pytest.raises(ValueError, match="DenseDetCenterROIHeads cannot be exported"):
         deploy_graph(model)
     with pytest.raises(ValueError, match="Identity cannot be exported"):
         deploy_graph(nn.Identity())
+    with pytest.raises(ValueError, match="cls_tower.0.*deformable .*USE_DEFORMABLE False"):
+        deploy_graph(make_detector("fcos", opts=["MODEL.FCOS.USE_DEFORMABLE", True]))

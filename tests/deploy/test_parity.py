@@ -23,10 +23,20 @@ def test_boxes_that_only_one_has():
     assert difference(OURS, nothing) == difference(nothing, OURS) == Difference(only_one=2)
 
 
+def test_masks_and_their_scores():
+    masks = np.zeros((2, 4, 4))
+    ours = (*OURS, np.array([0.8, 0.5]), masks)
+    moved = masks.copy()
+    moved[1, 2, 3] = 0.25
+    assert difference(ours, (*OURS, np.array([0.8, 0.4]), moved)) == Difference(
+        score=pytest.approx(0.1), both=2, mask=0.25
+    )
+
+
 def test_twins_are_matched_one_to_one_by_score():
     twins = (np.zeros((2, 4)), np.array([0.9, 0.1]), np.zeros(2, int))
     assert difference(twins, tuple(x[::-1] for x in twins)) == Difference(both=2)
 
 
 def test_sum_over_images():
-    assert Difference(0.5, 0.1, 2, 1) + Difference(0.2, 0.3, 4, 0) == Difference(0.5, 0.3, 6, 1)
+    assert Difference(0.5, 0.1, 2, 1) + Difference(0.2, 0.3, 4, 0, 0.7) == Difference(0.5, 0.3, 6, 1, 0.7)
