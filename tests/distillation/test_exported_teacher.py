@@ -39,6 +39,35 @@ def test_a_view_by_hand():
     assert boxes.tolist() == [[32, 0, 64, 32]]
 
 
+def test_masks_in_boxes_of_others():
+    masks = np.zeros((2, 2, 2), np.float32)
+    masks[0, :, 0] = 1  # the left half of (0, 0, 8, 8), of class 1
+    found = teacher(masks=True)
+    found._detector.run = lambda image: (*FOUND, FOUND[1], masks)
+    image = np.zeros((64, 64, 3), np.uint8)
+    assert found.has_masks and not teacher().has_masks
+    boxes, classes = np.array([[0, 0, 16, 16], [0, 0, 8, 16], [0, 0, 16, 16], [40, 40, 50, 50]]), [1, 1, 0, 1]
+    drawn = found.masks(image, View(32), boxes, classes)
+    assert drawn.dtype == np.float32 and drawn[0].tolist() == masks[0].tolist()
+    # cells of the half box have their centres at 2 and 6, the file's own at 4 and 12
+    assert drawn[1].tolist() == [[0.75, 0.75], [0.75, 0.75]]
+    # no box of class 0 there, none of class 1 there: no vote
+    assert (drawn[2:] == 0.5).all()
+    # mirrored, the file's own box is (48, 0, 64, 16) of the image, and its left is the image's right
+    flipped = found.masks(image, View(32, flip=True), np.array([[48, 0, 64, 16]]), [1])
+    assert flipped[0].tolist() == [[0, 1], [0, 1]]
+
+
+def test_a_view_is_looked_at_once():
+    found = teacher()
+    image = np.zeros((64, 64, 3), np.uint8)
+    for view in (View(32), View(32), View(16), View(32)):
+        found.find(image, view)
+    assert len(found.shown) == 2
+    found.find(image.copy(), View(32))
+    assert len(found.shown) == 3
+
+
 def test_the_longer_edge_keeps_its_ratio():
     found = teacher()
     found.find(np.zeros((64, 256, 3), np.uint8), View(16))  # 16 x 64, but at most 40 / 32 of 16 long
