@@ -1,4 +1,4 @@
-"""Write a detector as one file, ONNX or OpenVINO, that finds what the detector finds: see --help."""
+"""Write a detector as one file, ONNX, OpenVINO or torch.export, that finds what the detector finds: see --help."""
 
 import dense_det  # first: sets the process environment before torch is imported
 
@@ -20,9 +20,9 @@ NUM_COMPARED, NUM_CALIBRATION = 16, 300
 
 def main(argv=None) -> None:
     parser = argparse.ArgumentParser(
-        description="Write a RetinaNet or FCOS as one file, with pre- and post-processing inside, for "
-        "dense_det/deploy/runtime.py, which runs it without torch. The file is compared with the detector on real "
-        "images; one that finds something else is not written.",
+        description="Write a RetinaNet, FCOS or CenterMask as one file, with pre- and post-processing inside, for "
+        "dense_det/deploy/runtime.py, which runs it without torch; torch-export's .pt2 is for torch.export.load. The "
+        "file is compared with the detector on real images; one that finds something else is not written.",
         epilog="example: python tools/export_model.py output/mine/config.yaml --weights output/mine/model_best.pth "
         "--format openvino --int8 scans/ --labelled val.json images/",
     )

@@ -12,13 +12,14 @@ from dense_det.deploy.export import convert_to_openvino, export_onnx, folder_bes
 from dense_det.deploy.formats import megabytes
 from dense_det.deploy.graph import deploy_graph
 from dense_det.deploy.parity import average_precision, compare, found_by
+from dense_det.deploy.program import ProgramDetector, export_program
 from dense_det.deploy.quantise import quantise_onnx, quantise_openvino
 from dense_det.deploy.runtime import Detector
 from dense_det.evaluation.ground_truth import GroundTruth
 
-SUFFIXES = {"onnx": ".onnx", "openvino": ".xml"}
+SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "torch-export": ".pt2"}
 # how far the same computation in another order may lead
-MOST_PX, MOST_SCORE = 1e-3, 1e-5
+MOST_PX, MOST_SCORE, MOST_MASK = 1e-3, 1e-5, 1e-3
 # boxes whose score or overlap lies within that of a threshold pass in one engine alone: one in so many
 ONE_ONLY_OF = 500
 MOST_AP_LOST = 1.0  # by 8-bit integers
@@ -29,7 +30,7 @@ class Delivery:
     """What to export, and what to check it with.
 
     Args:
-        file: to write; .onnx or .xml.
+        file: to write; .onnx, .xml or .pt2.
         images: files that the engine and the model are compared on.
         calibration: files for 8-bit integers; () stays with 32-bit floats.
         truth: to compute AP on, before and after; None computes none.
@@ -55,9 +56,14 @@ def deliver(model: torch.nn.Module, facts: dict, delivery: Delivery) -> Iterator
         ValueError: a detector without a graph, or a file that finds something else: then none is left.
         ImportError: a package is missing.
     """
+    if delivery.calibration and (delivery.file.suffix == ".pt2" or facts.get("masks")):
+        raise ValueError(
+            "--int8 is for boxes (MODEL.MASK_ON False) as .onnx or .xml, not for masks or .pt2: leave it out"
+        )
     with folder_beside(delivery.file) as folder:
         file = _write(model, facts, delivery, folder)
-        faults = yield from _check(model, Detector(file), delivery, exact=not delivery.calibration)
+        detector = (ProgramDetector if file.suffix == ".pt2" else Detector)(file)
+        faults = yield from _check(model, detector, delivery, exact=not delivery.calibration)
         if faults and not delivery.allow_drop:
             raise ValueError(f"{'; '.join(faults)}: nothing is written (--allow-drop writes it all the same)")
         for part in (file.with_suffix(".bin"), file):  # who sees the .xml finds its weights
@@ -68,6 +74,10 @@ def deliver(model: torch.nn.Module, facts: dict, delivery: Delivery) -> Iterator
 
 def _write(model, facts: dict, delivery: Delivery, folder: Path) -> Path:
     """The file as it is to be delivered, but in `folder` and under another name."""
+    if delivery.file.suffix == ".pt2":
+        program = folder / "program.pt2"
+        export_program(deploy_graph(model), program, facts)
+        return program
     plain = folder / "float.onnx"
     export_onnx(deploy_graph(model), plain, facts)
     openvino = delivery.file.suffix == ".xml"
@@ -93,8 +103,12 @@ def _check(model, detector: Detector, delivery: Delivery, exact: bool):
         f"{len(delivery.images)} images, {found.both} boxes of both: at most {found.box_px:.2g} px "
         f"and {found.score:.2g} of score apart; {found.only_one} boxes of one alone"
     )
+    if detector.facts.get("masks"):
+        yield f"masks: at most {found.mask:.2g} of probability apart"
     if exact and not (found.box_px <= MOST_PX and found.score <= MOST_SCORE):
         faults.append(f"boxes may differ by {MOST_PX} px and {MOST_SCORE} of score")
+    if exact and not found.mask <= MOST_MASK:
+        faults.append(f"masks may differ by {MOST_MASK} of probability")
     if exact and found.only_one > found.both / ONE_ONLY_OF:
         faults.append(f"{found.only_one} boxes are found by one alone")
     if delivery.truth is not None:

@@ -1,0 +1,54 @@
+"""A detector as a torch.export program: one .pt2 file, which torch and torchvision run without this package."""
+
+import json
+
+import torch
+from torch import Tensor
+from torchvision.ops import nms
+
+from dense_det.atomic_file import atomic_file
+from dense_det.deploy.export import trace
+from dense_det.deploy.graph import DeployGraph
+from dense_det.deploy.runtime import KEY, Detector
+
+EXTRA_FILE = f"{KEY}.json"  # within the .pt2
+
+
+def export_program(graph: DeployGraph, path, facts: dict) -> None:
+    """Write a graph of any height and width, with `facts` as its extra file dense_det.json.
+
+    `import torchvision` comes before torch.export.load(path).module(check_guards=False), for its nms and roi_align. The
+    guards are what torch noticed of the traced size, such as a width of 129 or more: narrower images are as right.
+    """
+    graph.select = select_by_nms
+    with atomic_file(path, "wb") as file:
+        torch.export.save(trace(graph), file, extra_files={EXTRA_FILE: json.dumps(facts, ensure_ascii=False)})
+
+
+class ProgramDetector(Detector):
+    """A Detector that runs a .pt2 file by torch."""
+
+    def _openers(self) -> dict:
+        return {".pt2": _open_program}
+
+
+def _open_program(path, threads: int):
+    extra = {EXTRA_FILE: ""}
+    program = torch.export.load(path, extra_files=extra).module(check_guards=False)
+
+    @torch.no_grad()
+    def run(image) -> list:
+        return [value.numpy() for value in program(torch.from_numpy(image))]
+
+    return run, extra[EXTRA_FILE] or None
+
+
+def select_by_nms(
+    boxes: Tensor, scores: Tensor, classes: Tensor, num_classes: int, threshold: float, nms_iou: float, most: int
+) -> Tensor:
+    """selection.select in operators that every torch with torchvision has: one suppression, the classes moved apart in
+    64 bits, which leave the far ones their digits."""
+    rows = (scores > threshold).nonzero()[:, 0]
+    distance = (boxes.max() - boxes.min() + 1).double()
+    apart = boxes[rows].double() + (classes[rows] * distance)[:, None]
+    return rows[nms(apart, scores[rows].double(), nms_iou)[:most]]

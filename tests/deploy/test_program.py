@@ -1,0 +1,36 @@
+"""A .pt2 file finds what the detector finds, at sizes that the export never saw."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dense_det.deploy.delivery import Delivery, deliver
+from dense_det.deploy.graph import deploy_graph
+from dense_det.deploy.parity import Difference, difference, found_by
+from dense_det.deploy.program import ProgramDetector, export_program
+
+FACTS = {"classes": ["Täble", "b", "c"], "thresholds": [0.1, 0.2, 0.3], "min_size": 96, "max_size": 160}
+
+
+def test_equal_at_any_size(make_detector, noise, tmp_path):
+    model = make_detector("centermask")
+    export_program(deploy_graph(model), tmp_path / "model.pt2", FACTS)
+    written = ProgramDetector(tmp_path / "model.pt2")
+    assert written.facts == json.loads(json.dumps(FACTS))
+    total = Difference()
+    for size in [(97, 131), (33, 200), (7, 5)]:
+        total += difference(found_by(model, noise(*size)), written.run(noise(*size)[None]))
+    assert total.both > 20 and total.only_one == 0
+    assert total.box_px < 1e-3 and total.score < 1e-5 and total.mask < 1e-4
+
+
+def test_another_kind_of_file():
+    with pytest.raises(ValueError, match=r"expected a file named \*.pt2"):
+        ProgramDetector("model.onnx")
+
+
+@pytest.mark.parametrize("facts, file", [({}, "model.pt2"), ({"masks": True}, "model.onnx")])
+def test_no_integers_for_programs_and_masks(facts, file):
+    with pytest.raises(ValueError, match="--int8 is for boxes"):
+        next(deliver(None, facts, Delivery(Path(file), (), calibration=(Path("a.png"),))))
