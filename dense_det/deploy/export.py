@@ -65,7 +65,8 @@ def convert_to_openvino(onnx_file):
         import openvino
     except ImportError as error:
         raise ImportError("OpenVINO's format needs openvino: pip install 'dense_det[openvino]'") from error
-    return openvino.convert_model(str(onnx_file))
+    # not convert_model, which reports its use to its makers
+    return openvino.Core().read_model(str(onnx_file))
 
 
 def save_openvino(model, facts: dict, path) -> None:

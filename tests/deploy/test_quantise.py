@@ -1,6 +1,8 @@
 """What stays in full precision, by hand; what quantisation does is measured when a file is exported."""
 
+import os
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -31,3 +33,16 @@ def test_a_missing_package_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(ImportError, match=r"pip install 'dense_det\[runtime\]'"):
         quantise_onnx(tmp_path / "a", tmp_path / "b", [])
+
+
+def test_nobody_is_told_that_a_detector_was_quantised(monkeypatch):
+    monkeypatch.delenv("NNCF_CI", raising=False)
+    nothing = SimpleNamespace(MIXED=None)
+    told = []
+    pretended = SimpleNamespace(
+        quantize=lambda *a, **k: told.append(os.environ["NNCF_CI"]), Dataset=list, QuantizationPreset=nothing,
+        IgnoredScope=lambda **k: None,
+    )  # fmt: skip
+    monkeypatch.setitem(sys.modules, "nncf", pretended)
+    quantise_openvino(SimpleNamespace(get_ordered_ops=list), [])
+    assert told == ["1"]
