@@ -15,6 +15,8 @@ FACTS = {"classes": ["a", "b", "c"], "thresholds": [0.5] * 3, "min_size": 96, "m
 class FakeDetector:
     """The detector's own inference, with boxes moved by `shift` pixels and the last `lost` of them left out."""
 
+    facts = FACTS
+
     def __init__(self, model, shift=0.0, lost=0):
         self.model, self.shift, self.lost = model, shift, lost
 
