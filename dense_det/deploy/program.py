@@ -15,7 +15,7 @@ EXTRA_FILE = f"{KEY}.json"  # within the .pt2
 
 
 def export_program(graph: DeployGraph, path, facts: dict) -> None:
-    """Write a graph of any height and width, with `facts` as its extra file dense_det.json.
+    """Write a graph of any height and width from 33 pixels on, with `facts` as its extra file dense_det.json.
 
     `import torchvision` comes before torch.export.load(path).module(check_guards=False), for its nms and roi_align. The
     guards are what torch noticed of the traced size, such as a width of 129 or more: narrower images are as right.
