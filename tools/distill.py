@@ -17,6 +17,7 @@ from dense_det.terminal import tell
 
 EXAMPLE = """examples:
   python tools/distill.py configs/distill/idcards.yaml
+  python tools/distill.py configs/distill/idcards.yaml --ways "three views fused"   # the others may follow
   python tools/distill.py my_recipe.yaml --out output/mine --rounds 3 --seeds 0
 Stopped, the same command goes on."""
 
@@ -32,6 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--seeds", type=int, nargs="+", metavar="S", help="trainings of the student (default: recipe's)"
     )
+    parser.add_argument("--ways", nargs="+", metavar="NAME", help="only these labels of the recipe (default: all)")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), metavar="N",
                         help="processes that label, and trainings side by side (default: one a core)")  # fmt: skip
     return parser
@@ -42,6 +44,7 @@ def distil(args) -> Iterator[str]:
         raise ValueError(f"--rounds and --workers are at least 1, got {args.rounds} and {args.workers}")
     tree = read_yaml(args.recipe)
     recipe = parse_recipe(tree | ({"seeds": args.seeds} if args.seeds else {}), args.recipe)
+    recipe = recipe.only(args.ways) if args.ways else recipe
     out = args.out or Path("output") / args.recipe.stem
     steps = Steps(Path(__file__).resolve().parents[1], out, lambda line: print(line, flush=True), os.cpu_count() or 1)
     job = Distillation(recipe, out, steps, args.workers)

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 
 from dense_det.atomic_file import atomic_file
 from dense_det.distillation.comparison import METRICS, Results, comparison_table
-from dense_det.distillation.recipe import ALONE, Labels, Model, Recipe
+from dense_det.distillation.recipe import ALONE, Labels, Model, Recipe, slug
 from dense_det.distillation.rule import read_shards
 from dense_det.distillation.work_folder import WorkFolder, write_json
 from dense_det.evaluation.coco_ap import coco_stats
@@ -72,13 +71,17 @@ class Distillation:
         return comparison_table(results, next(row for row in results if row.name == ALONE))
 
     def _settle(self) -> None:
-        """One recipe, one folder: students of two recipes are not compared."""
-        settled, digest = self.out / "recipe.json", self.recipe.sha256()
+        """One recipe, one folder: students of two recipes are not compared. Further ways of labelling may join it."""
+        settled, recipe = self.out / "recipe.json", dataclasses.asdict(self.recipe)
+        recipe = json.loads(json.dumps({"sha256": self.recipe.sha256(), **recipe}))  # tuples as JSON has them
         if settled.is_file():
-            if json.loads(settled.read_text())["sha256"] != digest:
-                raise ValueError(f"{self.out} was begun with another recipe (or other seeds): choose another --out")
-            return
-        write_json(settled, {"sha256": digest, **dataclasses.asdict(self.recipe)})
+            before = json.loads(settled.read_text())
+            changed = [way for way, how in recipe["labels"].items() if before["labels"].get(way, how) != how]
+            if before["sha256"] != recipe["sha256"] or changed:
+                what = f"other labels called {changed[0]!r}" if changed else "another recipe (or other seeds)"
+                raise ValueError(f"{self.out} was begun with {what}: choose another --out")
+            recipe["labels"] = before["labels"] | recipe["labels"]
+        write_json(settled, recipe)
 
     def _prepare(self) -> None:
         """The recipe's own tools; each finds what it made earlier."""
@@ -110,7 +113,7 @@ class Distillation:
         number = folder.name
         for name, way in ways.items():
             if way.run not in works:
-                work = works[way.run] = folder / f"work-{len(works) + 1}"
+                work = works[way.run] = folder / f"work-{slug(' '.join(way.run))}"
                 plan = ("plan", str(work), *data.unlabelled, "--image-root", data.image_root)
                 plan += ("--labelled-json", data.labelled, "--labelled-images", data.labelled_images)
                 plan += ("--val-json", data.validation, "--val-images", data.validation_images, "--shard-size", "64")
@@ -121,9 +124,9 @@ class Distillation:
                     run += ("--class-map", str(folder / "class_map.json"))
                 self._pseudo_label(f"{number}-run-{work.name}", run, None)
                 results.append(_teacher_results(f"the teacher's {name}", WorkFolder(work)))
-            made[name] = folder / f"{_slug(name)}.json"
+            made[name] = folder / f"{slug(name)}.json"
             select = ("select", str(works[way.run]), "--out", str(made[name]), *way.select)
-            self._pseudo_label(f"{number}-select-{_slug(name)}", select, made[name])
+            self._pseudo_label(f"{number}-select-{slug(name)}", select, made[name])
         first = next(iter(made))
         report = ("report", str(works[ways[first].run]), str(made[first]), "--out", str(folder / "report.html"))
         self._pseudo_label(f"{number}-report", report, folder / "report.html")
@@ -147,7 +150,7 @@ class Distillation:
         self.steps.run([Step(name, ("tools/pseudo_label.py", *words), result)])
 
     def _student_folder(self, folder: Path, name: str, seed: int) -> Path:
-        return folder / f"{_slug(name)}-seed{seed}"
+        return folder / f"{slug(name)}-seed{seed}"
 
 
 def write_table(path: Path, title: str, table: str, seconds: dict[str, float]) -> None:
@@ -194,7 +197,3 @@ def _without_views(labels: Labels) -> Labels:
         place = words.index("--views")
         del words[place : place + 2]
     return dataclasses.replace(labels, run=tuple(words))
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "labels"

@@ -3,10 +3,12 @@
 import dataclasses
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from dense_det.job_file import checked, preparation
+from dense_det.suggest import unknown
 
 ALONE = "labels alone"  # the student without pseudo-labels
 
@@ -88,9 +90,20 @@ class Recipe:
         return next(iter(self.labels))
 
     def sha256(self) -> str:
-        """Changes when anything in the recipe does that changes a result."""
-        tree = dataclasses.asdict(self) | {"title": ""}
+        """Changes when anything does that changes a result of the student alone, or of all ways of labelling."""
+        tree = dataclasses.asdict(self) | {"title": "", "labels": {}}
         return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()
+
+    def only(self, ways: list[str]) -> "Recipe":
+        """The recipe with some of its labels, in its own order.
+
+        Raises:
+            ValueError: it has no labels of such a name.
+        """
+        for way in ways:
+            if way not in self.labels:
+                raise ValueError(unknown("labels of the recipe", way, list(self.labels)))
+        return dataclasses.replace(self, labels={name: how for name, how in self.labels.items() if name in ways})
 
 
 def parse_recipe(tree: dict, path) -> Recipe:
@@ -124,11 +137,18 @@ def parse_recipe(tree: dict, path) -> Recipe:
         raise ValueError(
             f"{path}: labels need one entry at least, and none called {ALONE!r}; seeds are different numbers"
         )
+    if len({slug(name) for name in labels}) < len(labels):
+        raise ValueError(f"{path}: labels need names that differ in letters and digits, got {list(labels)}")
     if not student.config or student.onnx:
         raise ValueError(f"{path}: the student needs a config, and is trained here")
     if bool(teacher.config) == bool(teacher.onnx):
         raise ValueError(f"{path}: the teacher is either a config (weights: those that it has) or an onnx file")
     return Recipe(data, teacher, student, labels, seeds, prepare, str(known.get("title", Path(path).stem)))
+
+
+def slug(name: str) -> str:
+    """A name of labels, or words, as the name of a file: "three views, NMS" is three-views-nms."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "labels"
 
 
 def _model(folder: Path, tree, place: str) -> Model:

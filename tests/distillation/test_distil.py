@@ -136,6 +136,21 @@ def test_a_folder_belongs_to_one_recipe(distillation):
         next(other.rounds(1))
 
 
+def test_ways_join_a_folder_one_after_the_other(distillation):
+    job, steps = distillation(lambda folder: 1.0)
+    one = dataclasses.replace(job, recipe=job.recipe.only(["fixed"]))
+    assert [row.name for row in next(one.rounds(1))][-2:] == ["labels alone", "fixed"]
+    seen = len(steps.seen)
+    assert [row.name for row in next(job.rounds(1))][-3:] == ["fused", "fixed", "one view"]
+    trained = [s.result.parent.parent.name for s in steps.seen[seen:] if s.words[0] == "tools/train_net.py"]
+    assert trained == ["fused-seed0", "fused-seed1", "one-view-seed0", "one-view-seed1"]
+    assert len({s.words[2] for s in steps.seen if s.words[1] == "run"}) == 2  # fused and fixed look alike
+    labels = {"fixed": {"run": "--views 64,80", "select": "--rule f1"}}
+    other, _ = distillation(lambda folder: 1.0, labels=labels)
+    with pytest.raises(ValueError, match="begun with other labels called 'fixed'"):
+        next(other.rounds(1))
+
+
 def test_views_are_one_teacher_s():
     assert _without_views(Labels(run=("--fusion", "nms", "--views", "1,2", "--floor", "0.1"))).run == (
         "--fusion", "nms", "--floor", "0.1",

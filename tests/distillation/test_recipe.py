@@ -34,7 +34,16 @@ def test_the_digest_changes_with_results_and_not_with_words():
     first = parse_recipe(tree(), "a.yaml").sha256()
     assert parse_recipe(tree(title="other words"), "a.yaml").sha256() == first
     assert parse_recipe(tree(seeds=[0, 1]), "a.yaml").sha256() != first
-    assert parse_recipe(tree(labels={"fused": {"run": "--views 64"}}), "a.yaml").sha256() != first
+    # each way of labelling is compared by itself, so that others may follow
+    assert parse_recipe(tree(labels={"plain": {}}), "a.yaml").sha256() == first
+
+
+def test_some_ways_of_labelling():
+    labels = {name: {"run": f"--views {number}"} for number, name in enumerate("abc")}
+    recipe = parse_recipe(tree(labels=labels), "a.yaml")
+    assert list(recipe.only(["c", "a"]).labels) == ["a", "c"]
+    with pytest.raises(ValueError, match="no labels of the recipe named 'd'. Known: a, b, c"):
+        recipe.only(["d"])
 
 
 @pytest.mark.parametrize(
@@ -49,6 +58,7 @@ def test_the_digest_changes_with_results_and_not_with_words():
         ({"student": {"onnx": "b.onnx"}}, "the student needs a config"),
         ({"labels": {}}, "labels need one entry"),
         ({"labels": {"labels alone": {}}}, "none called 'labels alone'"),
+        ({"labels": {"one view": {}, "One-View": {}}}, "differ in letters and digits"),
         ({"labels": ["fused"]}, "a.yaml"),
         ({"seeds": [1, 1]}, "seeds are different numbers"),
         ({"prepare": ["/bin/rm -rf {cache}"]}, "a.yaml: prepare runs datasets/prepare_"),
