@@ -1,14 +1,19 @@
-"""Plain JPEG files, decoded in two thirds of the time that PIL takes, to the same pixels."""
+"""Plain JPEG files, decoded in two thirds of the time that PIL takes, to the same pixels; or to fewer, sooner."""
 
 import functools
 import io
 
+import cv2
 import numpy as np
 import torch
 from PIL import ExifTags, Image
 
 # the first picture of an MPO file, as some phones write them, is an ordinary JPEG
 FORMATS, MODES = ("JPEG", "MPO"), ("RGB", "L")
+
+# part of a side -> OpenCV's way to decode so
+REDUCTIONS = {8: cv2.IMREAD_REDUCED_COLOR_8, 4: cv2.IMREAD_REDUCED_COLOR_4, 2: cv2.IMREAD_REDUCED_COLOR_2}
+_END = b"\xff\xd9"
 
 # EXIF's orientation -> upright pixels (H, W, C)
 UPRIGHT = {
@@ -43,6 +48,25 @@ def decoded_jpeg(image: Image.Image) -> np.ndarray | None:
         return None
     upright = UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation))
     return pixels if upright is None else np.ascontiguousarray(upright(pixels))
+
+
+def reduced_jpeg(content: bytes, least_edge: int) -> np.ndarray | None:
+    """(H, W, 3) uint8 RGB of a JPEG file, upright, decoded at an eighth, a quarter or a half of its sides: the least
+    whose shorter side has `least_edge` pixels. Not exactly the pixels of decoding all and resizing.
+
+    Returns:
+        None where another way should decode: the file is not that large, not 8-bit colour or grey, or cut off.
+
+    Raises:
+        OSError: a file that is no image.
+    """
+    with Image.open(io.BytesIO(content)) as image:  # refuses what would fill the memory
+        plain = image.format in FORMATS and image.mode in MODES
+        parts = [part for part in REDUCTIONS if min(image.size) >= part * least_edge]
+    if not plain or not parts or content.rfind(_END, -1024) < 0:  # OpenCV fills up what is cut off
+        return None
+    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), REDUCTIONS[parts[0]])
+    return None if pixels is None else np.ascontiguousarray(pixels[:, :, ::-1])
 
 
 def _decode(content: bytes) -> np.ndarray:

@@ -9,6 +9,7 @@ import warnings
 
 import numpy as np
 
+from dense_det.data.jpeg import REDUCTIONS, reduced_jpeg
 from dense_det.data.mapper import read_image
 from dense_det.data.pdf.document import open_pdf, render_page, sha256_of
 from dense_det.distillation.sources import members_of
@@ -23,13 +24,18 @@ class ImageReader:
     """Reads one image after the other; keeps the last tar file or PDF open, since shards are read in their order.
 
     A tar file is only walked forwards, and from its beginning again where a member lies behind.
+
+    Args:
+        least_edge: JPEG files may come smaller than they are, down to a shorter edge of so many pixels; see
+            reduced_jpeg. 0: all images come in their own size.
     """
 
-    def __init__(self):
+    def __init__(self, least_edge: int = 0):
+        self._least_edge = least_edge
         self._open_name, self._archive, self._members, self._document, self._digest = "", None, None, None, ""
 
     def read(self, image: InputImage) -> np.ndarray:
-        """(H, W, 3) uint8 RGB, upright, as training reads it.
+        """(H, W, 3) uint8 RGB, upright, as training reads it, or smaller.
 
         Raises:
             BadImage: missing, changed since it was planned, or not decodable.
@@ -44,7 +50,7 @@ class ImageReader:
             raise BadImage("no such file") from error
         except Exception as error:  # decoders of broken files raise anything
             raise BadImage(_reason(error)) from error
-        if pixels.shape[:2] != (image.height, image.width):
+        if not self._is_planned(pixels, image):
             raise BadImage(f"{pixels.shape[1]}x{pixels.shape[0]} pixels, planned {image.width}x{image.height}")
         return pixels
 
@@ -52,11 +58,16 @@ class ImageReader:
         for file in (self._archive, self._document):
             if file is not None:
                 file.close()
-        self.__init__()
+        self.__init__(self._least_edge)
 
     def _picture(self, image: InputImage) -> np.ndarray:
         content = self._member(image) if image.member is not None else _bytes_of(image)
-        return read_image(io.BytesIO(content), "RGB")
+        reduced = reduced_jpeg(content, self._least_edge) if self._least_edge else None
+        return read_image(io.BytesIO(content), "RGB") if reduced is None else reduced
+
+    def _is_planned(self, pixels: np.ndarray, image: InputImage) -> bool:
+        parts = (1, *REDUCTIONS) if self._least_edge else (1,)
+        return pixels.shape[:2] in {(-(-image.height // part), -(-image.width // part)) for part in parts}
 
     def _member(self, image: InputImage) -> bytes:
         seen = False

@@ -22,6 +22,7 @@ class Labeller:
         tables: of each teacher, (K_teacher,) classes of the data set; see class_table.
         classes: names of the data set's classes.
         floor: least score, of found and of fused boxes.
+        least_edge: in pixels, of images that may come smaller than they are; see ImageReader.
     """
 
     teachers: tuple[Teacher, ...]
@@ -32,6 +33,7 @@ class Labeller:
     iou: float
     floor: float
     detections_per_image: int
+    least_edge: int = 0
 
     def manifest(self) -> Manifest:
         return Manifest(
@@ -45,10 +47,11 @@ class Labeller:
             fusion={"kind": self.fusion, "iou": self.iou},
             floor=self.floor,
             detections_per_image=self.detections_per_image,
+            least_edge=self.least_edge,
         )
 
-    def label(self, image: np.ndarray, image_id: int) -> ImagePredictions:
-        """All fused boxes of an upright (H, W, 3) uint8 RGB image."""
+    def label(self, image: np.ndarray, image_id: int, size: tuple[int, int] | None = None) -> ImagePredictions:
+        """All fused boxes of an upright (h, w, 3) uint8 RGB image, in pixels of its `size` (H, W); None: (h, w)."""
         found = [
             self._found(image, teacher, view, table)
             for teacher, views, table in zip(self.teachers, self.views, self.tables, strict=True)
@@ -57,14 +60,16 @@ class Labeller:
         fused = fuse(self.fusion, Boxes.join(found), len(found), self.iou)
         keep = np.flatnonzero(fused.scores >= self.floor)[: self.detections_per_image]
         boxes, classes = fused.boxes[keep].astype(np.float32), fused.classes[keep].astype(np.int32)
+        size = size or image.shape[:2]
+        enlarged = np.tile([size[1] / image.shape[1], size[0] / image.shape[0]], 2).astype(np.float32)
         return ImagePredictions(
             image_id,
-            boxes,
+            boxes * enlarged,
             fused.scores[keep].astype(np.float32),
             classes,
             fused.votes[keep].astype(np.float32),
             fused.spread[keep].astype(np.float32),
-            self._masks(image, boxes, classes) if self.has_masks else None,
+            self._masks(image, boxes, classes, enlarged, size) if self.has_masks else None,
         )
 
     @property
@@ -72,7 +77,7 @@ class Labeller:
         """Masks are averaged over all views of all teachers, so all must have them."""
         return all(teacher.has_masks for teacher in self.teachers)
 
-    def _masks(self, image, boxes, classes) -> tuple[bytes, ...]:
+    def _masks(self, image, boxes, classes, enlarged, size) -> tuple[bytes, ...]:
         """Masks within the fused boxes, predicted under every view: their probabilities are averaged."""
         if not len(boxes):
             return ()
@@ -85,7 +90,7 @@ class Labeller:
                 drawn = np.zeros((len(boxes), *seen.shape[1:]))
                 drawn[known] = seen
                 total, count = total + drawn, count + known
-        return encode_masks(total / count[:, None, None], boxes, image.shape[:2])
+        return encode_masks(total / count[:, None, None], boxes * enlarged, size)
 
     def _found(self, image, teacher: Teacher, view: View, table: np.ndarray):
         boxes, scores, classes = teacher.find(image, view)

@@ -131,7 +131,7 @@ def _ray_task(root: str, task: Task, open_labeller: Callable, budget: float):
         torch.set_num_threads(1)
         labeller = open_labeller()
         WorkFolder(root).settle_manifest(labeller.manifest())
-        _opened[root] = labeller, ImageReader()
+        _opened[root] = labeller, ImageReader(labeller.least_edge)
     labeller, reader = _opened[root]
     return next(label_tasks(WorkFolder(root), [task], labeller, reader, budget, never), None)
 
@@ -140,7 +140,7 @@ def _work(work: WorkFolder, open_labeller: Callable, share: Share, rate: float, 
     torch.set_num_threads(1)
     labeller = open_labeller()
     work.settle_manifest(labeller.manifest())
-    plan, reader = work.read_plan(), ImageReader()
+    plan, reader = work.read_plan(), ImageReader(labeller.least_edge)
     try:
         yield from label_share(work, plan, share.tasks(plan), labeller, reader, rate, stop)
     finally:

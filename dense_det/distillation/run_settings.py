@@ -34,6 +34,7 @@ class RunSettings:
         views: for every teacher; () is each teacher's own.
         fusion, iou: see fusion; iou None is the paper's.
         floor: least score that is kept.
+        scaled_decode: read JPEG files no larger than the largest view needs; see reduced_jpeg.
     """
 
     work: str
@@ -48,6 +49,7 @@ class RunSettings:
     iou: float | None = None
     floor: float = 0.05
     detections_per_image: int = 300
+    scaled_decode: bool = False
 
 
 def open_labeller(settings: RunSettings) -> Labeller:
@@ -76,16 +78,29 @@ def open_labeller(settings: RunSettings) -> Labeller:
     unused = set(mapping) - {name for teacher in teachers for name in teacher.classes}
     if unused:
         raise ValueError(f"{settings.class_map}: no teacher has a class {', '.join(sorted(unused))}")
+    views = tuple(_views(teacher, settings.views) for teacher in teachers)
     return Labeller(
         teachers=tuple(teachers),
-        views=tuple(_views(teacher, settings.views) for teacher in teachers),
+        views=views,
         tables=tables,
         classes=tuple(classes),
         fusion=settings.fusion,
         iou=DEFAULT_IOU.get(settings.fusion, 0.5) if settings.iou is None else settings.iou,
         floor=settings.floor,
         detections_per_image=settings.detections_per_image,
+        least_edge=_least_edge(views) if settings.scaled_decode else 0,
     )
+
+
+def _least_edge(views) -> int:
+    """The shorter edge that the largest of all views has."""
+    edges = [view.short_edge for own in views for view in own]
+    if OWN_SIZE in edges:
+        raise ValueError(
+            "--scaled-decode: a teacher takes images as they are (view own), so none can come smaller; give --views "
+            "with sizes, or leave it out"
+        )
+    return max(edges)
 
 
 def _detector(settings: RunSettings, config_file: str, weights: str, classes) -> Teacher:

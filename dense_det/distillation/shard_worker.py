@@ -57,7 +57,7 @@ def label_share(
     worker died: so all of `tasks` are finished when it ends, unless `stop` ended it.
 
     Args:
-        labeller: `label(pixels, image_id)` gives ImagePredictions; see labelling.Labeller.
+        labeller: `label(pixels, image_id, size)` gives ImagePredictions; see labelling.Labeller.
         reader: `read(image)` gives pixels or raises BadImage; see image_reader.ImageReader.
         max_failure_rate: share of the plan's images that may be unreadable.
         stop: asked before each image; True ends the work without finishing the shard.
@@ -143,7 +143,7 @@ def label_shard(
 
 def _label(labeller, pixels, image: InputImage):
     try:
-        return labeller.label(pixels, image.id)
+        return labeller.label(pixels, image.id, (image.height, image.width))
     except Exception:
         logger.error("the teacher failed on image %d, %s", image.id, image.file_name)
         raise

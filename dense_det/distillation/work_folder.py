@@ -84,7 +84,7 @@ class Plan:
 @dataclass(frozen=True)
 class Manifest:
     """manifest.json: what makes predictions comparable. `teachers`: [{"kind", "config_sha256", "weights_sha256",
-    "name"}], `views`: [{"short_edge", "flip"}], `fusion`: {"kind", "iou"}."""
+    "name"}], `views`: [{"short_edge", "flip"}], `fusion`: {"kind", "iou"}, `least_edge`: see ImageReader."""
 
     classes: list[str]
     teachers: list[dict]
@@ -92,6 +92,7 @@ class Manifest:
     fusion: dict
     floor: float
     detections_per_image: int
+    least_edge: int = 0
     version: int = VERSION
 
     @property

@@ -7,7 +7,7 @@ import pytest
 from PIL import ExifTags, Image, ImageFile, ImageOps
 
 from dense_det.data import jpeg
-from dense_det.data.jpeg import decoded_jpeg
+from dense_det.data.jpeg import decoded_jpeg, reduced_jpeg
 from dense_det.data.mapper import read_image
 
 
@@ -116,3 +116,37 @@ def _outcome(content, by_pil_alone=False):
             return read_image(io.BytesIO(content), "RGB").tobytes()
         except (OSError, SyntaxError, ValueError) as error:
             return type(error)
+
+
+def smooth(height: int, width: int) -> Image.Image:
+    rows, columns = np.mgrid[:height, :width]
+    return Image.fromarray(np.stack([rows % 256, columns % 256, (rows + columns) // 4 % 256], -1).astype(np.uint8))
+
+
+@pytest.mark.parametrize(("edge", "part"), [(120, 2), (61, 2), (60, 4), (30, 8), (1, 8)])
+def test_large_files_are_decoded_smaller(edge, part):
+    picture = smooth(240, 248)
+    pixels = reduced_jpeg(encoded(picture, quality=95, subsampling="4:4:4").getvalue(), edge)
+    assert pixels.shape == (240 // part, 248 // part, 3)
+    means = np.asarray(picture, float).reshape(240 // part, part, 248 // part, part, 3).mean((1, 3))
+    assert np.abs(pixels - means).mean() < 1
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_smaller_and_upright(orientation):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    file = encoded(smooth(160, 240), exif=exif, quality=95)
+    whole = np.asarray(Image.fromarray(by_pil(file)).reduce(2), float)
+    assert np.abs(reduced_jpeg(file.getvalue(), 80) - whole).mean() < 2
+
+
+def test_what_is_not_decoded_smaller():
+    file = encoded(smooth(160, 240)).getvalue()
+    assert reduced_jpeg(file, 81) is None, "half of the file is less than asked for"
+    assert reduced_jpeg(file[:-400], 80) is None, "OpenCV would paint the rest grey"
+    assert reduced_jpeg(encoded(smooth(160, 240), "PNG").getvalue(), 80) is None
+    assert reduced_jpeg(encoded(smooth(160, 240).convert("CMYK")).getvalue(), 80) is None
+    assert reduced_jpeg(encoded(smooth(160, 240).convert("L")).getvalue(), 80).shape == (80, 120, 3)
+    with pytest.raises(OSError, match="cannot identify"):
+        reduced_jpeg(b"hello", 80)

@@ -54,6 +54,18 @@ def test_pdf_pages(tmp_path):
         ImageReader().read(image)
 
 
+def test_large_jpeg_files_come_smaller(tmp_path, jpeg):
+    (tmp_path / "a.jpg").write_bytes(jpeg(1, (401, 300)))
+    (image,) = planned(tmp_path, tmp_path / "a.jpg")
+    sizes = {edge: ImageReader(edge).read(image).shape[:2] for edge in (0, 151, 150, 60)}
+    assert sizes == {0: (300, 401), 151: (300, 401), 150: (150, 201), 60: (75, 101)}
+    reader = ImageReader(60)
+    reader.close()
+    assert reader.read(image).shape == (75, 101, 3), "closing forgets files, not what was asked for"
+    with pytest.raises(BadImage, match="101x75 pixels, planned 600x300"):
+        reader.read(replace(image, width=600))
+
+
 def test_reasons(tmp_path, jpeg):
     def image(content, name="a.jpg"):
         (tmp_path / name).write_bytes(content)

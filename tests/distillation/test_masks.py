@@ -50,6 +50,9 @@ def test_averaged_over_views(teacher):
     mean = np.mean([teacher.masks(image, view, found.boxes, own) for view in views], axis=0)
     assert found.masks == encode_masks(mean, found.boxes, (96, 120))
     assert decoded(found.masks[0], (96, 120)).shape == (96, 120)
+    larger = Labeller((teacher,), (views,), (np.array([1, 0]),), ("x", "y"), "nms", 0.5, 0.05, 5)
+    larger = larger.label(image, 1, (192, 360))
+    assert larger.masks == encode_masks(mean, found.boxes * np.float32([3, 2, 3, 2]), (192, 360))
 
 
 def test_a_mirrored_image_under_a_mirrored_view_has_the_mirrored_mask(teacher):

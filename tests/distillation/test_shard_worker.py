@@ -37,7 +37,7 @@ class FakeLabeller:
     def __init__(self, seconds=0.0):
         self.seconds = seconds
 
-    def label(self, pixels, image_id):
+    def label(self, pixels, image_id, size):
         assert pixels == image_id
         time.sleep(self.seconds)
         rows = np.random.default_rng(image_id).uniform(0, 1, (image_id % 4, 7))
@@ -149,7 +149,7 @@ def test_a_full_disk_loses_nothing(tmp_path, monkeypatch):
 
 def test_a_teacher_that_fails_names_the_image(tmp_path, caplog):
     class Broken:
-        def label(self, pixels, image_id):
+        def label(self, pixels, image_id, size):
             raise RuntimeError("no")
 
     with pytest.raises(RuntimeError, match="no"):
@@ -219,7 +219,7 @@ class Noting(FakeLabeller):
         super().__init__(0.01)
         self.folder, self.barrier, self.kill, self.count = folder, barrier, kill, 0
 
-    def label(self, pixels, image_id):
+    def label(self, pixels, image_id, size):
         self.count += 1
         if self.count == 1:
             self.barrier.wait(60)
@@ -227,7 +227,7 @@ class Noting(FakeLabeller):
             file.write(f"{image_id}\n")
         if self.count == self.kill:
             os.kill(os.getpid(), signal.SIGKILL)
-        return super().label(pixels, image_id)
+        return super().label(pixels, image_id, size)
 
 
 def two_runs(tmp_path, kill):

@@ -63,6 +63,8 @@ def test_labeller_by_hand(image):
     assert everything.classes.tolist() == [1, 0, 0], "the corner moves with the mirror"
     assert everything.votes.tolist() == [1, 0.5, 0.5]
     assert len(Labeller((teacher,), (views,), tables, ("a", "b"), "nms", 0.5, 0.01, 1).label(image, 7)) == 1
+    larger = Labeller((teacher,), (views,), tables, ("a", "b"), "wbf", 0.55, 0.05, 10).label(image, 7, (200, 400))
+    assert np.allclose(larger.boxes, [[40, 80, 160, 120]]) and larger.scores == found.scores
     dropped = Labeller((teacher,), (views,), (np.array([-1, 0]),), ("a",), "nms", 0.5, 0.05, 9).label(image, 7)
     assert len(dropped) == 0
 

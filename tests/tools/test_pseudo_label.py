@@ -64,6 +64,23 @@ def teacher(tmp_path):
     return [str(config), str(tmp_path / "teacher.pth")]
 
 
+def test_large_jpeg_files_are_decoded_smaller(tmp_path, teacher, capsys):
+    (tmp_path / "in").mkdir()
+    rough = np.random.default_rng(0).integers(0, 255, (8, 12, 3), np.uint8)
+    Image.fromarray(rough).resize((360, 240)).save(tmp_path / "in" / "a.jpg", quality=95)
+    boxes = []
+    for name, words in (("exact", []), ("scaled", ["--scaled-decode"])):
+        work = WorkFolder(tmp_path / name)
+        assert tool.main(["plan", str(work.root), str(tmp_path / "in")]) == 0
+        run = ["run", str(work.root), "--teacher", *teacher, "--classes", "card", "page", "--num-workers", "1", *words]
+        assert tool.main([*run, "--views", "own"]) == (2 if words else 0)
+        assert not words or "--scaled-decode: a teacher takes images as they are" in capsys.readouterr().err
+        assert tool.main([*run, "--views", "64"]) == (0 if words else 2), "views do not mix"
+        assert work.read_manifest().least_edge == (64 if words else 0)
+        boxes.append(next(iter(ShardPredictions.load(work.images.predictions(0)))).boxes)
+    assert all(found.max() > 250 and (found <= [360, 240, 360, 240]).all() for found in boxes), "pixels of the file"
+
+
 def test_from_images_to_boxes(tmp_path, teacher, capsys):
     images, rng = tmp_path / "in", np.random.default_rng(0)
     images.mkdir()

@@ -41,6 +41,9 @@ def add_arguments(parser) -> None:
     parser.add_argument("--fusion-iou", type=float, metavar="X", help="overlap of the same thing (default .55; .5)")
     parser.add_argument("--floor", type=float, default=0.05, metavar="S", help="least score kept (default 0.05)")
     parser.add_argument("--detections", type=int, default=300, metavar="N", help="most boxes an image (default 300)")
+    parser.add_argument("--scaled-decode", action="store_true",
+                        help="decode large JPEG files at 1/2, 1/4 or 1/8, as the largest view allows: sooner, but not "
+                        "exactly the pixels of training")  # fmt: skip
     parser.add_argument("--max-failure-rate", type=float, default=0.5, metavar="X",
                         help="stop when more of the images cannot be read (default 0.5; 1 never stops)")  # fmt: skip
     parser.add_argument("--num-workers", type=int, metavar="N", help="processes of one thread (default: one a core)")
@@ -69,6 +72,7 @@ def main(args) -> Iterator[str]:
         iou=args.fusion_iou,
         floor=args.floor,
         detections_per_image=args.detections,
+        scaled_decode=args.scaled_decode,
     )
     opener = functools.partial(open_labeller, settings)
     # before any worker starts: what is wrong is said once
