@@ -1,10 +1,10 @@
 # Each target is one line that calls a tool. `make` alone prints what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo distill test lint bench clean
+.PHONY: help setup demo distill distill-parts test lint bench clean
 PY := .venv/bin/python
 
 help: ## print this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
 
 setup: ## make .venv and install everything in it (PYTHON=python3.12 chooses the interpreter)
 	@bash tools/setup.sh
@@ -13,6 +13,9 @@ demo: setup ## prepare real document pages, train on them, evaluate, draw the re
 	$(PY) tools/demo.py
 
 distill: setup ## a teacher labels ID cards, a light student learns from them: what that is worth, in a table
+	$(PY) tools/distill.py configs/distill/idcards.yaml --ways "three views fused"
+
+distill-parts: setup ## the same with other views, fusion and thresholds: what each part of it adds
 	$(PY) tools/distill.py configs/distill/idcards.yaml
 
 test: setup ## run the whole test-suite
@@ -21,9 +24,9 @@ test: setup ## run the whole test-suite
 lint: setup ## check style and format
 	$(PY) -m ruff check . && $(PY) -m ruff format --check .
 
-bench: setup ## measure memory-efficient training, labelling (1,000,000 images; a teacher's time), exported detectors
-	$(PY) tools/bench_checkpointing.py && $(PY) tools/bench_pseudo_label.py && $(PY) tools/bench_teacher.py \
-	    && $(PY) tools/bench_export.py
+bench: setup ## measure the speed goals, memory-efficient training, labelling (1,000,000 images; a teacher's time)
+	$(PY) tools/bench_speed.py --json output/speed.json && $(PY) tools/bench_checkpointing.py \
+	    && $(PY) tools/bench_pseudo_label.py && $(PY) tools/bench_teacher.py
 
 clean: ## remove .venv and what tools left in the repository; keeps output/
 	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

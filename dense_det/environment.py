@@ -9,6 +9,8 @@ from pathlib import Path
 # region waits for a time slice. Sleeping threads cost little when idle and are several times faster when not.
 VARIABLES = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0", "OPENCV_FOR_THREADS_NUM": "1"}
 
+LEAVE = "DENSE_DET_LEAVE_PROCESS"  # set to 1: the process stays as it started
+
 # glibc's mallopt codes; activations of a network are mmapped and page-faulted anew at each forward without them
 _MALLOC = {
     "MALLOC_TRIM_THRESHOLD_": (-1, 2**31 - 1),
@@ -20,8 +22,11 @@ _MALLOC = {
 def prepare_process() -> None:
     """Set `VARIABLES` and glibc's malloc thresholds, where the user has not set them.
 
-    Has its full effect only before torch (and its OpenMP runtime) is loaded: `import dense_det` calls it first.
+    Has its full effect only before torch (and its OpenMP runtime) is loaded: `import dense_det` calls it first. With
+    `LEAVE`=1 in the environment it does nothing.
     """
+    if os.environ.get(LEAVE) == "1":
+        return
     for name, value in VARIABLES.items():
         os.environ.setdefault(name, value)
     try:

@@ -26,6 +26,11 @@ def test_threads_sleep_at_barriers_unless_the_user_decided():
     assert run(code, OMP_WAIT_POLICY="ACTIVE") == "ACTIVE"
 
 
+def test_a_process_may_stay_as_it_started():
+    code = load("m.prepare_process(); print(os.environ.get('OMP_WAIT_POLICY'))")
+    assert run(code, DENSE_DET_LEAVE_PROCESS="1") == "None"
+
+
 def test_bfloat16_needs_a_unit_for_it(monkeypatch):
     monkeypatch.setattr(environment, "cpu_flags", lambda: frozenset({"avx2", "avx512f"}))
     assert not environment.cpu_has_bfloat16()

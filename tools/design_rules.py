@@ -10,8 +10,9 @@ from pathlib import Path
 import torch
 from detectron2.modeling import build_model
 
-from dense_det.analysis.design_rules import HEADER, load_rules, measure_rule, write_table
+from dense_det.analysis.design_rules import HEADER, MARKS, load_rules, measure_rule
 from dense_det.config import load_cfg
+from dense_det.marked_page import write_between
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -42,7 +43,8 @@ def main(argv=None) -> None:
         )
         print(f"\n{conditions}")
         if args.write:
-            write_table(ROOT / "docs" / "design_rules.md", rows, conditions)
+            table = "\n".join([HEADER, *rows, "", conditions])
+            write_between(ROOT / "docs" / "design_rules.md", *MARKS, table)
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
 

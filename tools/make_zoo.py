@@ -11,11 +11,12 @@ from pathlib import Path
 from dense_det.atomic_file import atomic_file
 from dense_det.config import read_yaml
 from dense_det.distillation.work_folder import write_json
+from dense_det.marked_page import write_between
 from dense_det.steps import StepFailed, Steps
 from dense_det.zoo.entries import chosen, parse_zoo
 from dense_det.zoo.making import Making, finished_row, missing_packages
 from dense_det.zoo.shipping import ship
-from dense_det.zoo.table import write_between, zoo_table
+from dense_det.zoo.table import MARKS, zoo_table
 
 EXAMPLE = """examples:
   python tools/make_zoo.py --out output/zoo
@@ -65,7 +66,7 @@ def main(argv=None) -> int:
                 file.write(f"{table}\n")
             print(f"\n{table}")
             if args.write:
-                write_between(Path("README.md"), table)
+                write_between(Path("README.md"), *MARKS, table)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

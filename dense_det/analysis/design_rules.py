@@ -9,11 +9,10 @@ from torch import nn
 
 from dense_det.analysis.complexity import count_macs, count_parameters
 from dense_det.analysis.latency import DenseNetwork, forward_of, interleaved_ms, median_ratio
-from dense_det.atomic_file import atomic_file
 from dense_det.suggest import unknown
 
 PARTS = ("bottom_up", "detector")
-START, END = "<!-- table: tools/design_rules.py --write -->", "<!-- end of the table -->"
+MARKS = "<!-- table: tools/design_rules.py --write -->", "<!-- end of the table -->"
 HEADER = "| rule | what is changed | GMACs | parameters, M | time |\n|---|---|---|---|---|"
 
 
@@ -79,17 +78,3 @@ def measure_rule(rule: Rule, build: Callable[[tuple[str, ...]], nn.Module], size
         f"x {ratio:.2f}",
     ]
     return "| " + " | ".join(cells) + " |"
-
-
-def write_table(page: Path, rows: list[str], conditions: str) -> None:
-    """Replace the table between START and END of a Markdown page.
-
-    Raises:
-        ValueError: a page without those marks.
-    """
-    text = page.read_text(encoding="utf-8")
-    if text.count(START) != 1 or text.count(END) != 1:
-        raise ValueError(f"{page}: expected the marks {START} and {END}, once each")
-    before, after = text.split(START)[0], text.split(END)[1]
-    with atomic_file(page) as file:
-        file.write("\n".join([before + START, HEADER, *rows, "", conditions, END + after]))

@@ -1,12 +1,9 @@
-"""The rows of the zoo as one table, and its place in a README."""
-
-from pathlib import Path
+"""The rows of the zoo as one table."""
 
 from dense_det.aligned_table import aligned_table
-from dense_det.atomic_file import atomic_file
 from dense_det.distillation.comparison import METRICS, mean_and_spread
 
-BEGIN, END = "<!-- zoo -->", "<!-- /zoo -->"
+MARKS = "<!-- zoo -->", "<!-- /zoo -->"  # its place in a README
 # formats of tools/benchmark.py whose times the table gives
 FORMATS = ("torch", "ONNX Runtime", "OpenVINO int8")
 
@@ -20,21 +17,6 @@ def zoo_table(rows: list[dict]) -> str:
     header = ["model", "data", "params, M", "GMACs", "input, px", "ONNX, MB", *(f"{name}, ms" for name in FORMATS)]
     header += ["peak, GFLOP/s", *METRICS, "AP int8", "seeds", "minutes each", "command"]
     return f"{aligned_table(header, [_cells(row) for row in rows])}\n\n{_legend(rows)}"
-
-
-def write_between(path: Path, text: str) -> None:
-    """Put `text` between the lines BEGIN and END of a Markdown file.
-
-    Raises:
-        ValueError: the file does not have them, once each and in this order.
-    """
-    content = path.read_text(encoding="utf-8")
-    before, _, rest = content.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    if (content.count(BEGIN), content.count(END)) != (1, 1) or END not in rest:
-        raise ValueError(f"{path}: expected the lines {BEGIN} and {END}, once each: put them where the table belongs")
-    with atomic_file(path) as file:
-        file.write(f"{before}{BEGIN}\n{text}\n{END}{after}")
 
 
 def _cells(row: dict) -> list:

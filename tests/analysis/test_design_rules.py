@@ -6,7 +6,7 @@ from detectron2.modeling import build_model
 from torch import nn
 
 from dense_det.analysis.complexity import count_macs
-from dense_det.analysis.design_rules import END, HEADER, START, Rule, load_rules, measure_rule, write_table
+from dense_det.analysis.design_rules import HEADER, MARKS, Rule, load_rules, measure_rule
 from dense_det.config import load_cfg
 
 ROOT = Path(__file__).parents[2]
@@ -59,16 +59,6 @@ def test_a_row_by_hand():
     assert row.startswith("| 7. narrow | `half` | 0.001 -> 0.000 | 0.00 -> 0.00 | x ") and row.endswith(" |")
 
 
-def test_the_table_replaces_the_one_before(tmp_path):
-    page = tmp_path / "page.md"
-    page.write_text(f"before\n{START}\nold\n{END}\nafter\n")
-    write_table(page, ["| 1 |"], "conditions")
-    assert page.read_text() == f"before\n{START}\n{HEADER}\n| 1 |\n\nconditions\n{END}\nafter\n"
-    page.write_text("no marks")
-    with pytest.raises(ValueError, match="once each"):
-        write_table(page, [], "")
-
-
 def test_what_is_no_rule_is_named(tmp_path):
     path = tmp_path / "rules.yaml"
     path.write_text("- {rule: '1', title: a, how: b, part: bottom_up, without: c}")
@@ -80,5 +70,5 @@ def test_what_is_no_rule_is_named(tmp_path):
 
 
 def test_the_page_has_a_row_for_each_rule():
-    table = (ROOT / "docs" / "design_rules.md").read_text().split(START)[1].split(END)[0]
+    table = (ROOT / "docs" / "design_rules.md").read_text().split(MARKS[0])[1].split(MARKS[1])[0]
     assert table.startswith("\n" + HEADER) and all(f"| {rule.how} |" in table for rule in RULES)

@@ -1,7 +1,5 @@
-import pytest
-
 from dense_det.zoo.making import Making
-from dense_det.zoo.table import write_between, zoo_table
+from dense_det.zoo.table import zoo_table
 
 
 def test_a_row_for_people(entries, steps, tmp_path):
@@ -22,21 +20,3 @@ def test_a_row_for_people(entries, steps, tmp_path):
     assert lacking["OpenVINO int8, ms"] == lacking["AP int8"] == "-"
     legend = zoo_table(rows).splitlines()[-2:]
     assert "a CPU, 1 thread(s)" in legend[0] and legend[1] == "Not measured where nncf was not installed."
-
-
-def test_the_place_in_a_readme(tmp_path):
-    readme = tmp_path / "README.md"
-    readme.write_text("before\n<!-- zoo -->\nold\n<!-- /zoo -->\nafter\n")
-    for _ in range(2):
-        write_between(readme, "| a |")
-        assert readme.read_text() == "before\n<!-- zoo -->\n| a |\n<!-- /zoo -->\nafter\n"
-
-
-@pytest.mark.parametrize(
-    "text", ["", "<!-- zoo -->", "<!-- /zoo --> <!-- zoo -->", "<!-- zoo --><!-- zoo --><!-- /zoo -->"]
-)
-def test_a_readme_without_the_place_stays_as_it_is(tmp_path, text):
-    (tmp_path / "README.md").write_text(text)
-    with pytest.raises(ValueError, match="expected the lines <!-- zoo --> and <!-- /zoo -->, once each"):
-        write_between(tmp_path / "README.md", "table")
-    assert (tmp_path / "README.md").read_text() == text

@@ -1,0 +1,1 @@
+"""How fast the whole is: what is compared, in turns, and the goals that it is measured by."""

@@ -1,0 +1,71 @@
+"""Contenders that take turns, and how many times as fast one is as another."""
+
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dense_det.aligned_table import aligned_table
+from dense_det.analysis.latency import interleaved_ms, median_ratio
+
+
+@dataclass(frozen=True)
+class Goal:
+    """The contender `fast` is to be at least `least` times as fast as `slow`."""
+
+    slow: str
+    fast: str
+    least: float
+
+
+@dataclass(frozen=True)
+class Race:
+    """Attributes:
+    title: what all contenders do.
+    calls: contender -> it, doing that once.
+    goals: between contenders; those of contenders that are not here are left out.
+    """
+
+    title: str
+    calls: dict[str, Callable[[], object]]
+    goals: tuple[Goal, ...]
+
+
+def run_race(race: Race, rounds: int) -> dict:
+    """All contenders in turns, A B C A B C ...: a loaded machine slows all of them.
+
+    Returns:
+        {"title", "rounds", "ms": {contender: median}, "goals": [{"slow", "fast", "goal", "ratio" (the median over
+        rounds)}]}.
+    """
+    names = list(race.calls)
+    times = interleaved_ms(list(race.calls.values()), rounds, warmup=1)
+    return {
+        "title": race.title,
+        "rounds": rounds,
+        "ms": dict(zip(names, map(statistics.median, zip(*times, strict=True)), strict=True)),
+        "goals": [
+            {
+                "slow": goal.slow,
+                "fast": goal.fast,
+                "goal": goal.least,
+                "ratio": median_ratio(times, names.index(goal.slow), names.index(goal.fast)),
+            }
+            for goal in race.goals
+            if goal.slow in names and goal.fast in names
+        ],
+    }
+
+
+def race_table(row: dict) -> str:
+    """A row of `run_race`: the contenders and their times."""
+    return aligned_table([row["title"], "ms"], [[name, ms] for name, ms in row["ms"].items()])
+
+
+def goal_table(rows: list[dict]) -> str:
+    """The goals of all races, reached or not."""
+    cells = []
+    for row in rows:
+        for goal in row["goals"]:
+            what = f"{row['title']}: {goal['fast']} against {goal['slow']}"
+            cells.append([what, f"{goal['ratio']:.1f} x", f"{goal['goal']:g} x"])
+    return aligned_table(["", "measured", "goal"], cells)

@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+
+from dense_det.speed.pictures import EXACT, R50, SCALED, THEIRS, boxes_race, reading_race
+
+
+def test_reading_gives_the_pixels_of_detectron2(tmp_path):
+    race = reading_race(tmp_path, (640, 480), 240)
+    theirs, exact, scaled = (race.calls[name]().astype(float) for name in (THEIRS, EXACT, SCALED))
+    assert theirs.shape == exact.shape == scaled.shape == (240, 320, 3)
+    assert np.abs(theirs - exact).mean() <= 0.02 and 0 < np.abs(theirs - scaled).mean() < 10
+    assert [goal.least for goal in race.goals] == [2.5, 4]
+
+
+def test_small_files_are_not_decoded_smaller(tmp_path):
+    race = reading_race(tmp_path, (320, 240), 200)
+    assert SCALED not in race.calls
+
+
+@pytest.fixture
+def exported_to(monkeypatch, tmp_path):
+    """Engines without their packages: what they would run is noted."""
+    opened = []
+
+    class Noted:
+        def __init__(self, file, threads, scaled_decode):
+            opened.append((file, threads, scaled_decode))
+            self.predict = lambda path: (file, path)
+
+    monkeypatch.setattr("dense_det.speed.pictures.Detector", Noted)
+    monkeypatch.setattr(
+        "dense_det.speed.pictures.export_trials",
+        lambda model, facts, folder, images: {"onnxruntime": "float.onnx", "OpenVINO int8": "int8.xml"},
+    )
+    return opened
+
+
+def test_from_a_file_to_boxes(tmp_path, exported_to):
+    race = boxes_race(tmp_path, (320, 240), 96, 2)
+    assert exported_to == [
+        ("float.onnx", 2, False), ("float.onnx", 2, True), ("int8.xml", 2, False), ("int8.xml", 2, True)
+    ]  # fmt: skip
+    by_detectron2 = race.calls["SNet by DefaultPredictor"]()["instances"]
+    (as_teacher,) = race.calls["SNet as a teacher"]()
+    assert len(by_detectron2) and by_detectron2.image_size == (240, 320)
+    # the same weights, folded: the best boxes score the same
+    assert np.allclose(by_detectron2.scores[:5], as_teacher.scores[:5], atol=1e-3)
+    assert race.calls["SNet in OpenVINO int8, scaled decode"]()[0] == "int8.xml"
+    assert {goal.slow for goal in race.goals} == {f"{R50} by DefaultPredictor", "SNet by DefaultPredictor"}
+    assert all(goal.slow in race.calls and goal.fast in race.calls for goal in race.goals)

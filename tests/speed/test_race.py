@@ -1,0 +1,32 @@
+"""Ratios by hand: contenders that take as long as a clock says."""
+
+import pytest
+
+from dense_det.analysis import latency
+from dense_det.speed.race import Goal, Race, goal_table, race_table, run_race
+
+GOALS = (Goal("slow", "fast", 3), Goal("slow", "even faster, not here", 9))
+
+
+@pytest.fixture
+def row(monkeypatch):
+    """A race whose slow contender takes 40, 60, 80 ms and whose fast one takes 10, 30, 20 ms, after a warm-up each."""
+    now, waits = [0.0], iter([9.0, 9.0, 0.04, 0.01, 0.06, 0.03, 0.08, 0.02])
+
+    def wait():
+        now[0] += next(waits)
+
+    monkeypatch.setattr(latency.interleaved_ms, "__defaults__", (2, lambda: now[0]))
+    return run_race(Race("to wait", {"slow": wait, "fast": wait}, GOALS), 3)
+
+
+def test_medians_and_the_median_of_ratios(row):
+    assert row["rounds"] == 3 and row["ms"] == pytest.approx({"slow": 60, "fast": 20})
+    (goal,) = row["goals"]
+    # 4, 2 and 4 times: not 60 / 20
+    assert goal == {"slow": "slow", "fast": "fast", "goal": 3, "ratio": pytest.approx(4)}
+
+
+def test_tables(row):
+    assert race_table(row).splitlines()[0].split("|")[1].strip() == "to wait"
+    assert goal_table([row]).splitlines()[2] == "| to wait: fast against slow |    4.0 x |  3 x |"

@@ -1,0 +1,76 @@
+"""The speed goals, measured: light detectors against RetinaNet-R50, decoding, exported files, training; see --help."""
+
+import dense_det  # noqa: F401  first: sets the process environment before torch is imported
+
+# isort: split
+import argparse
+import functools
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from dense_det.distillation.work_folder import write_json
+from dense_det.environment import cpu_name
+from dense_det.marked_page import write_between
+from dense_det.speed.networks import network_race
+from dense_det.speed.pictures import boxes_race, reading_race, use_threads
+from dense_det.speed.race import Race, goal_table, race_table, run_race
+from dense_det.speed.training import Apart, make_step, training_race
+from dense_det.terminal import tell
+
+ROOT = Path(__file__).resolve().parents[1]
+MARKS = "<!-- table: tools/bench_speed.py --write -->", "<!-- end of the table -->"
+EXAMPLE = "example: python tools/bench_speed.py --rounds 9 --threads 1 --json speed.json"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--size", type=int, default=512, metavar="PX", help="shorter edge of an input (default 512)")
+    parser.add_argument("--rounds", type=int, default=7, metavar="N", help="turns of each contender (default 7)")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), metavar="N", help="(default: one a core)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all rows to FILE")
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/speed.md and README.md")
+    return parser
+
+
+def bench(args) -> Iterator[str]:
+    if min(args.size, args.rounds, args.threads) < 1:
+        raise ValueError(f"--size, --rounds and --threads are at least 1: {args.size}, {args.rounds}, {args.threads}")
+    use_threads(args.threads)
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for race in races(args, Path(folder)):
+            rows.append(run_race(race, args.rounds))
+            yield f"\n{race_table(rows[-1])}"
+    version = torch.__version__.split("+")[0]
+    conditions = (
+        f"{cpu_name()}, {args.threads} thread{'s' if args.threads > 1 else ''}, torch {version}; {args.rounds} rounds, "
+        "in each of which all contenders take turns; ratios are medians over the rounds."
+    )
+    summary = f"{goal_table(rows)}\n\n{conditions}"
+    yield f"\n{summary}"
+    if args.json:
+        write_json(args.json, {"cpu": cpu_name(), "threads": args.threads, "torch": version, "rows": rows})
+    if args.write:
+        write_between(ROOT / "README.md", *MARKS, summary)
+        write_between(ROOT / "docs" / "speed.md", *MARKS, "\n\n".join([summary, *map(race_table, rows)]))
+
+
+def races(args, folder: Path) -> Iterator[Race]:
+    yield network_race(args.size)
+    for size in ((1280, 960), (3264, 2448)):
+        yield reading_race(folder, size, args.size)
+    yield boxes_race(folder, (1600, 1200), args.size, args.threads)
+    steps = [functools.partial(make_step, ours, 320, 8, args.threads) for ours in (False, True)]
+    with Apart(steps[0], prepared=False) as plain, Apart(steps[1], prepared=True) as ours:
+        yield training_race(plain, ours, 320, 8)
+
+
+if __name__ == "__main__":
+    sys.exit(tell(bench(build_parser().parse_args())))
