@@ -1,4 +1,4 @@
-"""Find objects in images, tar files and PDFs with a trained detector or an ONNX file; see --help."""
+"""Find objects in images, tar files and PDFs with a trained detector or an exported one; see --help."""
 
 import dense_det  # noqa: F401  first: sets the process environment before torch is imported
 
@@ -27,7 +27,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("model", metavar="MODEL", help="a training's OUTPUT_DIR, zoo/NAME, or an .onnx file")
+    parser.add_argument("model", metavar="MODEL", help="a training's OUTPUT_DIR, zoo/NAME, or a file: .onnx, .xml")
     parser.add_argument("sources", nargs="+", metavar="SOURCE", help="images, folders, globs, lists, tar files, PDFs")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to write")
     parser.add_argument("--threshold", type=float, metavar="S",

@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 class ExportedTeacher:
-    """Takes every view, as the detector itself; by default the one of testing.
+    """Takes every view, as the detector itself; by default the one of testing. `thresholds`: class -> the best score.
 
     Args:
         detector: what it runs: `facts`, `classes` and `run`.
@@ -26,6 +26,7 @@ class ExportedTeacher:
     def __init__(self, detector: Detector, floor: float, identity: Identity):
         self._detector, self._floor, self.identity = detector, floor, identity
         self.classes = detector.classes
+        self.thresholds = dict(zip(detector.classes, detector.facts["thresholds"], strict=True))
         self.has_masks = bool(detector.facts.get("masks"))
         self._min_size, self._max_size = detector.facts["min_size"], detector.facts["max_size"]
         self.views = (View(self._min_size or OWN_SIZE),)

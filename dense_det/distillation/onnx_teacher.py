@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +23,12 @@ class OnnxTeacher:
     Args:
         session: onnxruntime's InferenceSession, or anything with its get_inputs, get_outputs, get_modelmeta and run.
         floor: least score of a box.
+
+    `thresholds`: class -> the best score: nobody has told.
     """
 
     has_masks = False
+    thresholds: Mapping[str, float] = {}
 
     def __init__(self, session, floor: float, identity: Identity):
         self._adapter = adapter_for(session)

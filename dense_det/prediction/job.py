@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from dense_det.distillation.commands import plan, run
+from dense_det.distillation.onnx_teacher import open_onnx_teacher
 from dense_det.distillation.rule import Rule
 from dense_det.distillation.work_folder import WorkFolder
 from dense_det.prediction.found import write_found
@@ -18,7 +19,7 @@ from dense_det.prediction.trained import PLAIN_THRESHOLD, find_trained
 @dataclass(frozen=True)
 class Prediction:
     """Args:
-    model: the OUTPUT_DIR of a training, or an .onnx file.
+    model: the OUTPUT_DIR of a training, or a file: .onnx, .xml.
     sources: see pseudo_label's plan; files with the same bytes are looked at once.
     out: the folder to write.
     load_cfg, load_model: of the config and engine rooms, which this one may not import.
@@ -45,7 +46,7 @@ class Prediction:
         """
         if self.threshold is not None and not 0 < self.threshold < 1:
             raise ValueError(f"--threshold must lie between 0 and 1, got {self.threshold}")
-        trained = None if self.model.endswith(".onnx") else find_trained(self.model)
+        trained = None if self.model.endswith((".onnx", ".xml")) else find_trained(self.model)
         work = WorkFolder(self.out / "work")
         yield from self._verb(plan, work.root, *self.sources)
         teacher = ["--onnx", self.model]
@@ -55,7 +56,8 @@ class Prediction:
         workers = self.workers or os.cpu_count() or 1
         looked = self._verb(run, work.root, *teacher, "--num-workers", workers, "--max-failure-rate", 1)
         yield from list(looked)[:-1]  # the last one names the next verb of pseudo_label
-        classes, limits = work.read_manifest().classes, trained.thresholds if trained else {}
+        classes = work.read_manifest().classes
+        limits = (trained or open_onnx_teacher(self.model, PLAIN_THRESHOLD)).thresholds
         thresholds = [self.threshold or limits.get(name, PLAIN_THRESHOLD) for name in classes]
         rule = Rule(np.array(thresholds, np.float32), ignore_share=1.0)
         counts = write_found(self.out, work, rule, self.pictures, self.crops)

@@ -12,7 +12,8 @@ from dense_det.distillation.onnx_teacher import open_onnx_teacher
 from dense_det.distillation.teacher import Identity
 from dense_det.distillation.views import OWN_SIZE, View
 
-FACTS = {"classes": ["a", "b"], "min_size": 32, "max_size": 40, "least_score": 0.1, "config_sha256": "c" * 64}
+FACTS = {"classes": ["a", "b"], "thresholds": [0.3, 0.6], "min_size": 32, "max_size": 40, "least_score": 0.1,
+         "config_sha256": "c" * 64}  # fmt: skip
 FOUND = (np.array([[0, 0, 8, 8], [10, 0, 20, 16]], np.float32), np.array([0.9, 0.04], np.float32), np.array([1, 0]))
 
 
@@ -28,7 +29,7 @@ def teacher(**facts):
 
 def test_a_view_by_hand():
     found = teacher()
-    assert found.views == (View(32),) and found.classes == ("a", "b")
+    assert found.views == (View(32),) and found.classes == ("a", "b") and found.thresholds == {"a": 0.3, "b": 0.6}
     image = np.zeros((64, 64, 3), np.uint8)
     image[:, :32] = 255
     boxes, scores, classes = found.find(image, View(32))

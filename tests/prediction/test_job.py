@@ -12,6 +12,9 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from dense_det.config import load_cfg
+from dense_det.deploy.export import export_onnx
+from dense_det.deploy.facts import build_facts
+from dense_det.deploy.graph import deploy_graph
 from dense_det.distillation.rule import Rule
 from dense_det.distillation.shard_file import ImagePredictions
 from dense_det.distillation.work_folder import InputImage
@@ -82,6 +85,23 @@ def test_one_threshold_for_all(training, pictures, tmp_path):
     assert not (tmp_path / "0" / "pictures").exists()
     with pytest.raises(ValueError, match="--threshold must lie between 0 and 1, got 2"):
         list(Prediction(str(training), ["x"], tmp_path, load_cfg, load_model, 2).lines())
+
+
+def test_an_exported_file_brings_its_thresholds(training, pictures, tmp_path):
+    cfg = load_cfg(training / "config.yaml", ["MODEL.WEIGHTS", str(training / "model_best.pth")])
+    facts = build_facts(cfg, training / "config.yaml", {}, "1.0")
+    assert facts["thresholds"] == [0.06, 0.99]
+    export_onnx(deploy_graph(load_model(cfg)), tmp_path / "tiny.onnx", facts)
+    scores = []
+    for number, model in enumerate((str(training), str(tmp_path / "tiny.onnx"))):
+        out = tmp_path / f"out{number}"
+        lines = list(Prediction(model, [str(pictures)], out, load_cfg, load_model, workers=1).lines())
+        assert lines[-2].endswith("Text 0")
+        annotations = json.loads((out / "found.json").read_text())["annotations"]
+        scores.append(sorted((a["score"] for a in annotations), reverse=True))
+    # the lowest may tip over, in sums of another order
+    assert np.allclose(scores[0][:10], scores[1][:10], atol=1e-3) and abs(len(scores[0]) - len(scores[1])) <= 2
+    assert 0.06 <= scores[1][-1] < 0.5
 
 
 def test_masks_become_corners():
