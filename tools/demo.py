@@ -1,4 +1,4 @@
-"""The whole job once: prepare real document pages, train a small detector on them, evaluate it, show the pictures."""
+"""A small detector on real document pages: prepare them, take the shipped weights or train anew, evaluate, show."""
 
 import argparse
 import json
@@ -9,6 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = ROOT / "configs" / "demo_docpages.yaml"
+SHIPPED = ROOT / "zoo" / "vovnet_19_slim_dw_docpages"
 CLASSES = ["Table", "Picture", "Formula"]
 
 
@@ -23,6 +24,7 @@ def step(title: str, *command) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=ROOT / "output" / "demo", help="folder of the run (%(default)s)")
+    parser.add_argument("--train", action="store_true", help="train from scratch, a quarter of an hour")
     parser.add_argument("opts", nargs=argparse.REMAINDER, metavar="KEY VALUE", help="config keys to override")
     args = parser.parse_args()
     pages = args.out / "pages"
@@ -30,17 +32,18 @@ def main() -> None:
         "prepare real document pages", "datasets/prepare_docpages.py",
         "--out", pages, "--size", 640, "--classes", *CLASSES,
     )  # fmt: skip
-    if (args.out / "model_final.pth").is_file():
+    title, config, mode, options = "evaluate", args.out / "config.yaml", ["--eval-only"], []
+    if not args.train:
+        config, options = SHIPPED / "config.yaml", ["MODEL.WEIGHTS", SHIPPED / "model.safetensors"]
+    elif (args.out / "model_final.pth").is_file():
         print(f"\n{args.out} holds a finished training: remove it to train anew; evaluating it again")
-        config, mode = args.out / "config.yaml", ["--eval-only"]
         options = ["MODEL.WEIGHTS", args.out / "model_best.pth"]
     else:
-        config = CONFIG
+        title, config = "train and evaluate", CONFIG
         mode = ["--fit-anchors", "--train-json", pages / "train.json", "--train-images", pages / "images"]
         mode += ["--resume"] if any(args.out.glob("model_*.pth")) else []
-        options = []
     step(
-        "train and evaluate", "tools/train_net.py", "--config-file", config, *mode,
+        title, "tools/train_net.py", "--config-file", config, *mode,
         "--val-json", pages / "val.json", "--val-images", pages / "images",
         "OUTPUT_DIR", args.out, *options, *args.opts,
     )  # fmt: skip
@@ -49,7 +52,10 @@ def main() -> None:
     print("\n=== result on documents that were not trained on")
     print(", ".join(f"{name} {metrics[f'bbox/{name}']:.1f}" for name in ("AP", "AP50", "AP75")))
     print((evaluation / "per_class.md").read_text())
-    print(f"pictures: {evaluation / 'examples.png'}\ncurves:   {args.out / 'results.png'}\nall:      {args.out}")
+    curves = f"curves:   {args.out / 'results.png'}\n" if args.train else ""
+    print(f"pictures: {evaluation / 'examples.png'}\n{curves}all:      {args.out}")
+    detector = args.out if args.train else SHIPPED
+    print(f"\nyour own: .venv/bin/python tools/predict.py {detector} paper.pdf scans/ --out found --pictures")
 
 
 if __name__ == "__main__":
