@@ -49,17 +49,21 @@ def bench(args) -> Iterator[str]:
             rows.append(run_race(race, args.rounds))
             yield f"\n{race_table(rows[-1])}"
     version = torch.__version__.split("+")[0]
-    conditions = (
-        f"{cpu_name()}, {args.threads} thread{'s' if args.threads > 1 else ''}, torch {version}; {args.rounds} rounds, "
-        "in each of which all contenders take turns; ratios are medians over the rounds."
-    )
-    summary = f"{goal_table(rows)}\n\n{conditions}"
-    yield f"\n{summary}"
+    result = {"cpu": cpu_name(), "threads": args.threads, "torch": version, "rows": rows}
+    yield f"\n{summary(result)}"
     if args.json:
-        write_json(args.json, {"cpu": cpu_name(), "threads": args.threads, "torch": version, "rows": rows})
+        write_json(args.json, result)
     if args.write:
-        write_between(ROOT / "README.md", *MARKS, summary)
-        write_between(ROOT / "docs" / "speed.md", *MARKS, "\n\n".join([summary, *map(race_table, rows)]))
+        write_between(ROOT / "README.md", *MARKS, summary(result))
+        write_between(ROOT / "docs" / "speed.md", *MARKS, "\n\n".join([summary(result), *map(race_table, rows)]))
+
+
+def summary(result: dict) -> str:
+    rounds = result["rows"][0]["rounds"]
+    return (
+        f"{goal_table(result['rows'])}\n\n{result['cpu']}, {result['threads']} thread(s), torch {result['torch']}; "
+        f"{rounds} rounds, in each of which all contenders take turns; ratios are medians over the rounds."
+    )
 
 
 def races(args, folder: Path) -> Iterator[Race]:

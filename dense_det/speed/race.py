@@ -65,7 +65,7 @@ def goal_table(rows: list[dict]) -> str:
     """The goals of all races, reached or not."""
     cells = []
     for row in rows:
+        cells += [[f"**{row['title']}**", "", ""]] if row["goals"] else []
         for goal in row["goals"]:
-            what = f"{row['title']}: {goal['fast']} against {goal['slow']}"
-            cells.append([what, f"{goal['ratio']:.1f} x", f"{goal['goal']:g} x"])
-    return aligned_table(["", "measured", "goal"], cells)
+            cells.append([f"{goal['fast']} against {goal['slow']}", f"{goal['ratio']:.1f} x", f"{goal['goal']:g} x"])
+    return aligned_table(["times as fast", "measured", "goal"], cells)

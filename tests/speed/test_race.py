@@ -29,4 +29,7 @@ def test_medians_and_the_median_of_ratios(row):
 
 def test_tables(row):
     assert race_table(row).splitlines()[0].split("|")[1].strip() == "to wait"
-    assert goal_table([row]).splitlines()[2] == "| to wait: fast against slow |    4.0 x |  3 x |"
+    assert goal_table([row, {"title": "no goal", "goals": []}]).splitlines()[2:] == [
+        "| **to wait**       |          |      |",
+        "| fast against slow |    4.0 x |  3 x |",
+    ]
