@@ -62,6 +62,7 @@ setup(
             *EXPORT,
             *ONNX,
             *PDF,
+            *RAY,
             *SCENES,
             *WEIGHTS,
         ],

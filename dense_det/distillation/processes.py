@@ -85,6 +85,7 @@ def run_ray(work: WorkFolder, open_labeller: Callable, share: Share, num: int | 
     except ImportError as error:
         raise ImportError("--backend ray needs Ray: pip install 'dense_det[ray]'") from error
     address = os.environ.get("RAY_ADDRESS")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # else a cluster that starts here reports to Ray's makers
     local = {} if address else {"num_cpus": num, "include_dashboard": False}
     ray.init(address=address, ignore_reinit_error=True, logging_level=logging.WARNING, **local)
     try:

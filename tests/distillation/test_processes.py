@@ -43,6 +43,8 @@ def main(kind):
     try:
         for line in run():
             print(line, flush=True)
+        if kind == "ray":
+            print("reports to Ray's makers:", os.environ["RAY_USAGE_STATS_ENABLED"])
     except ChildProcessError as error:
         sys.exit(str(error))
 
@@ -113,4 +115,5 @@ def test_ray_tries_a_dead_workers_shard_again(program, expected):
     work, result = program("work", "ray", kill="4")
     assert result.returncode == 0, result.stderr
     assert (work.root / "killed").exists() and result.stdout.count("shard ") == 4
+    assert "reports to Ray's makers: 0" in result.stdout
     assert predictions(work) == expected
