@@ -1,5 +1,6 @@
 """Eight-bit integers, calibrated on images: OpenVINO by NNCF, ONNX by onnxruntime."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -38,6 +39,7 @@ def quantise_openvino(model, images: list[np.ndarray]):
         import nncf
     except ImportError as error:
         raise ImportError("--int8 of OpenVINO needs nncf: pip install 'dense_det[openvino]'") from error
+    nncf.set_log_level(logging.WARNING)  # else a line for each of hundreds of operations
     nodes = [
         (
             node.get_friendly_name(),

@@ -1,5 +1,6 @@
 """What stays in full precision, by hand; what quantisation does is measured when a file is exported."""
 
+import logging
 import os
 import sys
 from types import SimpleNamespace
@@ -35,14 +36,14 @@ def test_a_missing_package_is_named(tmp_path, monkeypatch):
         quantise_onnx(tmp_path / "a", tmp_path / "b", [])
 
 
-def test_nobody_is_told_that_a_detector_was_quantised(monkeypatch):
+def test_nobody_is_told_that_a_detector_was_quantised_nor_of_each_operation(monkeypatch):
     monkeypatch.delenv("NNCF_CI", raising=False)
     nothing = SimpleNamespace(MIXED=None)
     told = []
     pretended = SimpleNamespace(
         quantize=lambda *a, **k: told.append(os.environ["NNCF_CI"]), Dataset=list, QuantizationPreset=nothing,
-        IgnoredScope=lambda **k: None,
+        IgnoredScope=lambda **k: None, set_log_level=told.append,
     )  # fmt: skip
     monkeypatch.setitem(sys.modules, "nncf", pretended)
     quantise_openvino(SimpleNamespace(get_ordered_ops=list), [])
-    assert told == ["1"]
+    assert told == [logging.WARNING, "1"]
