@@ -37,7 +37,7 @@ class Simulation:
         self._note("run", image.id)
         return None
 
-    def label(self, pixels, image_id):
+    def label(self, pixels, image_id, size):
         rows = np.random.default_rng(image_id).random((20, 7), np.float32)
         return ImagePredictions(image_id, rows[:, :4], rows[:, 4], np.zeros(20), rows[:, 5], rows[:, 6])
 

@@ -54,12 +54,12 @@ class Apart:
 
 
 def training_race(plain: Apart, ours: Apart, size: int, batch: int) -> Race:
-    """Of two processes that make_step has gone to."""
+    """Of two processes that build_step has gone to."""
     title = f"a training step of SNet, {batch} images of {size} x {size}"
     return Race(title, {PLAIN: plain, OURS: ours}, (Goal(PLAIN, OURS, 1.4),))
 
 
-def make_step(ours: bool, size: int, batch: int, threads: int) -> Callable[[], object]:
+def build_step(ours: bool, size: int, batch: int, threads: int) -> Callable[[], object]:
     """Forward, losses, backward and optimizer step of an SNet RetinaNet on the same images each time."""
     torch.set_num_threads(threads)
     torch.manual_seed(0)

@@ -6,14 +6,14 @@ import torch
 from dense_det.engine.step import Step
 from dense_det.environment import LEAVE, VARIABLES
 from dense_det.speed import training
-from dense_det.speed.training import Apart, make_step, training_race
+from dense_det.speed.training import Apart, build_step, training_race
 
 
 @pytest.mark.parametrize("ours", [False, True])
 def test_a_step_changes_the_weights(ours, monkeypatch):
     steps = []
     monkeypatch.setattr(training, "Step", lambda *args: steps.append(Step(*args)) or steps[-1])
-    run = make_step(ours, 64, 2, torch.get_num_threads())
+    run = build_step(ours, 64, 2, torch.get_num_threads())
     (step,) = steps
     stem = next(weight for weight in step.model.parameters() if weight.ndim == 4 and weight.shape[1] == 3)
     before = stem.clone()
