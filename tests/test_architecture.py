@@ -57,7 +57,14 @@ COMMON = {
     "terminal",
 }  # each one noun, imports only these
 
-MAX_LINES = {"dense_det/**/*.py": 300, "tools/*": 80, "configs/**/Base-*.yaml": 50, "configs/**/*.yaml": 15}
+# zoo.yaml is a list: a line a detector
+MAX_LINES = {
+    "dense_det/**/*.py": 300,
+    "tools/*": 80,
+    "configs/**/Base-*.yaml": 50,
+    "configs/zoo.yaml": 30,
+    "configs/**/*.yaml": 15,
+}
 UNCOUNTED = re.compile(r"\s*(#.*)?$")  # in a config, the reasons are free
 NO_NOUNS = {"utils", "util", "common", "misc", "helpers"}
 # in pieces, so that this file does not name them either
