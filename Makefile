@@ -9,7 +9,7 @@ help: ## print this list
 setup: ## make .venv and install everything in it (PYTHON=python3.12 chooses the interpreter)
 	@bash tools/setup.sh
 
-demo: setup ## prepare real document pages, train on them, evaluate, draw the result
+demo: setup ## prepare real document pages, find tables, pictures and formulas on them, draw the result
 	$(PY) tools/demo.py
 
 distill: setup ## a teacher labels ID cards, a light student learns from them: what that is worth, in a table
