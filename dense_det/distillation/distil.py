@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from dense_det.atomic_file import atomic_file
+from dense_det.data.pdf.document import sha256_of
 from dense_det.distillation.comparison import METRICS, Results, comparison_table
 from dense_det.distillation.recipe import ALONE, Labels, Model, Recipe, slug
 from dense_det.distillation.rule import read_shards
@@ -95,6 +96,11 @@ class Distillation:
         ):
             if path and not Path(path).is_file():
                 raise ValueError(f"no file {path} ({what}): make it, or name the right one in the recipe")
+        settled = self.out / "data.json"
+        digests = {file: sha256_of(file) for file in (self.recipe.data.labelled, self.recipe.data.validation)}
+        if settled.is_file() and (changed := json.loads(settled.read_text()).items() ^ digests.items()):
+            raise ValueError(f"{min(changed)[0]} is not what {self.out} was begun with: choose another --out")
+        write_json(settled, digests)
 
     def _teacher(self, results: list[Results]) -> Model:
         """The recipe's teacher with weights; if it is trained here, its own results are noted, too."""

@@ -151,6 +151,16 @@ def test_ways_join_a_folder_one_after_the_other(distillation):
         next(other.rounds(1))
 
 
+def test_a_folder_belongs_to_its_data(distillation, tmp_path):
+    job, steps = distillation(lambda folder: 1.0)
+    next(job.rounds(1))
+    next(job.rounds(1))
+    (tmp_path / "few.json").write_text('{"images": []}')
+    steps.run = lambda *_: None  # the tool that makes the data would find it
+    with pytest.raises(ValueError, match="few.json is not what .* was begun with: choose another --out"):
+        next(job.rounds(1))
+
+
 def test_views_are_one_teacher_s():
     assert _without_views(Labels(run=("--fusion", "nms", "--views", "1,2", "--floor", "0.1"))).run == (
         "--fusion", "nms", "--floor", "0.1",
