@@ -34,15 +34,12 @@ def reading_race(folder: Path, size: tuple[int, int], edge: int) -> Race:
         pixels = read_as_detectron2(path, "RGB")
         return resize.get_transform(pixels).apply_image(pixels)
 
-    calls = {
-        THEIRS: theirs,
-        EXACT: lambda: look(read_image(path, "RGB"), view, MAX_SIZE)[0],
-        SCALED: lambda: look(reduced_jpeg(path.read_bytes(), edge), view, MAX_SIZE)[0],
-    }
-    if reduced_jpeg(path.read_bytes(), edge) is None:
-        del calls[SCALED]
-    goals = (Goal(THEIRS, EXACT, 2.5), Goal(THEIRS, SCALED, 4.0))
-    return Race(f"decode and resize, {size[0]} x {size[1]} to {edge}", calls, goals)
+    calls = {THEIRS: theirs, EXACT: lambda: look(read_image(path, "RGB"), view, MAX_SIZE)[0]}
+    goals = [Goal(THEIRS, EXACT, 2.5)]
+    if reduced_jpeg(path.read_bytes(), edge) is not None:  # large enough to be decoded smaller
+        calls[SCALED] = lambda: look(reduced_jpeg(path.read_bytes(), edge), view, MAX_SIZE)[0]
+        goals.append(Goal(THEIRS, SCALED, 4.0))
+    return Race(f"decode and resize, {size[0]} x {size[1]} to {edge}", calls, tuple(goals))
 
 
 def boxes_race(folder: Path, size: tuple[int, int], edge: int, threads: int) -> Race:

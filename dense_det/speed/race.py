@@ -22,7 +22,7 @@ class Race:
     """Attributes:
     title: what all contenders do.
     calls: contender -> it, doing that once.
-    goals: between contenders; those of contenders that are not here are left out.
+    goals: between contenders, of which some may be missing where an engine is not installed.
     """
 
     title: str
@@ -35,7 +35,7 @@ def run_race(race: Race, rounds: int) -> dict:
 
     Returns:
         {"title", "rounds", "ms": {contender: median}, "goals": [{"slow", "fast", "goal", "ratio" (the median over
-        rounds)}]}.
+        rounds; None where one of both is missing)}]}.
     """
     names = list(race.calls)
     times = interleaved_ms(list(race.calls.values()), rounds, warmup=1)
@@ -48,10 +48,11 @@ def run_race(race: Race, rounds: int) -> dict:
                 "slow": goal.slow,
                 "fast": goal.fast,
                 "goal": goal.least,
-                "ratio": median_ratio(times, names.index(goal.slow), names.index(goal.fast)),
+                "ratio": median_ratio(times, names.index(goal.slow), names.index(goal.fast))
+                if {goal.slow, goal.fast} <= race.calls.keys()
+                else None,
             }
             for goal in race.goals
-            if goal.slow in names and goal.fast in names
         ],
     }
 
@@ -62,10 +63,11 @@ def race_table(row: dict) -> str:
 
 
 def goal_table(rows: list[dict]) -> str:
-    """The goals of all races, reached or not."""
+    """The goals of all races, reached or not; "-" was not measured."""
     cells = []
     for row in rows:
         cells += [[f"**{row['title']}**", "", ""]] if row["goals"] else []
         for goal in row["goals"]:
-            cells.append([f"{goal['fast']} against {goal['slow']}", f"{goal['ratio']:.1f} x", f"{goal['goal']:g} x"])
+            ratio = None if goal["ratio"] is None else f"{goal['ratio']:.1f} x"
+            cells.append([f"{goal['fast']} against {goal['slow']}", ratio, f"{goal['goal']:g} x"])
     return aligned_table(["times as fast", "measured", "goal"], cells)

@@ -14,7 +14,7 @@ def test_reading_gives_the_pixels_of_detectron2(tmp_path):
 
 def test_small_files_are_not_decoded_smaller(tmp_path):
     race = reading_race(tmp_path, (320, 240), 200)
-    assert SCALED not in race.calls
+    assert SCALED not in race.calls and [goal.fast for goal in race.goals] == [EXACT]
 
 
 @pytest.fixture

@@ -22,7 +22,8 @@ def row(monkeypatch):
 
 def test_medians_and_the_median_of_ratios(row):
     assert row["rounds"] == 3 and row["ms"] == pytest.approx({"slow": 60, "fast": 20})
-    (goal,) = row["goals"]
+    goal, missing = row["goals"]
+    assert missing["ratio"] is None
     # 4, 2 and 4 times: not 60 / 20
     assert goal == {"slow": "slow", "fast": "fast", "goal": 3, "ratio": pytest.approx(4)}
 
@@ -30,6 +31,7 @@ def test_medians_and_the_median_of_ratios(row):
 def test_tables(row):
     assert race_table(row).splitlines()[0].split("|")[1].strip() == "to wait"
     assert goal_table([row, {"title": "no goal", "goals": []}]).splitlines()[2:] == [
-        "| **to wait**       |          |      |",
-        "| fast against slow |    4.0 x |  3 x |",
+        "| **to wait**                        |          |      |",
+        "| fast against slow                  |    4.0 x |  3 x |",
+        "| even faster, not here against slow |        - |  9 x |",
     ]
