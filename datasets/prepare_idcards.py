@@ -26,9 +26,7 @@ def parse_arguments(argv=None) -> argparse.Namespace:
     parser.add_argument("--size", type=int, default=640, metavar="PX", help="longer side of the images (default 640)")
     parser.add_argument("--photos", metavar="DIR", action="append", default=[], help="more photographs for backgrounds")
     parser.add_argument("--packages", action="store_true", help="and the photographs of three Debian packages (158 MB)")
-    parser.add_argument(
-        "--pages", metavar="DIR", help="document pages that prepare_docpages.py made (default: cache's)"
-    )
+    parser.add_argument("--pages", metavar="DIR", help="pages that prepare_docpages.py made, beside the drawn ones")
     parser.add_argument("--preview", type=int, default=0, metavar="N", help="draw N annotated pictures of each split")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), metavar="N", help="processes (default: all)")
     parser.add_argument("--seed", type=int, default=0, help="another one gives other pictures of the same kind")

@@ -51,7 +51,7 @@ def prepare_idcards(
         longer: the pictures' longer side in pixels; the other is three quarters of it.
         photo_folders: of more photographs for backgrounds.
         packages: take the photographs of some Debian packages, too; they are downloaded once.
-        pages: a folder with train.json, val.json and images/ of document pages; None: docpages/ in the cache, if there.
+        pages: a folder with train.json, val.json and images/ of document pages; None: drawn ones alone.
         fonts: a folder of typefaces beside matplotlib's.
         preview: pictures of each split on a sheet with their annotations drawn; 0 for none.
 
