@@ -6,8 +6,12 @@ beside it.
     for box, score, name in zip(found.boxes, found.scores, found.names): ...
 """
 
+import collections
 import importlib
+import io
 import json
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -68,7 +72,15 @@ class Detector:
             threshold: least score; None takes the best one of each class in the validation of the training.
             masks: False leaves out masks, each as large as the image, and corners.
         """
-        pixels, (height, width) = self.read(image)
+        return self._look(*self.read(image), threshold, masks)
+
+    def predict_all(self, images: Iterable, threshold: float | None = None, masks: bool = True) -> Iterator[Detections]:
+        """`predict` of each image, in order; while the network looks at one, a thread reads the next."""
+        for _, read in read_ahead(self.read, images):
+            yield self._look(*read(), threshold, masks)
+
+    def _look(self, pixels: np.ndarray, size: tuple[int, int], threshold: float | None, masks: bool) -> Detections:
+        height, width = size
         boxes, scores, classes, *rest = self.run(pixels[None])
         limits = np.array(self.facts["thresholds"]) if threshold is None else np.full(len(self.classes), threshold)
         good = scores >= limits[classes]
@@ -87,16 +99,24 @@ class Detector:
             if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
                 raise ValueError(f"expected an image (H, W, 3) uint8 in RGB order, got {image.shape} {image.dtype}")
             return self._resized(image), image.shape[:2]
-        with Image.open(image) as file:
-            turned = file.getexif().get(0x0112, 1) >= 5  # EXIF orientations that swap height and width
-            size = file.size if turned else file.size[::-1]
+        if not self.scaled_decode:
+            with Image.open(image) as file:
+                return self._read(file)
+        content = image.read() if hasattr(image, "read") else Path(image).read_bytes()
+        with Image.open(io.BytesIO(content)) as file:
+            size = _upright_size(file)
             shrinking = min(side / shown for side, shown in zip(size, self.shown_size(*size)))
-            if not (self.scaled_decode and file.format == "JPEG" and file.mode == "RGB" and shrinking >= 2):
-                return self._resized(_upright(file)), size
-        reduction = min(1 << (int(shrinking).bit_length() - 1), MAX_REDUCTION)
-        flags = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
-        pixels = cv2.imread(str(image), flags[reduction])[:, :, ::-1]  # upright: OpenCV heeds EXIF
-        return cv2.resize(pixels, self.shown_size(*size)[::-1], interpolation=cv2.INTER_AREA), size
+            plain = file.format == "JPEG" and file.mode == "RGB"
+            # OpenCV would fill up a file that is cut off
+            if not plain or shrinking < 2 or content.rfind(b"\xff\xd9", -1024) < 0:
+                return self._read(file)
+            reduction = min(1 << (int(shrinking).bit_length() - 1), MAX_REDUCTION)
+            flags = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
+            pixels = cv2.imdecode(np.frombuffer(content, np.uint8), flags[reduction])  # upright: OpenCV heeds EXIF
+            if pixels is None:
+                return self._read(file)
+        shown = self.shown_size(*size)[::-1]
+        return cv2.resize(pixels[:, :, ::-1], shown, interpolation=cv2.INTER_AREA), size
 
     def shown_size(self, height: int, width: int) -> tuple[int, int]:
         """(height, width) at which an image is shown to the network: by its shorter edge, if the longer one allows."""
@@ -109,6 +129,9 @@ class Detector:
             scale = longest / max(shown)
             shown = [scale * side for side in shown]
         return max(int(shown[0] + 0.5), 1), max(int(shown[1] + 0.5), 1)
+
+    def _read(self, file: Image.Image) -> tuple[np.ndarray, tuple[int, int]]:
+        return self._resized(_upright(file)), _upright_size(file)
 
     def _openers(self) -> dict:
         """{suffix: (path, threads) -> (run, metadata)}."""
@@ -152,6 +175,30 @@ def _find_quads():
         except ModuleNotFoundError:
             continue
     raise ImportError("this file gives corners: copy dense_det/quad.py beside runtime.py")
+
+
+def read_ahead(read: Callable, items: Iterable, ahead: int = 2) -> Iterator[tuple[object, Callable]]:
+    """(item, call) of each item, in order: `call()` gives `read(item)`, or raises what that raised.
+
+    One thread reads up to `ahead` items more than were asked for: decoding and computing take turns no longer.
+    """
+    waiting = collections.deque()
+    thread = ThreadPoolExecutor(1, "read_ahead")
+    try:
+        for item in items:
+            waiting.append((item, thread.submit(read, item).result))
+            if len(waiting) > ahead:
+                yield waiting.popleft()
+        while waiting:
+            yield waiting.popleft()
+    finally:
+        thread.shutdown(cancel_futures=True)
+
+
+def _upright_size(file: Image.Image) -> tuple[int, int]:
+    """(height, width) as EXIF turns it."""
+    turned = file.getexif().get(0x0112, 1) >= 5  # orientations that swap the two
+    return file.size if turned else file.size[::-1]
 
 
 def _upright(file: Image.Image) -> np.ndarray:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from dense_det.deploy.runtime import read_ahead
 from dense_det.distillation.claim import claimed
 from dense_det.distillation.image_reader import BadImage
 from dense_det.distillation.shard_file import ShardPredictions
@@ -111,18 +112,19 @@ def failure_budget(work: WorkFolder, plan: Plan, max_failure_rate: float) -> flo
 def label_shard(
     work: WorkFolder, task: Task, labeller, reader, failures_left: float, stop: Callable, touch: Callable
 ) -> ShardReport | None:
-    """Label one shard; None when it was finished already, or `stop()` came before its end; `touch()` every image."""
+    """Label one shard, reading the next images while the teacher looks at one; None when it was finished already, or
+    `stop()` came before its end; `touch()` every image."""
     shards = task.shards(work)
     if shards.is_finished(task.shard):
         return None
     start = time.perf_counter()
     predictions, failures = [], []
-    for image in shards.read_inputs(task.shard):
+    for image, read in read_ahead(reader.read, shards.read_inputs(task.shard)):
         if stop():
             return None
         touch()
         try:
-            pixels = reader.read(image)
+            pixels = read()
         except BadImage as error:
             failures.append(Failure(image.id, image.file_name, image.member, image.page, str(error)))
             continue

@@ -1,5 +1,6 @@
 """JPEG files: decoded and resized, and all the way to boxes."""
 
+import os
 from pathlib import Path
 
 import cv2
@@ -13,9 +14,9 @@ from dense_det.analysis.sample_page import ENLARGED, sample_jpeg
 from dense_det.data.jpeg import reduced_jpeg
 from dense_det.data.mapper import read_image
 from dense_det.deploy.facts import build_facts
-from dense_det.deploy.runtime import Detector
+from dense_det.deploy.runtime import Detector, read_ahead
 from dense_det.deploy.trial import export_trials, scatter_scores
-from dense_det.distillation.teacher_stages import stages_of
+from dense_det.distillation.teacher_stages import Stages, stages_of
 from dense_det.distillation.views import View, look
 from dense_det.speed.networks import CONFIGS, LIGHT, R50, R50_CONFIG, load_one_class
 from dense_det.speed.race import Goal, Race
@@ -23,6 +24,7 @@ from dense_det.speed.race import Goal, Race
 MAX_SIZE = 1333  # of the longer edge
 THEIRS, EXACT, SCALED = "Detectron2", "the same pixels", "scaled decode"
 SNET = "SNet"
+FILES = 4  # that a contender takes from JPEG to boxes, one after the other, in a call
 
 
 def reading_race(folder: Path, size: tuple[int, int], edge: int) -> Race:
@@ -48,10 +50,11 @@ def boxes_race(folder: Path, size: tuple[int, int], edge: int, threads: int) -> 
     r50 = _predictor(R50_CONFIG, (), edge, path)
     config, words, _ = LIGHT["SNet (P4-P7)"]
     snet = _predictor(config, words, edge, path)
+    paths = [path] * FILES
     calls = {
-        f"{R50} by DefaultPredictor": lambda: r50(read_as_detectron2(path, "BGR")),
-        f"{SNET} by DefaultPredictor": lambda: snet(read_as_detectron2(path, "RGB")),
-        f"{SNET} as a teacher": stages_of(snet.model, edge)[1].calls(str(path))[0],
+        f"{R50} by DefaultPredictor": lambda: [r50(read_as_detectron2(path, "BGR")) for path in paths],
+        f"{SNET} by DefaultPredictor": lambda: [snet(read_as_detectron2(path, "RGB")) for path in paths],
+        f"{SNET} as a teacher": _label(stages_of(snet.model, edge)[1], paths),
     }
     weights = folder / "snet.pth"
     torch.save(snet.model.state_dict(), weights)
@@ -61,14 +64,14 @@ def boxes_race(folder: Path, size: tuple[int, int], edge: int, threads: int) -> 
     for name, file in files.items():
         for scaled in (False, True):
             detector = Detector(file, threads, scaled)
-            calls[f"{SNET} in {name}{f', {SCALED}' if scaled else ''}"] = _predict(detector, path)
+            calls[f"{SNET} in {name}{f', {SCALED}' if scaled else ''}"] = _predict(detector, paths)
     last = f"{SNET} in OpenVINO int8, {SCALED}"
     goals = (
         Goal(f"{SNET} by DefaultPredictor", f"{SNET} as a teacher", 2),
         Goal(f"{SNET} by DefaultPredictor", last, 5),
         Goal(f"{R50} by DefaultPredictor", last, 40),
     )
-    return Race(f"JPEG of {size[0]} x {size[1]} to boxes, at {edge}", calls, goals)
+    return Race(f"JPEG of {size[0]} x {size[1]} to boxes, at {edge}", calls, goals, FILES)
 
 
 def write_jpeg(path: Path, size: tuple[int, int]) -> Path:
@@ -90,11 +93,30 @@ def _sizes(edge: int) -> tuple[str, ...]:
     return "INPUT.MIN_SIZE_TEST", str(edge), "INPUT.MAX_SIZE_TEST", str(MAX_SIZE)
 
 
-def _predict(detector: Detector, path: Path):
-    return lambda: detector.predict(path)
+def _label(stages: Stages, paths: list[Path]):
+    """As label_shard does: the next file is read while the network looks at one."""
+    seen = [stages.resize, stages.batch, stages.net, stages.boxes]
+
+    @torch.inference_mode()
+    def run():
+        found = []
+        for _, read in read_ahead(stages.decode, paths):
+            given = read()
+            for stage in seen:
+                given = stage(given)
+            found.append(given)
+        return found
+
+    return run
+
+
+def _predict(detector: Detector, paths: list[Path]):
+    return lambda: list(detector.predict_all(paths))
 
 
 def use_threads(number: int) -> None:
-    """Of torch and OpenCV."""
+    """Of torch and OpenCV; and so many cores for all threads of this process, where the system can say so."""
     torch.set_num_threads(number)
     cv2.setNumThreads(number)
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:number])

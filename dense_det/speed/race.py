@@ -21,28 +21,33 @@ class Goal:
 class Race:
     """Attributes:
     title: what all contenders do.
-    calls: contender -> it, doing that once.
+    calls: contender -> it, doing that.
     goals: between contenders, of which some may be missing where an engine is not installed.
+    repeats: how many times a call does it.
     """
 
     title: str
     calls: dict[str, Callable[[], object]]
     goals: tuple[Goal, ...]
+    repeats: int = 1
 
 
 def run_race(race: Race, rounds: int) -> dict:
     """All contenders in turns, A B C A B C ...: a loaded machine slows all of them.
 
     Returns:
-        {"title", "rounds", "ms": {contender: median}, "goals": [{"slow", "fast", "goal", "ratio" (the median over
-        rounds; None where one of both is missing)}]}.
+        {"title", "rounds", "ms": {contender: median, of doing it once}, "goals": [{"slow", "fast", "goal",
+        "ratio" (the median over rounds; None where one of both is missing)}]}.
     """
     names = list(race.calls)
     times = interleaved_ms(list(race.calls.values()), rounds, warmup=1)
     return {
         "title": race.title,
         "rounds": rounds,
-        "ms": dict(zip(names, map(statistics.median, zip(*times, strict=True)), strict=True)),
+        "ms": {
+            name: statistics.median(own) / race.repeats
+            for name, own in zip(names, zip(*times, strict=True), strict=True)
+        },
         "goals": [
             {
                 "slow": goal.slow,

@@ -1,9 +1,11 @@
 """The runtime without an engine: what it reads, shows and tells, by hand."""
 
 import importlib
+import io
 import json
 import shutil
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from PIL import Image
 from dense_det import quad
 from dense_det.data.mapper import read_image
 from dense_det.deploy import runtime
-from dense_det.deploy.runtime import Detector, paste
+from dense_det.deploy.runtime import Detector, paste, read_ahead
 from dense_det.quad import masks_to_quads
 
 FACTS = {"classes": ["Table", "Picture"], "thresholds": [0.5, 0.3], "min_size": 32, "max_size": 60}
@@ -140,6 +142,57 @@ def test_scaled_decoding_is_near(make_detector, tmp_path, orientation):
     near, near_size = make_detector(scaled_decode=True).read(tmp_path / "ramp.jpg")
     assert size == near_size == ((200, 300) if orientation == 1 else (300, 200))
     assert near.shape == exact.shape and np.abs(near.astype(int) - exact).mean() < 2
+
+
+@pytest.mark.parametrize("kept", [0.5, 0.02])
+def test_scaled_decoding_tells_what_is_cut_off(make_detector, tmp_path, kept):
+    rough = np.random.default_rng(0).integers(0, 256, (200, 300, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(rough).save(file, "JPEG")
+    content = file.getvalue()
+    detector = make_detector(scaled_decode=True)
+    assert detector.read(io.BytesIO(content))[0].shape == (32, 48, 3)
+    with pytest.raises(OSError, match="truncated"):
+        detector.read(io.BytesIO(content[: int(len(content) * kept)]))
+    # what OpenCV cannot read at all, Pillow names
+    (tmp_path / "broken.jpg").write_bytes(content[: content.index(b"\xff\xda") + 4] + b"\xff\xd9")
+    with pytest.raises(OSError):
+        detector.read(tmp_path / "broken.jpg")
+
+
+def test_all_images_in_their_order_and_the_next_one_read_meanwhile(make_detector):
+    detector = make_detector()
+    images = [np.full((64, side, 3), side, np.uint8) for side in (64, 96, 128)]
+    found = list(detector.predict_all(iter(images), threshold=0.4))
+    assert [one.names for one in found] == [["Picture", "Table", "Picture"]] * 3
+    assert [shown.shape[2] for shown in detector.seen] == [32, 48, 60]
+    assert [one.boxes[0].tolist() for one in found] == [detector.predict(im, 0.4).boxes[0].tolist() for im in images]
+
+
+def test_reading_ahead_by_hand():
+    started = []
+    third = threading.Event()
+
+    def read(item):
+        started.append(item)
+        if item == 3:
+            third.set()
+        if item == 2:
+            raise ValueError("two")
+        return 10 * item
+
+    reading = read_ahead(read, iter(range(1, 9)))
+    item, call = next(reading)
+    assert (item, call()) == (1, 10)
+    assert third.wait(10)  # 2 and 3 are read while 1 is looked at
+    assert started == [1, 2, 3]
+    item, call = next(reading)
+    with pytest.raises(ValueError, match="two"):
+        call()
+    reading.close()  # what was not begun is not read any more
+    assert started[-1] <= 4 and not [t for t in threading.enumerate() if t.name.startswith("read_ahead")]
+    assert list(read_ahead(read, [])) == []
+    assert [call() for _, call in read_ahead(read, (1, 3))] == [10, 30]
 
 
 def test_what_is_wrong(make_detector, tmp_path, monkeypatch):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dense_det.speed.pictures import EXACT, R50, SCALED, THEIRS, boxes_race, reading_race
+from dense_det.speed.pictures import EXACT, FILES, R50, SCALED, THEIRS, boxes_race, reading_race
 
 
 def test_reading_gives_the_pixels_of_detectron2(tmp_path):
@@ -25,7 +25,7 @@ def exported_to(monkeypatch, tmp_path):
     class Noted:
         def __init__(self, file, threads, scaled_decode):
             opened.append((file, threads, scaled_decode))
-            self.predict = lambda path: (file, path)
+            self.predict_all = lambda paths: [(file, path) for path in paths]
 
     monkeypatch.setattr("dense_det.speed.pictures.Detector", Noted)
     monkeypatch.setattr(
@@ -40,11 +40,12 @@ def test_from_a_file_to_boxes(tmp_path, exported_to):
     assert exported_to == [
         ("float.onnx", 2, False), ("float.onnx", 2, True), ("int8.xml", 2, False), ("int8.xml", 2, True)
     ]  # fmt: skip
-    by_detectron2 = race.calls["SNet by DefaultPredictor"]()["instances"]
-    (as_teacher,) = race.calls["SNet as a teacher"]()
+    assert race.repeats == FILES
+    by_detectron2 = race.calls["SNet by DefaultPredictor"]()[-1]["instances"]
+    *_, (as_teacher,) = race.calls["SNet as a teacher"]()
     assert len(by_detectron2) and by_detectron2.image_size == (240, 320)
     # the same weights, folded: the best boxes score the same
     assert np.allclose(by_detectron2.scores[:5], as_teacher.scores[:5], atol=1e-3)
-    assert race.calls["SNet in OpenVINO int8, scaled decode"]()[0] == "int8.xml"
+    assert race.calls["SNet in OpenVINO int8, scaled decode"]() == [("int8.xml", tmp_path / "page.jpg")] * FILES
     assert {goal.slow for goal in race.goals} == {f"{R50} by DefaultPredictor", "SNet by DefaultPredictor"}
     assert all(goal.slow in race.calls and goal.fast in race.calls for goal in race.goals)
