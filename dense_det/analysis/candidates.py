@@ -8,8 +8,8 @@ from torch import nn
 NUM_CANDIDATES = 1000
 
 
-def give_candidates(model: nn.Module, records: list[dict]) -> int | None:
-    """Set the score threshold of a dense detector such that NUM_CANDIDATES scores an image of `records` are above it.
+def give_candidates(model: nn.Module, records: list[dict], count: int = NUM_CANDIDATES) -> int | None:
+    """Set the score threshold of a dense detector such that `count` scores an image of `records` are above it.
 
     Returns:
         int | None: how many; None for other detectors, whose proposals are always as many.
@@ -25,8 +25,9 @@ def give_candidates(model: nn.Module, records: list[dict]) -> int | None:
     finally:
         hook.remove()
     scores = torch.cat([logits.flatten().float() for logits in seen[0]]).sigmoid()
-    rank = min(NUM_CANDIDATES * len(records), len(scores))
-    threshold = scores.topk(rank).values[-1].item()
+    rank = min(count * len(records), len(scores))
+    ranked = torch.cat([scores.topk(min(rank + 1, len(scores))).values, scores.new_zeros(1)])
+    threshold = ranked[rank - 1 : rank + 1].mean().item()  # between two scores: what rounding moves stays where it is
     if hasattr(model, "test_score_thresh"):
         model.test_score_thresh = threshold
     else:

@@ -1,30 +1,13 @@
-"""A detector without training, and with every kind of file, to be timed."""
+"""A detector with every kind of file, to be timed."""
 
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import nn
 
 from dense_det.deploy.export import convert_to_openvino, export_onnx, save_openvino
 from dense_det.deploy.graph import deploy_graph
 from dense_det.deploy.quantise import quantise_openvino
-
-CANDIDATES = 1000
-
-
-@torch.no_grad()
-def scatter_scores(model: nn.Module, pixels: np.ndarray) -> None:
-    """Shift a RetinaNet's logits such that CANDIDATES of them pass its threshold in (H, W, 3) uint8 pixels.
-
-    Without training none would, and post-processing would cost nothing.
-    """
-    image = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
-    features = model.backbone(model.preprocess_image([{"image": image}]).tensor)
-    logits, _ = model.head([features[name] for name in model.head_in_features])
-    logits = torch.cat([level.flatten() for level in logits])
-    lowest = logits.topk(min(CANDIDATES, len(logits))).values[-1]
-    model.head.cls_score.bias += torch.tensor(model.test_score_thresh).logit() - lowest
 
 
 def export_trials(model: nn.Module, facts: dict, folder: Path, images: list[np.ndarray]) -> dict[str, Path]:

@@ -1,7 +1,6 @@
 """The stages from a JPEG to a RetinaNet's boxes: as Detectron2's DefaultPredictor does them, and as teachers do."""
 
 import copy
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -75,14 +74,6 @@ def stages_of(model: nn.Module, edge: int) -> tuple[Stages, Stages]:
         lambda given: folded.forward_inference(*given[:2], _copied(given[2])),
     )
     return theirs, ours
-
-
-@torch.inference_mode()
-def let_pass(model: nn.Module, images, count: int) -> None:
-    """Shift the scores of a network (random weights, say) until about `count` of an image's pass its threshold."""
-    logits = torch.cat([level.flatten() for level in _net(model, images)[2][0]])
-    threshold = math.log(model.test_score_thresh / (1 - model.test_score_thresh))
-    model.head.cls_score.bias += threshold - logits.topk(min(count + 1, len(logits))).values[-2:].mean()
 
 
 def _net(model: nn.Module, images):

@@ -10,12 +10,13 @@ from detectron2.data.detection_utils import read_image as read_as_detectron2
 from detectron2.data.transforms import ResizeShortestEdge
 from detectron2.engine import DefaultPredictor
 
+from dense_det.analysis.candidates import give_candidates
 from dense_det.analysis.sample_page import ENLARGED, sample_jpeg
 from dense_det.data.jpeg import reduced_jpeg
 from dense_det.data.mapper import read_image
 from dense_det.deploy.facts import build_facts
 from dense_det.deploy.runtime import Detector, read_ahead
-from dense_det.deploy.trial import export_trials, scatter_scores
+from dense_det.deploy.trial import export_trials
 from dense_det.distillation.teacher_stages import Stages, stages_of
 from dense_det.distillation.views import View, look
 from dense_det.speed.networks import CONFIGS, LIGHT, R50, R50_CONFIG, load_one_class
@@ -53,7 +54,7 @@ def boxes_race(folder: Path, size: tuple[int, int], edge: int, threads: int) -> 
     paths = [path] * FILES
     calls = {
         f"{R50} by DefaultPredictor": lambda: [r50(read_as_detectron2(path, "BGR")) for path in paths],
-        f"{SNET} by DefaultPredictor": lambda: [snet(read_as_detectron2(path, "RGB")) for path in paths],
+        f"{SNET} by DefaultPredictor": lambda: [snet(read_as_detectron2(path, "BGR")) for path in paths],
         f"{SNET} as a teacher": _label(stages_of(snet.model, edge)[1], paths),
     }
     weights = folder / "snet.pth"
@@ -85,7 +86,8 @@ def _predictor(config: str, words: tuple[str, ...], edge: int, path: Path) -> De
     torch.manual_seed(0)
     predictor = DefaultPredictor(load_one_class(config, (*words, *_sizes(edge))))
     shown, _ = look(read_image(path, predictor.input_format), View(edge), MAX_SIZE)
-    scatter_scores(predictor.model, np.ascontiguousarray(shown))
+    image = torch.from_numpy(np.ascontiguousarray(shown.transpose(2, 0, 1)))
+    give_candidates(predictor.model, [{"image": image, "height": shown.shape[0], "width": shown.shape[1]}])
     return predictor
 
 

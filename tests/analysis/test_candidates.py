@@ -30,6 +30,12 @@ def test_so_many_scores_are_above_the_threshold(config, num_images):
     assert (seen[0] >= threshold).sum() == pytest.approx(NUM_CANDIDATES * num_images, rel=0.02)
 
 
+def test_fewer_candidates():
+    model = model_of("retina_snet")
+    assert give_candidates(model, [RECORD], 20) == 20
+    assert 0 < len(model([RECORD])[0]["instances"]) <= 20
+
+
 def test_few_scores_are_all_candidates():
     # 4 x 4 + 2 x 2 + 1 + 1 places of 6 anchors and one class
     model = model_of("retina_snet", "MODEL.RETINANET.NUM_CLASSES", 1)
