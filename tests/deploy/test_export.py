@@ -1,9 +1,12 @@
 """A written file, run by onnxruntime: equal boxes at sizes that the export never saw."""
 
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from dense_det.deploy.export import export_onnx
 from dense_det.deploy.graph import deploy_graph
@@ -20,7 +23,9 @@ FACTS = {"classes": ["Täble", "b", "c"], "thresholds": [0.06, 0.08, 0.1], "min_
 def exported(detector, tmp_path_factory):
     path = tmp_path_factory.mktemp("exported") / "deep" / "model.onnx"
     export_onnx(deploy_graph(detector), path, FACTS)
-    return Detector(path, threads=1)
+    found = Detector(path, threads=1)
+    found.path = path
+    return found
 
 
 def test_metadata_comes_back(exported):
@@ -46,3 +51,19 @@ def test_predict(exported, noise):
     assert (boxes[:, 2:] <= [256, 192]).all() and boxes.max() > 128
     assert all(score >= FACTS["thresholds"][exported.classes.index(name)] for score, name in zip(scores, names))
     assert masks is None or (masks.shape == (len(boxes), 192, 256) and len(mask_scores) == len(boxes) and masks.any())
+
+
+def test_plain_onnxruntime_as_readme_says(exported, noise, tmp_path, monkeypatch, capsys):
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```\n(import json, numpy, onnxruntime\n.*?)```", readme, re.DOTALL)
+    Image.fromarray(noise(192, 256)).save(tmp_path / "scan.png")
+    code = code.replace("model_best.onnx", str(exported.path)).replace("scan.jpg", "scan.png")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "README.md", "exec"), {})
+    found = exported.predict(tmp_path / "scan.png", masks=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(found.boxes) > 0
+    for line, box, score, name in zip(lines, *found[:3], strict=True):
+        words = re.sub(r"[\[\]]", " ", line).split()
+        assert words[0] == name and float(words[1]) == pytest.approx(score)
+        assert [float(word) for word in words[2:]] == pytest.approx(box, abs=1e-3)
