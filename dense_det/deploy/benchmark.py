@@ -10,7 +10,7 @@ from dense_det.aligned_table import aligned_table
 from dense_det.analysis.latency import interleaved_ms, median_ratio
 from dense_det.analysis.machine import limits_of, make_probes
 from dense_det.deploy.formats import Format
-from dense_det.deploy.parity import average_precision
+from dense_det.deploy.parity import average_precisions
 from dense_det.evaluation.ground_truth import GroundTruth
 
 
@@ -81,4 +81,4 @@ def _figures(times: list[list[float]], place: int) -> dict:
 def _ap(each: Format, truth: GroundTruth | None, files: Sequence[Path]) -> float | None:
     if truth is None:
         return None
-    return average_precision(lambda pixels: each.detector.run(pixels[None]), each.detector, files, truth)
+    return average_precisions(lambda pixels: each.detector.run(pixels[None]), each.detector, files, truth)["AP"]

@@ -11,7 +11,7 @@ import torch
 from dense_det.deploy.export import convert_to_openvino, export_onnx, folder_beside, save_openvino
 from dense_det.deploy.formats import megabytes
 from dense_det.deploy.graph import deploy_graph
-from dense_det.deploy.parity import average_precision, compare, found_by
+from dense_det.deploy.parity import average_precisions, compare, found_by
 from dense_det.deploy.program import ProgramDetector, export_program
 from dense_det.deploy.quantise import quantise_onnx, quantise_openvino
 from dense_det.deploy.runtime import Detector
@@ -56,10 +56,8 @@ def deliver(model: torch.nn.Module, facts: dict, delivery: Delivery) -> Iterator
         ValueError: a detector without a graph, or a file that finds something else: then none is left.
         ImportError: a package is missing.
     """
-    if delivery.calibration and (delivery.file.suffix == ".pt2" or facts.get("masks")):
-        raise ValueError(
-            "--int8 is for boxes (MODEL.MASK_ON False) as .onnx or .xml, not for masks or .pt2: leave it out"
-        )
+    if delivery.calibration and delivery.file.suffix == ".pt2":
+        raise ValueError("--int8 is for .onnx and .xml, not for .pt2: leave it out")
     with folder_beside(delivery.file) as folder:
         file = _write(model, facts, delivery, folder)
         detector = (ProgramDetector if file.suffix == ".pt2" else Detector)(file)
@@ -88,6 +86,10 @@ def _write(model, facts: dict, delivery: Delivery, folder: Path) -> Path:
         return plain
     reader, final = Detector(plain), folder / f"int8{delivery.file.suffix}"
     images = [reader.read(path)[0][None] for path in delivery.calibration]
+    if facts.get("masks"):  # where nothing is found, no mask is predicted, which is nothing to calibrate on
+        images = [image for image in images if len(reader.run(image)[0])]
+        if not images:
+            raise ValueError(f"nothing is found in the {len(delivery.calibration)} images of --int8: give others")
     if openvino:
         save_openvino(quantise_openvino(network, images), facts, final)
     else:
@@ -112,13 +114,12 @@ def _check(model, detector: Detector, delivery: Delivery, exact: bool):
     if exact and found.only_one > found.both / ONE_ONLY_OF:
         faults.append(f"{found.only_one} boxes are found by one alone")
     if delivery.truth is not None:
-        before = average_precision(
-            lambda pixels: found_by(model, pixels), detector, delivery.truth_files, delivery.truth
+        before, after = (
+            average_precisions(find, detector, delivery.truth_files, delivery.truth)
+            for find in (lambda pixels: found_by(model, pixels), lambda pixels: detector.run(pixels[None]))
         )
-        after = average_precision(
-            lambda pixels: detector.run(pixels[None]), detector, delivery.truth_files, delivery.truth
-        )
-        yield f"AP {before:.2f} before, {after:.2f} after"
-        if not after >= before - MOST_AP_LOST and not np.isnan(before):
-            faults.append(f"AP may fall by {MOST_AP_LOST}")
+        for kind, value in before.items():
+            yield f"{kind} {value:.2f} before, {after[kind]:.2f} after"
+            if not after[kind] >= value - MOST_AP_LOST and not np.isnan(value):
+                faults.append(f"{kind} may fall by {MOST_AP_LOST}")
     return faults

@@ -9,9 +9,10 @@ import torch
 from detectron2.modeling import detector_postprocess
 from detectron2.structures import Instances
 
-from dense_det.deploy.runtime import Detector
+from dense_det.deploy.runtime import Detector, paste
 from dense_det.evaluation.coco_ap import coco_stats
 from dense_det.evaluation.detections import Prediction, gather_detections
+from dense_det.evaluation.evaluator import encode_masks
 from dense_det.evaluation.ground_truth import GroundTruth
 
 logger = logging.getLogger(__name__)
@@ -91,8 +92,8 @@ def found_by(model: torch.nn.Module, pixels: np.ndarray) -> Found:
     return tuple(value.numpy() for value in values)
 
 
-def average_precision(find, detector: Detector, files: Iterable, truth: GroundTruth) -> float:
-    """COCO's AP in percent.
+def average_precisions(find, detector: Detector, files: Iterable, truth: GroundTruth) -> dict[str, float]:
+    """COCO's "AP" of boxes and, where both sides have them, "mask AP", in percent.
 
     Args:
         find: (h, w, 3) uint8 RGB pixels -> Found.
@@ -102,7 +103,14 @@ def average_precision(find, detector: Detector, files: Iterable, truth: GroundTr
     predictions = []
     for image, file in zip(truth.images, files, strict=True):
         pixels, (height, width) = detector.read(file)
-        boxes, scores, classes = find(pixels)[:3]
-        boxes = boxes * np.tile([width / pixels.shape[1], height / pixels.shape[0]], 2)
-        predictions.append(Prediction(image["id"], boxes.astype(np.float32), scores, classes))
-    return coco_stats(truth.coco(), gather_detections(predictions, truth).rows()).percent("AP")
+        boxes, scores, classes, *masks = find(pixels)
+        boxes = (boxes * np.tile([width / pixels.shape[1], height / pixels.shape[0]], 2)).astype(np.float32)
+        drawn = []
+        if masks and truth.has_masks:
+            drawn = [encode_masks(paste(masks[1], boxes, (height, width))), masks[0]]
+        predictions.append(Prediction(image["id"], boxes, scores, classes, *drawn))
+    found = gather_detections(predictions, truth)
+    result = {"AP": coco_stats(truth.coco(), found.rows()).percent("AP")}
+    if found.masks is not None:
+        result["mask AP"] = coco_stats(truth.coco(with_masks=True), found.mask_rows(), "segm").percent("AP")
+    return result

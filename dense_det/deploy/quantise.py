@@ -7,14 +7,30 @@ from pathlib import Path
 import numpy as np
 
 CONVOLUTIONS = ("Conv", "Convolution", "GroupConvolution")  # as ONNX and OpenVINO name them
+# operator -> its inputs that carry values, where others say what size, where to or how many; else all of them do
+_NONE, _FIRST, _UPDATE = (), (0,), (0, 2)
+VALUES = {
+    **dict.fromkeys(("Shape", "ShapeOf", "ConstantOfShape", "Range", "NonZero", "TopK", "NonMaxSuppression"), _NONE),
+    **dict.fromkeys(
+        ("Reshape", "Expand", "Broadcast", "Pad", "Slice", "StridedSlice", "Resize", "Interpolate"), _FIRST
+    ),
+    **dict.fromkeys(("Gather", "GatherElements", "GatherND", "RoiAlign", "ROIAlign"), _FIRST),
+    **dict.fromkeys(("ScatterND", "ScatterNDUpdate"), _UPDATE),
+}
 
 
 def outside_the_network(nodes: list[tuple[str, str, list[str]]]) -> list[str]:
     """The nodes that have no convolution before or none behind them: pixels and boxes need every digit.
 
+    The boxes within which masks are predicted have both, but no convolution takes them for values.
+
     Args:
-        nodes: (name, operator, names of the nodes it reads) in the order of computation.
+        nodes: (name, operator, names of the nodes it reads, "" for constants) in the order of computation.
     """
+    nodes = [
+        (name, kind, [sources[k] for k in VALUES.get(kind, range(len(sources))) if k < len(sources)])
+        for name, kind, sources in nodes
+    ]
     behind, before = set(), set()
     for name, kind, sources in nodes:
         if kind in CONVOLUTIONS or behind.intersection(sources):
@@ -82,7 +98,7 @@ def quantise_onnx(source: Path, target: Path, images: list[np.ndarray]) -> None:
 
     model = onnx.load(source)
     maker = {output: node.name for node in model.graph.node for output in node.output}
-    nodes = [(node.name, node.op_type, [maker[x] for x in node.input if x in maker]) for node in model.graph.node]
+    nodes = [(node.name, node.op_type, [maker.get(x, "") for x in node.input]) for node in model.graph.node]
     quantization.quantize_static(
         source,
         target,

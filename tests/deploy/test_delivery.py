@@ -6,7 +6,7 @@ from PIL import Image
 
 from dense_det.deploy import delivery
 from dense_det.deploy.delivery import Delivery, deliver
-from dense_det.deploy.parity import found_by
+from dense_det.deploy.parity import Difference, found_by
 from dense_det.evaluation.ground_truth import GroundTruth
 
 FACTS = {"classes": ["a", "b", "c"], "thresholds": [0.5] * 3, "min_size": 96, "max_size": 160}
@@ -28,6 +28,32 @@ class FakeDetector:
         boxes, scores, classes = found_by(self.model, image[0])
         end = len(boxes) - self.lost
         return boxes[:end] + np.float32(self.shift), scores[:end], classes[:end]
+
+
+def test_masks_are_calibrated_on_what_is_found(make_detector, noise, tmp_path, monkeypatch):
+    model, calibrated = make_detector("retinanet"), []
+    for name, pixels in (("empty.png", noise(96, 128) * 0), ("full.png", noise(96, 128))):
+        Image.fromarray(pixels).save(tmp_path / name)
+
+    class Masks(FakeDetector):
+        facts = FACTS | {"masks": True}
+
+        def run(self, image):
+            boxes, scores, classes = super().run(image)
+            end = len(boxes) if image.any() else 0
+            return boxes[:end], scores[:end], classes[:end], scores[:end], np.zeros((end, 2, 2), np.float32)
+
+    monkeypatch.setattr(delivery, "export_onnx", lambda graph, path, facts: path.write_bytes(b"12345"))
+    monkeypatch.setattr(delivery, "quantise_onnx", lambda source, target, images: calibrated.extend(images))
+    monkeypatch.setattr(delivery, "Detector", lambda path: Masks(model))
+    monkeypatch.setattr(delivery, "compare", lambda *_: Difference())
+    monkeypatch.setattr(delivery, "megabytes", lambda file: 0.0)
+    empty, full = tmp_path / "empty.png", tmp_path / "full.png"
+    out = tmp_path / "out" / "model.onnx"
+    assert list(deliver(model, Masks.facts, Delivery(out, (full,), calibration=(empty, full))))
+    assert len(calibrated) == 1 and calibrated[0].any()
+    with pytest.raises(ValueError, match="nothing is found in the 1 images of --int8"):
+        list(deliver(model, Masks.facts, Delivery(out, (full,), calibration=(empty,))))
 
 
 @pytest.fixture

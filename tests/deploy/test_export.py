@@ -11,6 +11,7 @@ from PIL import Image
 from dense_det.deploy.export import export_onnx
 from dense_det.deploy.graph import deploy_graph
 from dense_det.deploy.parity import Difference, difference, found_by
+from dense_det.deploy.quantise import quantise_onnx
 from dense_det.deploy.runtime import Detector
 
 pytest.importorskip("onnxscript")
@@ -67,3 +68,13 @@ def test_plain_onnxruntime_as_readme_says(exported, noise, tmp_path, monkeypatch
         words = re.sub(r"[\[\]]", " ", line).split()
         assert words[0] == name and float(words[1]) == pytest.approx(score)
         assert [float(word) for word in words[2:]] == pytest.approx(box, abs=1e-3)
+
+
+def test_eight_bits_find_nearly_the_same(exported, noise, tmp_path):
+    images = [noise(height, width) for height, width in [(96, 128), (97, 131), (120, 96)]]
+    quantise_onnx(exported.path, tmp_path / "int8.onnx", [pixels[None] for pixels in images])
+    eight = Detector(tmp_path / "int8.onnx", threads=1)
+    assert eight.facts == exported.facts
+    total = sum((difference(exported.run(x[None]), eight.run(x[None])) for x in images), start=Difference())
+    # weights are random, and so are their scores; trained ones are judged by AP when a file is exported
+    assert 2 * total.both > total.only_one and 0 < total.score < 0.4 and total.mask < 0.4

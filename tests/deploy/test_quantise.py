@@ -27,6 +27,26 @@ def test_only_what_lies_between_convolutions_is_quantised():
     assert outside_the_network(nodes) == ["cast", "mean", "normalise", "sigmoid", "anchors", "boxes"]
 
 
+def test_boxes_that_masks_are_predicted_within_keep_every_digit():
+    nodes = [
+        ("stem", "Conv", ["", ""]),
+        ("relu", "Relu", ["stem"]),
+        ("head", "Conv", ["relu", ""]),
+        ("boxes", "Mul", ["head", ""]),
+        ("number", "Shape", ["boxes"]),
+        ("empty", "ConstantOfShape", ["number"]),
+        ("level", "NonZero", ["boxes"]),
+        ("rois", "Gather", ["boxes", "level"]),
+        ("pool", "RoiAlign", ["relu", "rois", ""]),
+        ("pooled", "ScatterND", ["empty", "level", "pool"]),
+        ("mask", "Conv", ["pooled", ""]),
+        ("logits", "GatherND", ["mask", "boxes"]),
+        ("sigmoid", "Sigmoid", ["logits"]),
+    ]
+    network = ["stem", "relu", "head", "pool", "pooled", "mask"]
+    assert outside_the_network(nodes) == [name for name, *_ in nodes if name not in network]
+
+
 def test_a_missing_package_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "nncf", None)
     with pytest.raises(ImportError, match=r"pip install 'dense_det\[openvino\]'"):
