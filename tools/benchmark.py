@@ -6,6 +6,7 @@ import dense_det  # first: sets the process environment before torch is imported
 import argparse
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -20,6 +21,7 @@ from dense_det.engine.model import load_model
 from dense_det.environment import cpu_name
 from dense_det.evaluation.ground_truth import load_ground_truth
 from dense_det.prediction.trained import find_trained
+from dense_det.terminal import tell
 
 EXAMPLE = """example:
   python tools/benchmark.py output/mine scans/ --labelled val.json images/ --json benchmark.json
@@ -40,21 +42,15 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(argv=None) -> int:
-    args = build_parser().parse_args(argv)
-    try:
-        if min(args.rounds, args.threads) < 1:
-            raise ValueError(f"--rounds and --threads are at least 1, got {args.rounds} and {args.threads}")
-        result = measure(args)
-    except (ValueError, OSError, ImportError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(benchmark_table(result["formats"]))
-    print(f"{result['cpu']}, threads: {args.threads}, peak meanwhile {result['peak_gflops']:.0f} GFLOP/s")
+def compare(args) -> Iterator[str]:
+    if min(args.rounds, args.threads) < 1:
+        raise ValueError(f"--rounds and --threads are at least 1, got {args.rounds} and {args.threads}")
+    result = measure(args)
+    yield benchmark_table(result["formats"])
+    yield f"{result['cpu']}, threads: {args.threads}, peak meanwhile {result['peak_gflops']:.0f} GFLOP/s"
     if args.json:
         with atomic_file(args.json) as file:
             json.dump(result, file, indent=1)
-    return 0
 
 
 def measure(args) -> dict:
@@ -75,4 +71,4 @@ def measure(args) -> dict:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(tell(compare(build_parser().parse_args())))

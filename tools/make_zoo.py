@@ -6,6 +6,7 @@ import dense_det  # noqa: F401  first: sets the process environment before torch
 import argparse
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from dense_det.atomic_file import atomic_file
@@ -13,11 +14,13 @@ from dense_det.config import read_yaml
 from dense_det.distillation.work_folder import write_json
 from dense_det.marked_page import write_between
 from dense_det.steps import StepFailed, Steps
+from dense_det.terminal import tell
 from dense_det.zoo.entries import chosen, parse_zoo
 from dense_det.zoo.making import Making, finished_row, missing_packages
 from dense_det.zoo.shipping import ship
 from dense_det.zoo.table import MARKS, zoo_table
 
+SHIPPED = Path("zoo")
 EXAMPLE = """examples:
   python tools/make_zoo.py --out output/zoo
   python tools/make_zoo.py snet --out output/zoo --seeds 0 1 2 --ship --write
@@ -33,48 +36,43 @@ def build_parser() -> argparse.ArgumentParser:
     add("--out", type=Path, required=True, metavar="DIR", help="folder of all that is made")
     add("--list", type=Path, default=Path("configs/zoo.yaml"), metavar="YAML", help="default: configs/zoo.yaml")
     add("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="S", help="a training each (default 0 1 2)")
-    add("--workers", type=int, default=1, metavar="N", help="trainings of a row side by side (default 1)")
-    add("--ship", type=Path, nargs="?", const=Path("zoo"), metavar="DIR",
+    add("--workers", type=int, default=1, metavar="N", help="trainings side by side (default 1)")
+    add("--ship", type=Path, nargs="?", const=SHIPPED, metavar="DIR",
         help="write DIR/NAME of small detectors, to give away (default: zoo/)")  # fmt: skip
-    add("--write", action="store_true", help="put the table of all finished rows into README.md")
+    add("--write", action="store_true", help="put the table of all finished and all shipped rows into README.md")
     return parser
 
 
-def main(argv=None) -> int:
-    args = build_parser().parse_args(argv)
+def make(args) -> Iterator[str]:
+    if args.workers < 1 or len(set(args.seeds)) < len(args.seeds):
+        raise ValueError(f"--workers is at least 1 and --seeds are different, got {args.workers} and {args.seeds}")
+    entries = parse_zoo(read_yaml(args.list), args.list)
+    wanted = chosen(entries, args.names)
+    root = Path(__file__).resolve().parents[1]
+    steps = Steps(root, args.out, lambda line: print(line, flush=True), os.cpu_count() or 1)
+    making = Making(args.out, steps, tuple(args.seeds), args.workers, missing_packages())
+    making.train(wanted)
     failed = []
-    try:
-        if args.workers < 1 or len(set(args.seeds)) < len(args.seeds):
-            raise ValueError(f"--workers is at least 1 and --seeds are different, got {args.workers} and {args.seeds}")
-        entries = parse_zoo(read_yaml(args.list), args.list)
-        root = Path(__file__).resolve().parents[1]
-        steps = Steps(root, args.out, lambda line: print(line, flush=True), os.cpu_count() or 1)
-        making = Making(args.out, steps, tuple(args.seeds), args.workers, missing_packages())
-        for name, entry in chosen(entries, args.names).items():
-            try:
-                row = making.row(name, entry)
-                if args.ship and entry.ship:
-                    print(ship(row, entry, args.out / name, args.ship, steps), flush=True)
-            except StepFailed as error:  # the other rows do not need this one
-                failed.append(name)
-                print(f"error: {error}", file=sys.stderr)
-        rows = [row for name in entries if (row := finished_row(args.out / name))]
-        if rows:
-            table = zoo_table(rows)
-            write_json(args.out / "table.json", rows)
-            with atomic_file(args.out / "table.md") as file:
-                file.write(f"{table}\n")
-            print(f"\n{table}")
-            if args.write:
-                write_between(Path("README.md"), *MARKS, table)
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped; what is finished stays, the same command goes on", file=sys.stderr)
-        return 130
-    return 1 if failed else 0
+    for name, entry in wanted.items():
+        try:
+            row = making.row(name, entry)
+            if args.ship and entry.ship:
+                yield f"{ship(row, entry, args.out / name, args.ship, steps)}"
+        except StepFailed as error:  # the other rows do not need this one
+            failed.append(name)
+            yield f"{name}: {error}"
+    rows = [row for name in entries if (row := finished_row(args.out / name) or finished_row(SHIPPED / name))]
+    if rows:
+        table = zoo_table(rows)
+        write_json(args.out / "table.json", rows)
+        with atomic_file(args.out / "table.md") as file:
+            file.write(f"{table}\n")
+        yield f"\n{table}"
+        if args.write:
+            write_between(Path("README.md"), *MARKS, table)
+    if failed:
+        raise ValueError(f"{', '.join(failed)} failed, see above")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(tell(make(build_parser().parse_args())))

@@ -1,5 +1,6 @@
 """A row of the zoo: trained with every seed, evaluated, exported, counted and measured, each once."""
 
+import contextlib
 import importlib.util
 import json
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import yaml
 from dense_det.deploy.images import some_of
 from dense_det.distillation.comparison import METRICS
 from dense_det.distillation.work_folder import write_json
-from dense_det.steps import Step, Steps, training_step
+from dense_det.steps import Step, StepFailed, Steps, training_step
 from dense_det.zoo.entries import Entry
 
 # what each file needs beside torch
@@ -24,7 +25,7 @@ class Making:
     out: the folder of everything that is made; a folder for each row in it.
     steps: runs the tools.
     seeds: one training each; the first one's detector is exported, measured and shipped, chosen before any is judged.
-    at_once: trainings of a row side by side.
+    at_once: trainings side by side.
     missing: file -> the package that is not installed, see `missing_packages`.
     """
 
@@ -40,14 +41,10 @@ class Making:
         Raises:
             ValueError: the folder is that of another entry, or a step failed.
         """
-        folder = self.out / name
-        self._settle(folder, entry)
-        done = finished_row(folder)
-        if done and tuple(done["seeds"]) == self.seeds and done["missing"] == self.missing:
+        done, folder = self._finished(name, entry), self.out / name
+        if done:
             return done
-        for what, words in ((f"prepare-{name}-data", entry.data.prepare), (f"prepare-{name}-weights", entry.prepare)):
-            self.steps.run([Step(what, words, None)] if words else [])
-        trainings = [self._training(name, entry, seed) for seed in self.seeds]
+        trainings = self._prepared_trainings(name, entry)
         self.steps.run(trainings, self.at_once)
         run = run_folder(folder, self.seeds[0])
         self._export(name, entry, run)
@@ -69,6 +66,29 @@ class Making:
         }
         write_json(folder / "row.json", row)
         return row
+
+    def train(self, entries: dict[str, Entry]) -> None:
+        """All trainings of the rows that are not finished, side by side: no core waits for the last one of a row.
+
+        What fails here is left to `row`, which tries it again and says what it was.
+        """
+        trainings = []
+        for name, entry in entries.items():
+            with contextlib.suppress(StepFailed):
+                trainings += [] if self._finished(name, entry) else self._prepared_trainings(name, entry)
+        with contextlib.suppress(StepFailed):
+            self.steps.run(trainings, self.at_once)
+
+    def _finished(self, name: str, entry: Entry) -> dict | None:
+        """The row, if it has these seeds and all files that can be made here."""
+        self._settle(self.out / name, entry)
+        done = finished_row(self.out / name)
+        return done if done and tuple(done["seeds"]) == self.seeds and done["missing"] == self.missing else None
+
+    def _prepared_trainings(self, name: str, entry: Entry) -> list[Step]:
+        for what, words in ((f"prepare-{name}-data", entry.data.prepare), (f"prepare-{name}-weights", entry.prepare)):
+            self.steps.run([Step(what, words, None)] if words else [])
+        return [self._training(name, entry, seed) for seed in self.seeds]
 
     def _settle(self, folder: Path, entry: Entry) -> None:
         """One entry, one folder: the row would tell of another training."""

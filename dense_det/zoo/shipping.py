@@ -10,6 +10,7 @@ import yaml
 from dense_det.atomic_file import atomic_file
 from dense_det.checkpoint import read_checkpoint, save_safetensors
 from dense_det.distillation.comparison import METRICS, mean_and_spread
+from dense_det.distillation.work_folder import write_json
 from dense_det.job_file import portable_words
 from dense_det.steps import Step, Steps
 from dense_det.zoo.entries import Entry
@@ -26,7 +27,7 @@ LICENCE = (
 
 
 def ship(row: dict, entry: Entry, made: Path, out: Path, steps: Steps) -> Path:
-    """Write out/NAME: model.safetensors, config.yaml, evaluation/thresholds.json and CARD.md; its path.
+    """Write out/NAME: model.safetensors, config.yaml, evaluation/thresholds.json, CARD.md and row.json; its path.
 
     Kernels are 16-bit floats where the AP on validation images, measured, is at most MOST_AP_LOST lower for it.
 
@@ -68,6 +69,7 @@ def ship(row: dict, entry: Entry, made: Path, out: Path, steps: Steps) -> Path:
             file.write((trial / part).read_bytes())
     with atomic_file(out / name / "CARD.md") as file:
         file.write(card(row, entry, facts, out / name))
+    write_json(out / name / "row.json", row)  # for tables of later days
     return out / name
 
 

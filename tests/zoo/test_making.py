@@ -4,12 +4,17 @@ import dataclasses
 
 import pytest
 
+from dense_det.steps import StepFailed
 from dense_det.zoo import making as module
 from dense_det.zoo.making import Making, missing_packages
 
 
 def names(steps):
-    return [step.name for step in steps.seen]
+    return names_of(steps.seen)
+
+
+def names_of(steps):
+    return [step.name for step in steps]
 
 
 def test_a_row_from_the_data_to_the_figures(entries, steps, tmp_path):
@@ -41,6 +46,34 @@ def test_a_finished_row_is_not_made_again(entries, steps, tmp_path):
     more = dataclasses.replace(making, seeds=(0, 1)).row("large", entries["large"])
     # one training more; the exported file, the counts and the first training stay
     assert names(steps) == ["prepare-large-data", "large-seed1", "large-benchmark"] and more["AP"] == [30, 31]
+
+
+def test_trainings_of_all_rows_are_side_by_side(entries, steps, tmp_path):
+    making, together = Making(tmp_path / "out", steps, (0, 1), 3, {}), []
+    run = steps.run
+    steps.run = lambda some, at_once=1: (together.append((names_of(some), at_once)), run(some, at_once))
+    making.train(entries)
+    assert together[-1] == (["small-seed0", "small-seed1", "large-seed0", "large-seed1"], 3)
+    steps.seen.clear()
+    assert making.row("small", entries["small"])["AP"] == [30, 31] and "small-seed0" not in names(steps)
+    together.clear()
+    making.train(entries)  # what is finished is not prepared again
+    assert [steps for steps, _ in together if steps] == [["prepare-large-data"], ["large-seed0", "large-seed1"]]
+
+
+def test_a_training_that_fails_is_left_to_its_row(entries, steps, tmp_path):
+    making, run = Making(tmp_path / "out", steps, (0,), 2, {}), steps.run
+
+    def fail(some, at_once=1):
+        if any(name == "small-seed0" for name in names_of(some)):
+            raise StepFailed("small-seed0 ended with code 1")
+        run(some, at_once)
+
+    steps.run = fail
+    making.train(entries)
+    with pytest.raises(StepFailed, match="small-seed0"):
+        making.row("small", entries["small"])
+    assert making.row("large", entries["large"])["AP"] == [30]
 
 
 def test_a_file_that_cannot_be_made_is_named_until_it_can(entries, steps, tmp_path):

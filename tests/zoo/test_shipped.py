@@ -10,9 +10,12 @@ import torch
 from dense_det.config import load_cfg
 from dense_det.engine.model import load_model
 from dense_det.prediction.trained import find_trained
+from dense_det.zoo.making import finished_row
 from dense_det.zoo.shipping import MOST_MEGABYTES
+from dense_det.zoo.table import zoo_table
 
 ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 SHIPPED = sorted(ROOT.glob("zoo/*/"))
 MOST_OF_ALL = 60.0  # megabytes
 
@@ -29,6 +32,9 @@ def test_there_are_some_and_they_are_small():
 def test_each_is_what_its_card_says(folder):
     digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
     assert digest in (folder / "CARD.md").read_text(encoding="utf-8") and megabytes(folder) <= MOST_MEGABYTES
+    row = finished_row(folder)
+    assert (row["name"], row["command"] in (folder / "CARD.md").read_text(encoding="utf-8")) == (folder.name, True)
+    assert zoo_table([row]).splitlines()[2].split("|")[-2].strip().strip("`") in README
     trained = find_trained(folder)
     assert all(0 < threshold < 1 for threshold in trained.thresholds.values())
     model = load_model(load_cfg(trained.config, ["MODEL.WEIGHTS", str(trained.weights), "MODEL.DEVICE", "cpu"]))

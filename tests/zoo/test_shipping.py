@@ -9,7 +9,7 @@ import yaml
 from dense_det.checkpoint import read_checkpoint
 from dense_det.prediction.trained import find_trained
 from dense_det.zoo import shipping
-from dense_det.zoo.making import Making
+from dense_det.zoo.making import Making, finished_row
 from dense_det.zoo.shipping import ship
 
 
@@ -64,6 +64,7 @@ def test_the_card(shipped):
         "2 training(s) of 2 minutes each on a CPU", digest, "- data: ours", "- initial weights: theirs",
     ):  # fmt: skip
         assert part in text, part
+    assert finished_row(folder)["AP"] == [30, 31]  # tables of later days
 
 
 def test_what_is_too_large_is_not_shipped(shipped, monkeypatch, tmp_path):
