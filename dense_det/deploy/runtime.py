@@ -177,7 +177,7 @@ def _find_quads():
     raise ImportError("this file gives corners: copy dense_det/quad.py beside runtime.py")
 
 
-def read_ahead(read: Callable, items: Iterable, ahead: int = 2) -> Iterator[tuple[object, Callable]]:
+def read_ahead(read: Callable, items: Iterable, ahead: int = 1) -> Iterator[tuple[object, Callable]]:
     """(item, call) of each item, in order: `call()` gives `read(item)`, or raises what that raised.
 
     One thread reads up to `ahead` items more than were asked for: decoding and computing take turns no longer.

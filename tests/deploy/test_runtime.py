@@ -181,7 +181,7 @@ def test_reading_ahead_by_hand():
             raise ValueError("two")
         return 10 * item
 
-    reading = read_ahead(read, iter(range(1, 9)))
+    reading = read_ahead(read, iter(range(1, 9)), 2)
     item, call = next(reading)
     assert (item, call()) == (1, 10)
     assert third.wait(10)  # 2 and 3 are read while 1 is looked at
