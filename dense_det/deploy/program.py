@@ -4,6 +4,7 @@ import json
 
 import torch
 from torch import Tensor
+from torch.utils._sympy.value_ranges import ValueRanges
 from torchvision.ops import nms
 
 from dense_det.atomic_file import atomic_file
@@ -15,14 +16,18 @@ EXTRA_FILE = f"{KEY}.json"  # within the .pt2
 
 
 def export_program(graph: DeployGraph, path, facts: dict) -> None:
-    """Write a graph of any height and width from 33 pixels on, with `facts` as its extra file dense_det.json.
+    """Write a graph of any height and width, with `facts` as its extra file dense_det.json.
 
     `import torchvision` comes before torch.export.load(path).module(check_guards=False), for its nms and roi_align. The
     guards are what torch noticed of the traced size, such as a width of 129 or more: narrower images are as right.
     """
     graph.select = select_by_nms
+    program = trace(graph)
+    # torch.export takes every map for larger than 1 x 1, so images for larger than 32 pixels: these operators need not
+    for symbol, limits in program.range_constraints.items():
+        program.range_constraints[symbol] = ValueRanges(min(limits.lower, 1), limits.upper)
     with atomic_file(path, "wb") as file:
-        torch.export.save(trace(graph), file, extra_files={EXTRA_FILE: json.dumps(facts, ensure_ascii=False)})
+        torch.export.save(program, file, extra_files={EXTRA_FILE: json.dumps(facts, ensure_ascii=False)})
 
 
 class ProgramDetector(Detector):
@@ -51,4 +56,7 @@ def select_by_nms(
     rows = (scores > threshold).nonzero()[:, 0]
     distance = (boxes.max() - boxes.min() + 1).double()
     apart = boxes[rows].double() + (classes[rows] * distance)[:, None]
-    return rows[nms(apart, scores[rows].double(), nms_iou)[:most]]
+    # torchvision tells torch.export that two boxes or more are left: two without an area, which suppress nothing
+    two = apart.new_zeros(2, 4)
+    kept = nms(torch.cat([apart, two]), torch.cat([scores[rows].double(), two[:, 0] - 1]), nms_iou)
+    return rows[kept[kept < rows.shape[0]][:most]]
