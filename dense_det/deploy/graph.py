@@ -151,6 +151,12 @@ class CenterMaskGraph(FCOSGraph):
 
     def masks(self, features, size, boxes, scores, classes) -> tuple[Tensor, Tensor]:
         """Probabilities (R, S, S) within boxes (R, 4), and their scores (R,)."""
+        # one more, which is dropped in the end: OpenVINO cannot pool the masks of no box
+        more = (F.pad(boxes, (0, 0, 0, 1), value=1.0), F.pad(scores, (0, 1)), F.pad(classes, (0, 1)))
+        masks, mask_scores = self._masks(features, size, *more)
+        return masks[:-1], mask_scores[:-1]
+
+    def _masks(self, features, size, boxes, scores, classes) -> tuple[Tensor, Tensor]:
         heads = self.model.roi_heads
         pooled = heads.mask_pooler.pool_one_image([features[name] for name in heads.in_features], boxes, size)
         masks = of_class(heads.mask_head.layers(pooled), classes).sigmoid()

@@ -86,6 +86,22 @@ def test_options_of_masks(make_detector, noise, opts):
         assert np.abs(ours.numpy() - theirs).max() < 1e-6
 
 
+def test_where_no_box_is_found_one_mask_is_drawn_and_dropped(make_detector, noise, monkeypatch):
+    """OpenVINO stops at a pooling of nothing: where no box is found, the mask of one is drawn, and dropped."""
+    model = make_detector("centermask")
+    pool, drawn = model.roi_heads.mask_pooler.pool_one_image, []
+    monkeypatch.setattr(
+        model.roi_heads.mask_pooler,
+        "pool_one_image",
+        lambda f, boxes, size: drawn.append(len(boxes)) or pool(f, boxes, size),
+    )
+    graph = deploy_graph(model)
+    with torch.no_grad():
+        found = [graph(torch.from_numpy(noise(*size)[None])) for size in ((7, 5), (96, 128))]
+    assert [len(x) for x in found[0]] == [0] * 5 and found[0][4].shape == (0, 28, 28)
+    assert drawn == [1, len(found[1][0]) + 1] and drawn[1] > 10 and len(found[1][4]) == len(found[1][3]) == drawn[1] - 1
+
+
 def test_of_class_by_hand():
     values = torch.tensor([[1, 2, 3], [4, 5, 6]])
     assert of_class(values, torch.tensor([2, 0])).tolist() == [3, 4]
