@@ -86,7 +86,7 @@ def _write(model, facts: dict, delivery: Delivery, folder: Path) -> Path:
         return plain
     reader, final = Detector(plain), folder / f"int8{delivery.file.suffix}"
     images = [reader.read(path)[0][None] for path in delivery.calibration]
-    if facts.get("masks"):  # where nothing is found, no mask is predicted, which is nothing to calibrate on
+    if facts.get("masks"):  # where nothing is found there is no mask to calibrate on
         images = [image for image in images if len(reader.run(image)[0])]
         if not images:
             raise ValueError(f"nothing is found in the {len(delivery.calibration)} images of --int8: give others")

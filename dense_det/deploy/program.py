@@ -4,7 +4,6 @@ import json
 
 import torch
 from torch import Tensor
-from torch.utils._sympy.value_ranges import ValueRanges
 from torchvision.ops import nms
 
 from dense_det.atomic_file import atomic_file
@@ -25,7 +24,7 @@ def export_program(graph: DeployGraph, path, facts: dict) -> None:
     program = trace(graph)
     # torch.export takes every map for larger than 1 x 1, so images for larger than 32 pixels: these operators need not
     for symbol, limits in program.range_constraints.items():
-        program.range_constraints[symbol] = ValueRanges(min(limits.lower, 1), limits.upper)
+        program.range_constraints[symbol] = type(limits)(min(limits.lower, 1), limits.upper)
     with atomic_file(path, "wb") as file:
         torch.export.save(program, file, extra_files={EXTRA_FILE: json.dumps(facts, ensure_ascii=False)})
 

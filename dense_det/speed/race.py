@@ -21,9 +21,9 @@ class Goal:
 class Race:
     """Attributes:
     title: what all contenders do.
-    calls: contender -> it, doing that.
+    calls: contender -> its turn.
     goals: between contenders, of which some may be missing where an engine is not installed.
-    repeats: how many times a call does it.
+    repeats: how many times a turn does it.
     """
 
     title: str
