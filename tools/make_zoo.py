@@ -23,7 +23,7 @@ from dense_det.zoo.table import MARKS, zoo_table
 SHIPPED = Path("zoo")
 EXAMPLE = """examples:
   python tools/make_zoo.py --out output/zoo
-  python tools/make_zoo.py snet --out output/zoo --seeds 0 1 2 --ship --write
+  python tools/make_zoo.py snet_idcards --out output/zoo --seeds 0 1 2 --ship --write
 Stopped, the same command goes on; a finished row is not made again."""
 
 
