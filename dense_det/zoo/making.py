@@ -3,7 +3,7 @@
 import contextlib
 import importlib.util
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
@@ -27,6 +27,7 @@ class Making:
     seeds: one training each; the first one's detector is exported, measured and shipped, chosen before any is judged.
     at_once: trainings side by side.
     missing: file -> the package that is not installed, see `missing_packages`.
+    prepared: what has been prepared: rows share data, and `row` comes after `train`.
     """
 
     out: Path
@@ -34,6 +35,7 @@ class Making:
     seeds: tuple[int, ...]
     at_once: int
     missing: dict[str, str]
+    prepared: set[tuple[str, ...]] = field(default_factory=set)
 
     def row(self, name: str, entry: Entry) -> dict:
         """The row of an entry as plain values, from out/NAME/row.json where it is finished.
@@ -87,7 +89,9 @@ class Making:
 
     def _prepared_trainings(self, name: str, entry: Entry) -> list[Step]:
         for what, words in ((f"prepare-{name}-data", entry.data.prepare), (f"prepare-{name}-weights", entry.prepare)):
-            self.steps.run([Step(what, words, None)] if words else [])
+            if words and words not in self.prepared:
+                self.steps.run([Step(what, words, None)])
+                self.prepared.add(words)
         return [self._training(name, entry, seed) for seed in self.seeds]
 
     def _settle(self, folder: Path, entry: Entry) -> None:
