@@ -20,7 +20,7 @@ from dense_det.zoo.making import Making, finished_row, missing_packages
 from dense_det.zoo.shipping import ship
 from dense_det.zoo.table import MARKS, zoo_table
 
-SHIPPED = Path("zoo")
+ROOT, SHIPPED = Path(__file__).resolve().parents[1], Path("zoo")
 EXAMPLE = """examples:
   python tools/make_zoo.py --out output/zoo
   python tools/make_zoo.py snet_idcards --out output/zoo --seeds 0 1 2 --ship --write
@@ -48,8 +48,7 @@ def make(args) -> Iterator[str]:
         raise ValueError(f"--workers is at least 1 and --seeds are different, got {args.workers} and {args.seeds}")
     entries = parse_zoo(read_yaml(args.list), args.list)
     wanted = chosen(entries, args.names)
-    root = Path(__file__).resolve().parents[1]
-    steps = Steps(root, args.out, lambda line: print(line, flush=True), os.cpu_count() or 1)
+    steps = Steps(ROOT, args.out, lambda line: print(line, flush=True), os.cpu_count() or 1)
     making = Making(args.out, steps, tuple(args.seeds), args.workers, missing_packages())
     making.train(wanted)
     failed = []
@@ -59,20 +58,23 @@ def make(args) -> Iterator[str]:
             if args.ship and entry.ship:
                 yield f"{ship(row, entry, args.out / name, args.ship, steps)}"
         except StepFailed as error:  # the other rows do not need this one
-            failed.append(name)
-            yield f"{name}: {error}"
+            failed.append(str(error))
     rows = [row for name in entries if (row := finished_row(args.out / name) or finished_row(SHIPPED / name))]
     if rows:
         table = zoo_table(rows)
         write_json(args.out / "table.json", rows)
         with atomic_file(args.out / "table.md") as file:
             file.write(f"{table}\n")
-        yield f"\n{table}"
         if args.write:
             write_between(Path("README.md"), *MARKS, table)
+        yield f"\n{table}"
     if failed:
-        raise ValueError(f"{', '.join(failed)} failed, see above")
+        raise ValueError("\n".join(failed))
+
+
+def main(argv=None) -> int:
+    return tell(make(build_parser().parse_args(argv)))
 
 
 if __name__ == "__main__":
-    sys.exit(tell(make(build_parser().parse_args())))
+    sys.exit(main())

@@ -23,31 +23,49 @@ def rows(monkeypatch):
             raise StepFailed(f"{name}-seed0 ended with code 1")
         return made[name]
 
+    monkeypatch.setattr(tool.Making, "train", lambda self, entries: None)
     monkeypatch.setattr(tool.Making, "row", row)
-    monkeypatch.setattr(tool, "finished_row", lambda folder: made.get(folder.name))
+    monkeypatch.setattr(
+        tool, "finished_row", lambda folder: made.get(folder.name) if folder.parent != tool.SHIPPED else None
+    )
     monkeypatch.setattr(tool, "zoo_table", lambda rows: f"| {' '.join(row['name'] for row in rows)} |")
     monkeypatch.chdir(ROOT)
     return made
 
 
 def test_a_row_that_fails_leaves_the_others(rows, tmp_path, capsys):
-    rows |= {name: {"name": name} for name in ("snet", "resnet50")}
-    assert tool.main(["resnet18", "snet", "--out", str(tmp_path)]) == 1
-    assert "resnet18-seed0 ended with code 1" in capsys.readouterr().err
+    rows |= {name: {"name": name} for name in ("snet_idcards", "resnet50_idcards")}
+    assert tool.main(["resnet18_idcards", "snet_idcards", "--out", str(tmp_path)]) == 2
+    assert "resnet18_idcards-seed0 ended with code 1" in capsys.readouterr().err
     # all that is finished, in the order of the list
-    assert (tmp_path / "table.md").read_text() == "| snet resnet50 |\n" and (tmp_path / "table.json").is_file()
+    assert (tmp_path / "table.md").read_text() == "| snet_idcards resnet50_idcards |\n" and (
+        tmp_path / "table.json"
+    ).is_file()
 
 
 def test_only_small_ones_are_shipped(rows, tmp_path, monkeypatch):
     shipped = []
     monkeypatch.setattr(tool, "ship", lambda row, entry, made, out, steps: shipped.append((row["name"], made, out)))
-    rows |= {name: {"name": name} for name in ("snet", "resnet50")}
-    assert tool.main(["snet", "resnet50", "--out", str(tmp_path), "--ship", "given"]) == 0
-    assert shipped == [("snet", tmp_path / "snet", Path("given"))]
+    rows |= {name: {"name": name} for name in ("snet_idcards", "resnet50_idcards")}
+    assert tool.main(["snet_idcards", "resnet50_idcards", "--out", str(tmp_path), "--ship", "given"]) == 0
+    assert shipped == [("snet_idcards", tmp_path / "snet_idcards", Path("given"))]
 
 
 def test_what_is_typed_wrong_is_answered(rows, tmp_path, capsys):
-    assert tool.main(["sneet", "--out", str(tmp_path)]) == 2
-    assert "did you mean 'snet'" in capsys.readouterr().err
+    assert tool.main(["sneet_idcards", "--out", str(tmp_path)]) == 2
+    assert "did you mean 'snet_idcards'" in capsys.readouterr().err
     assert tool.main(["--out", str(tmp_path), "--seeds", "1", "1"]) == 2
     assert "--seeds are different" in capsys.readouterr().err
+
+
+def test_the_table_has_shipped_rows_too(rows, tmp_path, monkeypatch):
+    """Of the folders in zoo/, unless the row has been made anew."""
+    there = {
+        tmp_path / "snet_idcards": "new",
+        tool.SHIPPED / "snet_idcards": "old",
+        tool.SHIPPED / "peleenet_idcards": "p",
+    }
+    rows["snet_idcards"] = {"name": "new"}
+    monkeypatch.setattr(tool, "finished_row", lambda folder: {"name": there[folder]} if folder in there else None)
+    assert tool.main(["snet_idcards", "--out", str(tmp_path)]) == 0
+    assert (tmp_path / "table.md").read_text() == "| new p |\n"
