@@ -1,4 +1,9 @@
-"""Eight-bit integers, calibrated on images: OpenVINO by NNCF, ONNX by onnxruntime."""
+"""Eight-bit integers, calibrated on images: OpenVINO by NNCF, ONNX by onnxruntime.
+
+Weights use seven of the eight bits: a CPU without VNNI adds two products in 16 bits, where 2 * 255 * 127 has no room.
+With all eight, on such a CPU, a MobileNetV2 fell from 60.2 AP to 55.0 (onnxruntime) and 49.9 (OpenVINO); with seven it
+has 59.7 in both.
+"""
 
 import logging
 import os
@@ -69,6 +74,7 @@ def quantise_openvino(model, images: list[np.ndarray]):
         nncf.Dataset(images),
         preset=nncf.QuantizationPreset.MIXED,
         subset_size=len(images),
+        advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=nncf.OverflowFix.ENABLE),
         ignored_scope=nncf.IgnoredScope(names=outside_the_network(nodes), validate=False),
     )
 
@@ -105,5 +111,6 @@ def quantise_onnx(source: Path, target: Path, images: list[np.ndarray]) -> None:
         Reader(),
         quant_format=quantization.QuantFormat.QDQ,
         per_channel=True,
+        reduce_range=True,
         nodes_to_exclude=outside_the_network(nodes),
     )

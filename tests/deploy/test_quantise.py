@@ -56,14 +56,15 @@ def test_a_missing_package_is_named(tmp_path, monkeypatch):
         quantise_onnx(tmp_path / "a", tmp_path / "b", [])
 
 
-def test_nobody_is_told_that_a_detector_was_quantised_nor_of_each_operation(monkeypatch):
+def test_nncf_tells_nobody_and_leaves_room_for_sums(monkeypatch):
     monkeypatch.delenv("NNCF_CI", raising=False)
-    nothing = SimpleNamespace(MIXED=None)
-    told = []
+    told, given = [], {}
     pretended = SimpleNamespace(
-        quantize=lambda *a, **k: told.append(os.environ["NNCF_CI"]), Dataset=list, QuantizationPreset=nothing,
-        IgnoredScope=lambda **k: None, set_log_level=told.append,
+        quantize=lambda *a, **k: (told.append(os.environ["NNCF_CI"]), given.update(k)), Dataset=list,
+        QuantizationPreset=SimpleNamespace(MIXED="mixed"), OverflowFix=SimpleNamespace(ENABLE="seven bits"),
+        AdvancedQuantizationParameters=dict, IgnoredScope=lambda **k: None, set_log_level=told.append,
     )  # fmt: skip
     monkeypatch.setitem(sys.modules, "nncf", pretended)
     quantise_openvino(SimpleNamespace(get_ordered_ops=list), [])
     assert told == [logging.WARNING, "1"]
+    assert given["advanced_parameters"] == {"overflow_fix": "seven bits"}
