@@ -9,18 +9,15 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from dense_det.atomic_file import atomic_file
 from dense_det.config import read_yaml
-from dense_det.distillation.work_folder import write_json
-from dense_det.marked_page import write_between
 from dense_det.steps import StepFailed, Steps
 from dense_det.terminal import tell
 from dense_det.zoo.entries import chosen, parse_zoo
-from dense_det.zoo.making import Making, finished_row, missing_packages
-from dense_det.zoo.shipping import ship
-from dense_det.zoo.table import MARKS, zoo_table
+from dense_det.zoo.making import Making, missing_packages
+from dense_det.zoo.shipping import SHIPPED, ship
+from dense_det.zoo.table import write_table
 
-ROOT, SHIPPED = Path(__file__).resolve().parents[1], Path("zoo")
+ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = """examples:
   python tools/make_zoo.py --out output/zoo
   python tools/make_zoo.py snet_idcards --out output/zoo --seeds 0 1 2 --ship --write
@@ -59,15 +56,7 @@ def make(args) -> Iterator[str]:
                 yield f"{ship(row, entry, args.out / name, args.ship, steps)}"
         except StepFailed as error:  # the other rows do not need this one
             failed.append(str(error))
-    rows = [row for name in entries if (row := finished_row(args.out / name) or finished_row(SHIPPED / name))]
-    if rows:
-        table = zoo_table(rows)
-        write_json(args.out / "table.json", rows)
-        with atomic_file(args.out / "table.md") as file:
-            file.write(f"{table}\n")
-        if args.write:
-            write_between(Path("README.md"), *MARKS, table)
-        yield f"\n{table}"
+    yield f"\n{write_table(entries, [args.out, SHIPPED], args.out, Path('README.md') if args.write else None)}"
     if failed:
         raise ValueError("\n".join(failed))
 

@@ -3,6 +3,7 @@
 import contextlib
 import importlib.util
 import json
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,6 +38,11 @@ class Making:
     missing: dict[str, str]
     prepared: set[tuple[str, ...]] = field(default_factory=set)
 
+    @property
+    def measured(self) -> Path:
+        """The folder of what `again` makes, NAME/row.json in it."""
+        return self.out / "measured"
+
     def row(self, name: str, entry: Entry) -> dict:
         """The row of an entry as plain values, from out/NAME/row.json where it is finished.
 
@@ -49,7 +55,7 @@ class Making:
         trainings = self._prepared_trainings(name, entry)
         self.steps.run(trainings, self.at_once)
         run = run_folder(folder, self.seeds[0])
-        self._export(name, entry, run)
+        self._export(name, entry, run / "model_best.pth")
         size = _input_size(run)
         row = {
             "name": name,
@@ -67,6 +73,24 @@ class Making:
             "benchmark": self._measure(name, entry, run),
         }
         write_json(folder / "row.json", row)
+        return row
+
+    def again(self, name: str, entry: Entry, shipped: Path) -> dict:
+        """The row of a shipped detector with the files written and measured anew, on this machine; nothing is trained.
+
+        Args:
+            shipped: the folder that `ship` wrote; it is only read.
+
+        Raises:
+            ValueError: a step failed.
+        """
+        run = self.measured / name / "run"
+        shutil.rmtree(run, ignore_errors=True)
+        shutil.copytree(shipped, run)
+        self._prepare(name, entry)
+        self._export(name, entry, run / "model.safetensors")
+        row = finished_row(run) | {"missing": self.missing, "benchmark": self._measure(name, entry, run)}
+        write_json(self.measured / name / "row.json", row)
         return row
 
     def train(self, entries: dict[str, Entry]) -> None:
@@ -88,11 +112,14 @@ class Making:
         return done if done and tuple(done["seeds"]) == self.seeds and done["missing"] == self.missing else None
 
     def _prepared_trainings(self, name: str, entry: Entry) -> list[Step]:
+        self._prepare(name, entry)
+        return [self._training(name, entry, seed) for seed in self.seeds]
+
+    def _prepare(self, name: str, entry: Entry) -> None:
         for what, words in ((f"prepare-{name}-data", entry.data.prepare), (f"prepare-{name}-weights", entry.prepare)):
             if words and words not in self.prepared:
                 self.steps.run([Step(what, words, None)])
                 self.prepared.add(words)
-        return [self._training(name, entry, seed) for seed in self.seeds]
 
     def _settle(self, folder: Path, entry: Entry) -> None:
         """One entry, one folder: the row would tell of another training."""
@@ -107,15 +134,16 @@ class Making:
         opts = (*entry.opts, "SEED", str(seed))
         return training_step(f"{name}-seed{seed}", entry.config, *entry.data.splits, folder, opts)
 
-    def _export(self, name: str, entry: Entry, run: Path) -> None:
+    def _export(self, name: str, entry: Entry, weights: Path) -> None:
         train, (_, images) = entry.data.splits
-        words = ("tools/export_model.py", str(run / "config.yaml"), "--weights", str(run / "model_best.pth"))
+        calibration = link_images(*train, weights.parents[1] / "calibration")
+        words = ("tools/export_model.py", str(weights.with_name("config.yaml")), "--weights", str(weights))
         steps = {
-            "ONNX": Step(f"{name}-onnx", (*words, "--images", images), run / "model_best.onnx"),
+            "ONNX": Step(f"{name}-onnx", (*words, "--images", images), weights.with_suffix(".onnx")),
             "OpenVINO int8": Step(
                 f"{name}-int8",
-                (*words, "--format", "openvino", "--int8", str(link_images(*train, run.parent / "calibration"))),
-                run / "model_best_int8.xml",
+                (*words, "--format", "openvino", "--int8", str(calibration)),
+                weights.with_name(f"{weights.stem}_int8.xml"),
             ),
         }
         for file, step in steps.items():

@@ -16,6 +16,7 @@ from dense_det.steps import Step, Steps
 from dense_det.zoo.entries import Entry
 from dense_det.zoo.making import run_folder
 
+SHIPPED = Path("zoo")  # of the repository
 MOST_AP_LOST = 0.1  # by 16-bit weights
 MOST_MEGABYTES = 15.0
 # a place of the machine that trained, and nobody else's

@@ -1,11 +1,36 @@
 """The rows of the zoo as one table."""
 
+from pathlib import Path
+
 from dense_det.aligned_table import aligned_table
+from dense_det.atomic_file import atomic_file
 from dense_det.distillation.comparison import METRICS, mean_and_spread
+from dense_det.distillation.work_folder import write_json
+from dense_det.marked_page import write_between
+from dense_det.zoo.making import finished_row
 
 MARKS = "<!-- zoo -->", "<!-- /zoo -->"  # its place in a README
 # formats of tools/benchmark.py whose times the table gives
 FORMATS = ("torch", "ONNX Runtime", "OpenVINO int8")
+
+
+def write_table(names, folders: list[Path], out: Path, page: Path | None = None) -> str:
+    """Write the finished rows of `names` to out/table.json and table.md, and between MARKS of a page; the table.
+
+    Args:
+        folders: of rows, folder/NAME/row.json; the first one that has a row gives it.
+    """
+    found = ([row for folder in folders if (row := finished_row(folder / name))] for name in names)
+    rows = [rows[0] for rows in found if rows]
+    if not rows:
+        return ""
+    table = zoo_table(rows)
+    write_json(out / "table.json", rows)
+    with atomic_file(out / "table.md") as file:
+        file.write(f"{table}\n")
+    if page:
+        write_between(page, *MARKS, table)
+    return table
 
 
 def zoo_table(rows: list[dict]) -> str:

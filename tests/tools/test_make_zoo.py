@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from dense_det.steps import StepFailed
+from dense_det.zoo import table
 
 ROOT = Path(__file__).parents[2]
 _SPEC = importlib.util.spec_from_file_location("make_zoo", ROOT / "tools" / "make_zoo.py")
@@ -26,9 +27,9 @@ def rows(monkeypatch):
     monkeypatch.setattr(tool.Making, "train", lambda self, entries: None)
     monkeypatch.setattr(tool.Making, "row", row)
     monkeypatch.setattr(
-        tool, "finished_row", lambda folder: made.get(folder.name) if folder.parent != tool.SHIPPED else None
+        table, "finished_row", lambda folder: made.get(folder.name) if folder.parent != tool.SHIPPED else None
     )
-    monkeypatch.setattr(tool, "zoo_table", lambda rows: f"| {' '.join(row['name'] for row in rows)} |")
+    monkeypatch.setattr(table, "zoo_table", lambda rows: f"| {' '.join(row['name'] for row in rows)} |")
     monkeypatch.chdir(ROOT)
     return made
 
@@ -66,6 +67,6 @@ def test_the_table_has_shipped_rows_too(rows, tmp_path, monkeypatch):
         tool.SHIPPED / "peleenet_idcards": "p",
     }
     rows["snet_idcards"] = {"name": "new"}
-    monkeypatch.setattr(tool, "finished_row", lambda folder: {"name": there[folder]} if folder in there else None)
+    monkeypatch.setattr(table, "finished_row", lambda folder: {"name": there[folder]} if folder in there else None)
     assert tool.main(["snet_idcards", "--out", str(tmp_path)]) == 0
     assert (tmp_path / "table.md").read_text() == "| new p |\n"

@@ -6,7 +6,7 @@ import pytest
 
 from dense_det.steps import StepFailed
 from dense_det.zoo import making as module
-from dense_det.zoo.making import Making, missing_packages
+from dense_det.zoo.making import Making, finished_row, missing_packages
 
 
 def names(steps):
@@ -35,6 +35,31 @@ def test_a_row_from_the_data_to_the_figures(entries, steps, tmp_path):
     assert row["AP"] == [33, 31] and row["AP50"] == [60, 60] and row["minutes"] == [1.5, 1.5]
     assert (row["params"], row["gmacs"], row["size"], row["data"]) == (1_500_000, 0.25, [240, 320], "cards")
     assert row["commit"] == "abc" and row["command"] == f"python tools/make_zoo.py small --out {out} --seeds 3 1"
+
+
+def test_a_shipped_row_is_measured_again_and_not_trained(entries, steps, tmp_path):
+    shipped, making = tmp_path / "zoo" / "small", Making(tmp_path / "out", steps, (), 1, {})
+    steps.write(shipped / "row.json", {"name": "small", "AP": [31], "benchmark": "of another day", "missing": {}})
+    steps.write(shipped / "config.yaml", {})
+    row = making.again("small", entries["small"], shipped)
+    run = making.measured / "small" / "run"
+    assert names(steps) == [
+        "prepare-small-data",
+        "prepare-small-weights",
+        "small-onnx",
+        "small-int8",
+        "small-benchmark",
+    ]
+    exporting = [step for step in steps.seen if "tools/export_model.py" in step.words]
+    assert [step.result for step in exporting] == [run / "model.onnx", run / "model_int8.xml"]
+    assert all(str(run / "model.safetensors") in step.words for step in exporting)
+    assert row["AP"] == [31] and row["benchmark"]["cpu"] == "a CPU"
+    assert finished_row(making.measured / "small") == row
+    assert finished_row(shipped)["benchmark"] == "of another day" and not (shipped / "model.onnx").exists()
+    # files of an earlier time are not taken for those of this one
+    steps.seen.clear()
+    making.again("small", entries["small"], shipped)
+    assert "small-int8" in names(steps)
 
 
 def test_a_finished_row_is_not_made_again(entries, steps, tmp_path):

@@ -1,0 +1,56 @@
+"""tools/measure_zoo.py: what is shipped is measured, and written where --write says so; how is tested in tests/zoo."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+from dense_det.zoo import table
+
+ROOT = Path(__file__).parents[2]
+_SPEC = importlib.util.spec_from_file_location("measure_zoo", ROOT / "tools" / "measure_zoo.py")
+tool = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(tool)
+
+
+@pytest.fixture
+def shipped(monkeypatch, tmp_path):
+    """A folder with two shipped rows and a page for the table, which is the working directory."""
+
+    def again(self, name, entry, folder):
+        row = json.loads((folder / "row.json").read_text()) | {"ms": 2}
+        (self.measured / name).mkdir(parents=True)
+        (self.measured / name / "row.json").write_text(json.dumps(row))
+        return row
+
+    for name in ("snet_idcards", "mobilenetv2_idcards"):
+        (tmp_path / "zoo" / name).mkdir(parents=True)
+        (tmp_path / "zoo" / name / "row.json").write_text(json.dumps({"name": name, "ms": 1}))
+    (tmp_path / "README.md").write_text("<!-- zoo -->\n<!-- /zoo -->\n")
+    monkeypatch.setattr(tool.Making, "again", again)
+    monkeypatch.setattr(table, "zoo_table", lambda rows: " ".join(f"{row['name']}:{row['ms']}" for row in rows))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def measure(*words):
+    return tool.main([*words, "--out", "out", "--list", str(ROOT / "configs" / "zoo.yaml")])
+
+
+def test_some_are_measured_and_the_others_stay_in_the_table(shipped, capsys):
+    assert measure("mobilenetv2_idcards") == 0
+    assert capsys.readouterr().out.strip() == "snet_idcards:1 mobilenetv2_idcards:2"
+    assert (shipped / "README.md").read_text() == "<!-- zoo -->\n<!-- /zoo -->\n"
+    assert json.loads((shipped / "zoo" / "mobilenetv2_idcards" / "row.json").read_text())["ms"] == 1
+
+
+def test_all_are_measured_and_written(shipped):
+    assert measure("--write") == 0
+    assert "snet_idcards:2 mobilenetv2_idcards:2" in (shipped / "README.md").read_text()
+    assert all(json.loads(file.read_text())["ms"] == 2 for file in (shipped / "zoo").glob("*/row.json"))
+
+
+def test_what_is_not_shipped_is_answered(shipped, capsys):
+    assert measure("resnet50_idcards") == 2
+    assert "resnet50_idcards" in capsys.readouterr().err

@@ -1,0 +1,58 @@
+"""Export and measure the detectors in zoo/ anew, on this machine, and write one table of them; see --help."""
+
+import dense_det  # noqa: F401  first: sets the process environment before torch is imported
+
+# isort: split
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from dense_det.config import read_yaml
+from dense_det.distillation.work_folder import write_json
+from dense_det.steps import Steps
+from dense_det.terminal import tell
+from dense_det.zoo.entries import chosen, parse_zoo
+from dense_det.zoo.making import Making, finished_row, missing_packages
+from dense_det.zoo.shipping import SHIPPED
+from dense_det.zoo.table import write_table
+
+ROOT = Path(__file__).resolve().parents[1]
+EXAMPLE = """examples:
+  python tools/measure_zoo.py --out output/zoo
+  python tools/measure_zoo.py mobilenetv2_idcards --out output/zoo --write
+Times of rows compare best where one quiet machine measured all of them. Nothing is trained."""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("names", nargs="*", metavar="NAME", help="of zoo/ (default: all)")
+    add("--out", type=Path, required=True, metavar="DIR", help="folder of all that is made")
+    add("--list", type=Path, default=Path("configs/zoo.yaml"), metavar="YAML", help="default: configs/zoo.yaml")
+    add("--write", action="store_true", help="put the figures into zoo/NAME/row.json and the table into README.md")
+    return parser
+
+
+def measure(args) -> Iterator[str]:
+    entries = parse_zoo(read_yaml(args.list), args.list)
+    shipped = {name: entry for name, entry in entries.items() if finished_row(SHIPPED / name)}
+    steps = Steps(ROOT, args.out, lambda line: print(line, flush=True), os.cpu_count() or 1)
+    making = Making(args.out, steps, (), 1, missing_packages())
+    for name, entry in chosen(shipped, args.names).items():
+        row = making.again(name, entry, SHIPPED / name)
+        if args.write:
+            write_json(SHIPPED / name / "row.json", row)
+    page = Path("README.md") if args.write else None
+    yield f"\n{write_table(entries, [making.measured, SHIPPED], making.measured, page)}"
+
+
+def main(argv=None) -> int:
+    return tell(measure(build_parser().parse_args(argv)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
