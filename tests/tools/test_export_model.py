@@ -51,6 +51,7 @@ def test_what_is_delivered(weights, delivered, capsys):
     tool.main([CONFIG, "--weights", str(weights), "--format", "openvino", "--int8", images, "--out", "x", *classes])
     delivery = delivered[1][2]
     assert delivery.file == Path("x/best_int8.xml") and len(delivery.calibration) == 20
+    assert "AP 8 bits cost was not measured" in capsys.readouterr().out
 
 
 def test_what_is_wrong(weights, delivered):
