@@ -87,7 +87,7 @@ class Making:
         run = self.measured / name / "run"
         shutil.rmtree(run, ignore_errors=True)
         shutil.copytree(shipped, run)
-        self._prepare(name, entry)
+        self._prepare(f"prepare-{name}-data", entry.data.prepare)
         self._export(name, entry, run / "model.safetensors")
         row = finished_row(run) | {"missing": self.missing, "benchmark": self._measure(name, entry, run)}
         write_json(self.measured / name / "row.json", row)
@@ -112,14 +112,14 @@ class Making:
         return done if done and tuple(done["seeds"]) == self.seeds and done["missing"] == self.missing else None
 
     def _prepared_trainings(self, name: str, entry: Entry) -> list[Step]:
-        self._prepare(name, entry)
+        self._prepare(f"prepare-{name}-data", entry.data.prepare)
+        self._prepare(f"prepare-{name}-weights", entry.prepare)
         return [self._training(name, entry, seed) for seed in self.seeds]
 
-    def _prepare(self, name: str, entry: Entry) -> None:
-        for what, words in ((f"prepare-{name}-data", entry.data.prepare), (f"prepare-{name}-weights", entry.prepare)):
-            if words and words not in self.prepared:
-                self.steps.run([Step(what, words, None)])
-                self.prepared.add(words)
+    def _prepare(self, what: str, words: tuple[str, ...]) -> None:
+        if words and words not in self.prepared:
+            self.steps.run([Step(what, words, None)])
+            self.prepared.add(words)
 
     def _settle(self, folder: Path, entry: Entry) -> None:
         """One entry, one folder: the row would tell of another training."""

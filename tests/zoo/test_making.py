@@ -43,13 +43,7 @@ def test_a_shipped_row_is_measured_again_and_not_trained(entries, steps, tmp_pat
     steps.write(shipped / "config.yaml", {})
     row = making.again("small", entries["small"], shipped)
     run = making.measured / "small" / "run"
-    assert names(steps) == [
-        "prepare-small-data",
-        "prepare-small-weights",
-        "small-onnx",
-        "small-int8",
-        "small-benchmark",
-    ]
+    assert names(steps) == ["prepare-small-data", "small-onnx", "small-int8", "small-benchmark"]
     exporting = [step for step in steps.seen if "tools/export_model.py" in step.words]
     assert [step.result for step in exporting] == [run / "model.onnx", run / "model_int8.xml"]
     assert all(str(run / "model.safetensors") in step.words for step in exporting)
