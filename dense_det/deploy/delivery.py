@@ -20,8 +20,9 @@ from dense_det.evaluation.ground_truth import GroundTruth
 SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "torch-export": ".pt2"}
 # how far the same computation in another order may lead
 MOST_PX, MOST_SCORE, MOST_MASK = 1e-3, 1e-5, 1e-3
-# boxes whose score or overlap lies within that of a threshold pass in one engine alone: one in so many
-ONE_ONLY_OF = 500
+# boxes whose score or overlap lies within that of a threshold pass in one engine alone, and of two with equal scores
+# that suppress each other each engine may keep another (4 of 1,598 boxes, on one page): one in so many
+ONE_ONLY_OF = 200
 MOST_AP_LOST = 1.0  # by 8-bit integers
 
 

@@ -92,6 +92,16 @@ def test_another_is_not(run, fault, message):
     assert list(lines) and out.exists()
 
 
+def test_a_tie_on_one_page_is_no_fault(run, monkeypatch):
+    """Two boxes of equal scores that suppress each other: each engine keeps another, and what the other one leaves."""
+    monkeypatch.setattr(delivery, "compare", lambda *a: Difference(both=1598, only_one=4))
+    lines, out = run()
+    assert "4 boxes of one alone" in next(lines) and list(lines) and out.exists()
+    monkeypatch.setattr(delivery, "compare", lambda *a: Difference(both=1598, only_one=8))
+    with pytest.raises(ValueError, match="8 boxes are found by one alone"):
+        list(run()[0])
+
+
 def truth_of(run):
     boxes, scores, classes = found_by(run.model, FakeDetector(None).read(run.image)[0])
     order = slice(0, 5)
