@@ -92,6 +92,18 @@ def test_another_is_not(run, fault, message):
     assert list(lines) and out.exists()
 
 
+def test_large_inputs_have_fewer_decimals(run, monkeypatch):
+    monkeypatch.setattr(delivery, "compare", lambda *a: Difference(box_px=0.0015, both=100))
+    with pytest.raises(ValueError, match="boxes may differ by 0.001 px"):
+        list(run()[0])
+    monkeypatch.setattr(FakeDetector, "facts", FACTS | {"max_size": 640})
+    lines, out = run()
+    assert "at most 0.0015 px" in next(lines) and list(lines) and out.exists()
+    monkeypatch.setattr(delivery, "compare", lambda *a: Difference(box_px=0.0021, both=100))
+    with pytest.raises(ValueError, match="boxes may differ by 0.002 px"):
+        list(run()[0])
+
+
 def test_a_tie_on_one_page_is_no_fault(run, monkeypatch):
     """Two boxes of equal scores that suppress each other: each engine keeps another, and what the other one leaves."""
     monkeypatch.setattr(delivery, "compare", lambda *a: Difference(both=1598, only_one=4))
