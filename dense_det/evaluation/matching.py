@@ -7,13 +7,15 @@ from dense_det.evaluation.ground_truth import GroundTruth
 
 UNMATCHED, IGNORED = -1, -2
 MAX_PER_CLASS = 100  # COCO judges the best 100 detections of a class on an image
+MAX_AREA = 1e10  # pixels; COCO's area "all" begins at 0, so that a box of negative width is in none
 
 
 def match(truth: GroundTruth, detections: Detections, min_iou: float, same_class: bool = True) -> np.ndarray:
     """(R,) row of the ground-truth box that each detection found; UNMATCHED, or IGNORED where it is not judged.
 
     By falling score, each detection takes the free box that it overlaps most, by at least `min_iou`.
-    Not judged are detections on crowds, and a class's detections beyond the best 100 of an image.
+    Not judged are detections on crowds, a class's detections beyond the best 100 of an image, and what found
+    nothing with an area below 0 or above 1e10 pixels.
     Dropping low scores does not change the matches of higher ones: one matching serves every threshold.
 
     Args:
@@ -33,6 +35,8 @@ def match(truth: GroundTruth, detections: Detections, min_iou: float, same_class
         beyond = _beyond_limit(classes)
         iou[beyond] = 0  # they take no box from others
         matches[rows] = np.where(beyond, IGNORED, _greedy(iou, crowd, min_iou, offset=boxes.start))
+    area = detections.boxes_xywh[:, 2] * detections.boxes_xywh[:, 3]
+    matches[(matches == UNMATCHED) & ((area < 0) | (area > MAX_AREA))] = IGNORED
     return matches
 
 
