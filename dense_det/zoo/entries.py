@@ -35,7 +35,8 @@ class Entry:
     config: of tools/train_net.py.
     data: what it is trained and judged on.
     opts: KEY VALUE KEY VALUE ...
-    prepare: a tool that brings weights to begin from, with its words; () begins from random ones.
+    prepare: a tool that brings weights to begin from, with its words; () where `opts` name a file that is there, or
+        none, which begins from random ones.
     licence: of those weights.
     ship: small enough to be given away as a folder.
     """
@@ -46,6 +47,11 @@ class Entry:
     prepare: tuple[str, ...] = ()
     licence: str = ""
     ship: bool = False
+
+    @property
+    def initial_weights(self) -> str:
+        """The file that its training begins from; "" begins from random ones."""
+        return dict(zip(self.opts[::2], self.opts[1::2], strict=True)).get("MODEL.WEIGHTS", "")
 
     def sha256(self) -> str:
         """Changes when the entry or its data do; of configs the name counts, not the text."""

@@ -117,7 +117,7 @@ Score with the best F1 of each class, on the same images:
 ## How it was made
 
 - data: {row["data"]}, by `python {portable_words(entry.data.prepare)}`
-- initial weights: {f"`python {portable_words(entry.prepare)}`" if entry.prepare else "random"}
+- initial weights: {_begin(entry)}
 - command: `{row["command"]}`
 - config: {row["config"]} {portable_words(row["opts"])}
 - commit: {row["commit"]}
@@ -131,6 +131,13 @@ Score with the best F1 of each class, on the same images:
 - data: {entry.data.licence}
 - initial weights: {entry.licence or "none"}
 """
+
+
+def _begin(entry: Entry) -> str:
+    """What the training began from: the command that brings it, or a file of the repository."""
+    if entry.prepare:
+        return f"`python {portable_words(entry.prepare)}`"
+    return f"`{portable_words([entry.initial_weights])}`" if entry.initial_weights else "random"
 
 
 def _evaluate(name: str, entry: Entry, trial: Path, steps: Steps) -> dict:

@@ -1,6 +1,8 @@
 """What is given away: 16 bits where they cost nothing, no place of the machine, and a card of measured figures."""
 
+import dataclasses
 import hashlib
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,7 +12,7 @@ from dense_det.checkpoint import read_checkpoint
 from dense_det.prediction.trained import find_trained
 from dense_det.zoo import shipping
 from dense_det.zoo.making import Making, finished_row
-from dense_det.zoo.shipping import ship
+from dense_det.zoo.shipping import card, ship
 
 
 @pytest.fixture
@@ -65,6 +67,17 @@ def test_the_card(shipped):
     ):  # fmt: skip
         assert part in text, part
     assert finished_row(folder)["AP"] == [30, 31]  # tables of later days
+
+
+@pytest.mark.parametrize(
+    ("opts", "line"),
+    [(("KEY", "1"), "random"), (("KEY", "1", "MODEL.WEIGHTS", "zoo/a/model.safetensors"), "`zoo/a/model.safetensors`")],
+)
+def test_the_card_of_one_that_begins_from_what_is_there(shipped, entries, opts, line):
+    row = finished_row(shipped(30.0))
+    facts = {"bits": 16, "AP of 16 bits": 30.0, "megabytes": 1.0, "sha256": "", "thresholds": {}}
+    entry = dataclasses.replace(entries["small"], prepare=(), opts=opts)
+    assert f"- initial weights: {line}\n" in card(row, entry, facts, Path("zoo/small"))
 
 
 def test_what_is_too_large_is_not_shipped(shipped, monkeypatch, tmp_path):
