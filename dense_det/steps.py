@@ -31,6 +31,27 @@ class StepFailed(ValueError):
     """A tool that did not end well; the message has its last words."""
 
 
+class Failures:
+    """Parts of a job that do not need each other, `with failures:` around each: a failed step ends its part only."""
+
+    def __init__(self):
+        self.messages: list[str] = []
+
+    def __enter__(self) -> "Failures":
+        return self
+
+    def __exit__(self, kind, error, traceback) -> bool:
+        if isinstance(error, StepFailed):
+            self.messages.append(str(error))
+            return True
+        return False
+
+    def tell(self) -> None:
+        """ValueError: with what failed, if anything did."""
+        if self.messages:
+            raise ValueError("\n".join(self.messages))
+
+
 class Steps:
     """Runs tools, one after the other or several at once, and keeps the seconds that each took.
 

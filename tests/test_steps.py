@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from dense_det.steps import Step, StepFailed, Steps, training_step
+from dense_det.steps import Failures, Step, StepFailed, Steps, training_step
 
 TOOL = """import os, pathlib, sys
 print("threads", os.environ["OMP_NUM_THREADS"])
@@ -51,6 +51,21 @@ def test_a_failure_shows_the_last_words_and_keeps_what_is_done(steps, tmp_path):
     assert (tmp_path / "r").read_text() == "x"
     with pytest.raises(StepFailed, match="nothing ended with code 0"):
         steps.run([Step("nothing", ("tool.py", str(tmp_path / "r")), tmp_path / "never")])
+
+
+def test_parts_that_fail_leave_the_others_alone():
+    failures, done = Failures(), []
+    failures.tell()
+    for part in ("a", "b", "c"):
+        with failures:
+            if part != "b":
+                raise StepFailed(f"{part} ended")
+            done.append(part)
+    assert done == ["b"]
+    with pytest.raises(ValueError, match="^a ended\nc ended$"):
+        failures.tell()
+    with pytest.raises(KeyError), failures:
+        raise KeyError("not a step's")
 
 
 def test_a_training_goes_on_where_it_was_stopped(tmp_path):

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dense_det.config import read_yaml
-from dense_det.steps import StepFailed, Steps
+from dense_det.steps import Failures, Steps
 from dense_det.terminal import tell
 from dense_det.zoo.entries import chosen, parse_zoo
 from dense_det.zoo.making import Making, missing_packages
@@ -48,17 +48,14 @@ def make(args) -> Iterator[str]:
     steps = Steps(ROOT, args.out, lambda line: print(line, flush=True), os.cpu_count() or 1)
     making = Making(args.out, steps, tuple(args.seeds), args.workers, missing_packages())
     making.train(wanted)
-    failed = []
+    failures = Failures()
     for name, entry in wanted.items():
-        try:
+        with failures:
             row = making.row(name, entry)
             if args.ship and entry.ship:
                 yield f"{ship(row, entry, args.out / name, args.ship, steps)}"
-        except StepFailed as error:  # the other rows do not need this one
-            failed.append(str(error))
     yield f"\n{write_table(entries, [args.out, SHIPPED], args.out, Path('README.md') if args.write else None)}"
-    if failed:
-        raise ValueError("\n".join(failed))
+    failures.tell()
 
 
 def main(argv=None) -> int:

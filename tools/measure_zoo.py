@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dense_det.config import read_yaml
 from dense_det.distillation.work_folder import write_json
-from dense_det.steps import Steps
+from dense_det.steps import Failures, Steps
 from dense_det.terminal import tell
 from dense_det.zoo.entries import chosen, parse_zoo
 from dense_det.zoo.making import Making, finished_row, missing_packages
@@ -42,12 +42,15 @@ def measure(args) -> Iterator[str]:
     shipped = {name: entry for name, entry in entries.items() if finished_row(SHIPPED / name)}
     steps = Steps(ROOT, args.out, lambda line: print(line, flush=True), os.cpu_count() or 1)
     making = Making(args.out, steps, (), 1, missing_packages())
+    failures = Failures()
     for name, entry in chosen(shipped, args.names).items():
-        row = making.again(name, entry, SHIPPED / name)
-        if args.write:
-            write_json(SHIPPED / name / "row.json", row)
+        with failures:
+            row = making.again(name, entry, SHIPPED / name)
+            if args.write:
+                write_json(SHIPPED / name / "row.json", row)
     page = Path("README.md") if args.write else None
     yield f"\n{write_table(entries, [making.measured, SHIPPED], making.measured, page)}"
+    failures.tell()
 
 
 def main(argv=None) -> int:

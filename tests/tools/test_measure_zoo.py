@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from dense_det.steps import StepFailed
 from dense_det.zoo import table
 
 ROOT = Path(__file__).parents[2]
@@ -49,6 +50,20 @@ def test_all_are_measured_and_written(shipped):
     assert measure("--write") == 0
     assert "snet_idcards:2 mobilenetv2_idcards:2" in (shipped / "README.md").read_text()
     assert all(json.loads(file.read_text())["ms"] == 2 for file in (shipped / "zoo").glob("*/row.json"))
+
+
+def test_a_row_that_fails_does_not_end_the_others(shipped, monkeypatch, capsys):
+    again = tool.Making.again
+
+    def fails(self, name, entry, folder):
+        if name == "snet_idcards":
+            raise StepFailed("snet_idcards-onnx ended with code 1")
+        return again(self, name, entry, folder)
+
+    monkeypatch.setattr(tool.Making, "again", fails)
+    assert measure("--write") == 2
+    assert "snet_idcards-onnx ended with code 1" in capsys.readouterr().err
+    assert "snet_idcards:1 mobilenetv2_idcards:2" in (shipped / "README.md").read_text()
 
 
 def test_what_is_not_shipped_is_answered(shipped, capsys):
