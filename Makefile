@@ -27,7 +27,7 @@ lint: setup ## check style and format
 bench: setup ## measure the speed goals (tables here and in docs/), memory, labelling (1,000,000 images; a teacher's time)
 	$(PY) -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[openvino]"
 	$(PY) tools/bench_speed.py --json output/speed.json --write && $(PY) tools/bench_checkpointing.py \
-	    && $(PY) tools/bench_pseudo_label.py && $(PY) tools/bench_teacher.py
+	    && $(PY) tools/bench_pseudo_label.py && $(PY) tools/bench_teacher.py && $(PY) tools/bench_bottom_ups.py --write
 
 clean: ## remove .venv and what tools left in the repository; keeps output/
 	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -87,6 +87,16 @@ def chosen(entries: dict[str, Entry], names) -> dict[str, Entry]:
     return {name: entry for name, entry in entries.items() if not names or name in names}
 
 
+def with_one_config(entries: dict[str, Entry], names) -> dict[str, Entry]:
+    """Those of `names`; without names, all that share the first one's config. ValueError: names of several configs."""
+    some = chosen(entries, names)
+    config = next(iter(some.values())).config
+    others = [name for name, entry in some.items() if entry.config != config]
+    if names and others:
+        raise ValueError(f"{others[0]} is not made with {config}: give names of one config, whose inputs are the same")
+    return {name: entry for name, entry in some.items() if name not in others}
+
+
 def _data_set(rows, place: str) -> DataSet:
     known = checked(rows, DataSet, place)
     return DataSet(**known | {"prepare": preparation(known["prepare"])})

@@ -1,6 +1,6 @@
 import pytest
 
-from dense_det.zoo.entries import chosen, parse_zoo
+from dense_det.zoo.entries import chosen, parse_zoo, with_one_config
 
 
 def tree(**changes):
@@ -21,6 +21,15 @@ def test_entries_and_their_data(monkeypatch):
     assert list(chosen(entries, [])) == ["small", "large"] and list(chosen(entries, ["large"])) == ["large"]
     with pytest.raises(ValueError, match="smal.*did you mean 'small'"):
         chosen(entries, ["smal"])
+
+
+def test_entries_with_one_config():
+    configs = {"a": "x.yaml", "b": "y.yaml", "c": "x.yaml"}
+    models = {name: {"config": config, "data": "cards"} for name, config in configs.items()}
+    entries = parse_zoo(tree(models=models), "z.yaml")
+    assert list(with_one_config(entries, [])) == ["a", "c"] and list(with_one_config(entries, ["b"])) == ["b"]
+    with pytest.raises(ValueError, match="b is not made with x.yaml: give names of one config"):
+        with_one_config(entries, ["a", "b"])
 
 
 def test_the_digest_changes_with_the_words():
