@@ -49,4 +49,5 @@ def main(argv=None) -> int:
 
 
 if __name__ == "__main__":
+    sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold what the terminal's encoding cannot
     sys.exit(main())

@@ -100,8 +100,8 @@ class Extractor:
             return image.file_name
         if self.folder is None:
             raise ValueError(f"{full_name(image)} is no file that training could open: give --extract DIR")
-        # the digest in the name: a file that is there is the right one
-        path = self.folder / f"{image.id:09d}-{image.sha256[:12]}.png"
+        # digest and size (PDFs have pages of any resolution) in the name: a file that is there is the right one
+        path = self.folder / f"{image.id:09d}-{image.sha256[:12]}-{image.width}x{image.height}.png"
         if not path.exists():
             try:
                 save_image(path, self.reader.read(image))

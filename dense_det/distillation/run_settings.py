@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from dense_det.deploy.facts import find_points
 from dense_det.distillation.class_table import class_table, read_class_map
 from dense_det.distillation.fusion import DEFAULT_IOU
 from dense_det.distillation.labelling import Labeller
@@ -65,6 +66,8 @@ def open_labeller(settings: RunSettings) -> Labeller:
         raise ValueError(f"--floor must lie between 0 and 1, got {settings.floor}")
     if settings.detections_per_image < 1:
         raise ValueError(f"--detections must be at least 1, got {settings.detections_per_image}")
+    if settings.iou is not None and not 0 < settings.iou < 1:
+        raise ValueError(f"--fusion-iou must lie between 0 and 1, got {settings.iou}")
     onnx = [open_onnx_teacher(path, settings.floor) for path in settings.onnx]
     classes = settings.classes or _labelled_classes(settings.work) or (() if settings.detectors else onnx[0].classes)
     if not classes:
@@ -104,6 +107,10 @@ def _least_edge(views) -> int:
 
 
 def _detector(settings: RunSettings, config_file: str, weights: str, classes) -> Teacher:
+    """Its classes come in the order of its own evaluation, if there is one; a data set may have another."""
+    own = tuple(find_points(weights, ())[1])
+    if not settings.classes and set(own) == set(classes):
+        classes = own
     cfg = settings.doors.load_cfg(config_file, [*settings.opts, "MODEL.WEIGHTS", weights])
     return build_teacher(cfg, settings.doors.load_model, classes, settings.floor, settings.detections_per_image)
 

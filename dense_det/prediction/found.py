@@ -1,6 +1,7 @@
 """Files of what a detector found: a COCO file, a table, pictures with the boxes drawn, and crops."""
 
 import csv
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,11 +9,12 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from dense_det.atomic_file import atomic_file
+from dense_det.distillation.image_name import printable
 from dense_det.distillation.image_reader import ImageReader
 from dense_det.distillation.label_file import write_labels
 from dense_det.distillation.rule import KEPT, Rule, read_images, read_inputs_and_shards
 from dense_det.distillation.shard_file import ImagePredictions
-from dense_det.distillation.work_folder import InputImage, WorkFolder
+from dense_det.distillation.work_folder import InputImage, WorkFolder, write_json
 from dense_det.drawing import class_color, draw_boxes, draw_quads, save_image
 from dense_det.prediction.crop import crop_box, straighten
 from dense_det.quad import masks_to_quads
@@ -60,7 +62,7 @@ def kept(image: InputImage, found: ImagePredictions, rule: Rule) -> Found:
 
 def write_found(out: Path, work: WorkFolder, rule: Rule, pictures: bool, crops: bool) -> dict[str, int]:
     """Write what a finished run found: `out`/found.json (COCO with scores), found.csv, and pictures/ and crops/ where
-    those are asked for. Pictures and crops that are there already stay.
+    those are asked for. Pictures and crops that are there already stay, but for those of other thresholds.
 
     Returns:
         {class: number of objects}, and under "" the number of images.
@@ -69,6 +71,7 @@ def write_found(out: Path, work: WorkFolder, rule: Rule, pictures: bool, crops: 
     num_shards, classes = work.read_plan().num_shards, work.read_manifest().classes
     shards = read_inputs_and_shards(work.images, num_shards)
     counts = write_labels(out / "found.json", classes, shards, rule, info, keep_empty=True, file_name=title)
+    _remove_drawn_with_others(out, work, rule)
     reader = ImageReader()
     with atomic_file(out / "found.csv") as file:
         table = csv.writer(file, lineterminator="\n")
@@ -88,8 +91,19 @@ def _rows(found: Found, classes: list[str]) -> list[list]:
     for k, (box, score, kind) in enumerate(zip(found.boxes, found.scores, found.classes, strict=True)):
         corners = [] if found.quads is None else found.quads[k].ravel()
         sides = [f"{side:.2f}" for side in (*box, *corners)]
-        rows.append([title(found.image), classes[kind], f"{score:.4f}", *sides])
+        rows.append([printable(title(found.image)), classes[kind], f"{score:.4f}", *sides])
     return rows
+
+
+def _remove_drawn_with_others(out: Path, work: WorkFolder, rule: Rule) -> None:
+    """Pictures and crops of other thresholds show other boxes."""
+    note = work.root / "drawn.json"
+    thresholds = [float(threshold) for threshold in rule.thresholds]
+    if note.exists() and json.loads(note.read_text(encoding="utf-8")) == thresholds:
+        return
+    for path in (path for folder in ("pictures", "crops") for path in (out / folder).glob("[0-9]*-*.[jp][pn]g")):
+        path.unlink()
+    write_json(note, thresholds)
 
 
 def _write_pictures(out: Path, found: Found, classes: list[str], reader: ImageReader, pictures: bool, crops: bool):

@@ -1,6 +1,7 @@
 """From a detector and a heap of images to files of what it found: planned, looked at and written, each resumable."""
 
 import argparse
+import itertools
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from dense_det.distillation.rule import Rule
 from dense_det.distillation.work_folder import WorkFolder
 from dense_det.prediction.found import write_found
 from dense_det.prediction.trained import PLAIN_THRESHOLD, find_trained
+
+FLOOR = 0.05  # boxes from this score on are kept in the work folder, for other thresholds; fewer where one is lower
 
 
 @dataclass(frozen=True)
@@ -54,10 +57,11 @@ class Prediction:
             size = self.load_cfg(trained.config).INPUT.MIN_SIZE_TEST or "own"
             teacher = ["--teacher", trained.config, trained.weights, "--views", size, "--classes", *trained.thresholds]
         workers = self.workers or os.cpu_count() or 1
-        looked = self._verb(run, work.root, *teacher, "--num-workers", workers, "--max-failure-rate", 1)
-        yield from list(looked)[:-1]  # the last one names the next verb of pseudo_label
-        classes = work.read_manifest().classes
         limits = (trained or open_onnx_teacher(self.model, PLAIN_THRESHOLD)).thresholds
+        least = self.threshold or min(limits.values(), default=PLAIN_THRESHOLD)
+        words = ["--floor", min(FLOOR, least), "--num-workers", workers, "--max-failure-rate", 1]
+        yield from _all_but_the_last(self._verb(run, work.root, *teacher, *words))
+        classes = work.read_manifest().classes
         thresholds = [self.threshold or limits.get(name, PLAIN_THRESHOLD) for name in classes]
         rule = Rule(np.array(thresholds, np.float32), ignore_share=1.0)
         counts = write_found(self.out, work, rule, self.pictures, self.crops)
@@ -72,3 +76,8 @@ class Prediction:
         parser.set_defaults(load_cfg=self.load_cfg, load_model=self.load_model)
         verb.add_arguments(parser)
         return verb.main(parser.parse_args([str(word) for word in words]))
+
+
+def _all_but_the_last(lines: Iterator[str]) -> Iterator[str]:
+    """As they come; the last one names the next verb of pseudo_label."""
+    return (before for before, _ in itertools.pairwise(lines))

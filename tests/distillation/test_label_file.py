@@ -18,7 +18,7 @@ from dense_det.distillation.label_file import Extractor, write_labels
 from dense_det.distillation.planning import PlanSettings, make_plan
 from dense_det.distillation.rule import KEPT, REJECTED, UNSURE, Rule, read_rule
 from dense_det.distillation.shard_file import ShardPredictions
-from dense_det.distillation.work_folder import InputImage, Manifest, WorkFolder, write_lines
+from dense_det.distillation.work_folder import InputImage, Manifest, WorkFolder, page_digest, write_lines
 
 
 def run_select(root, *options):
@@ -103,7 +103,7 @@ def test_members_of_tar_files_are_extracted(tmp_path, write_tar, jpeg):
     digest = hashlib.sha256(content).hexdigest()
     image = InputImage(7, str(tmp_path / "a.tar"), "page.jpg", None, digest, 60, 40)
     path = Extractor(tmp_path / "pages")(image)
-    assert path == str(tmp_path / "pages" / f"000000007-{digest[:12]}.png")
+    assert path == str(tmp_path / "pages" / f"000000007-{digest[:12]}-60x40.png")
     assert (read_image(path) == read_image(io.BytesIO(content))).all()
 
 
@@ -147,6 +147,14 @@ def test_pages_of_pdfs_are_extracted(tmp_path, predictions):
     assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "pages").iterdir()} and len(before) == 3
     with pytest.raises(ValueError, match="a.pdf, page 1 was labelled, but cannot be extracted: no such file"):
         run_select(tmp_path, *options, "--extract", str(tmp_path / "elsewhere"))
+
+
+def test_a_page_in_another_resolution_is_another_file(tmp_path):
+    write_pdf(tmp_path / "a.pdf", (144, 72))
+    digest = page_digest(hashlib.sha256((tmp_path / "a.pdf").read_bytes()).hexdigest(), 0)
+    images = [InputImage(1, str(tmp_path / "a.pdf"), None, 0, digest, 2 * side, side) for side in (150, 300)]
+    shapes = [read_image(Extractor(tmp_path / "pages")(image)).shape for image in images]
+    assert shapes == [(150, 300, 3), (300, 600, 3)]
 
 
 def test_shards_with_gaps_by_hand(tmp_path, predictions):
@@ -201,3 +209,14 @@ def test_rules_from_labelled_validation_images(tmp_path, labelled_work):
     assert lines[2].split() == ["Text", "0.5000", "0.67", "0.67", "1.000", "1.000", "0.500"]
     _, about = read_rule(tmp_path / "pseudo.json", work.read_manifest())
     assert about["validation"]["recall"] == {"Table": 1, "Text": 1}
+    # at 0.5 the second Table is a label, too, unless its votes (0.5) are too few
+    for options, precision in ((), "0.500"), (("--min-votes", "0.6"), "1.000"):
+        lines = run_select(tmp_path, "--rule", "fixed", "--value", "0.5", "--force", *options)
+        assert lines[1].split()[4:6] == [precision, "1.000"]
+
+
+def test_density_counts_boxes_with_enough_votes(tmp_path, labelled_work):
+    labelled_work()
+    # three of .9 .8 .6 .5 .3, and of those without the .6 that has half of the votes
+    for options, threshold in ((), "0.6000"), (("--min-votes", "0.6"), "0.5000"):
+        assert run_select(tmp_path, *options, "--force")[1].split()[1] == threshold

@@ -1,5 +1,6 @@
 """The work folder: what is written is read again, and what does not fit is named."""
 
+import errno
 import hashlib
 import json
 from dataclasses import replace
@@ -103,6 +104,25 @@ def test_failures_of_finished_shards_are_joined(tmp_path):
         work.images.predictions(shard).write_bytes(b"")
     assert work.join_failures(3) == 2
     assert [json.loads(line)["id"] for line in work.failures_path.read_text().splitlines()] == [0, 2]
+
+
+def test_failures_in_a_folder_of_somebody_else_are_counted(tmp_path, monkeypatch):
+    work = WorkFolder(tmp_path)
+    write_lines(work.images.failures(0), [Failure(0, "a.jpg", None, None, "0 bytes")])
+    work.images.predictions(0).parent.mkdir()
+    work.images.predictions(0).write_bytes(b"")
+
+    def refuse(number):
+        def write(path, rows):
+            raise OSError(number, "no")
+
+        return write
+
+    monkeypatch.setattr("dense_det.distillation.work_folder.write_lines", refuse(errno.EROFS))
+    assert work.join_failures(1) == 1
+    monkeypatch.setattr("dense_det.distillation.work_folder.write_lines", refuse(errno.ENOSPC))
+    with pytest.raises(OSError, match="no"):
+        work.join_failures(1)
 
 
 def test_rejected(tmp_path):

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from dense_det.deploy.facts import build_facts
 from dense_det.deploy.graph import deploy_graph
 from dense_det.distillation.rule import Rule
 from dense_det.distillation.shard_file import ImagePredictions
-from dense_det.distillation.work_folder import InputImage
+from dense_det.distillation.work_folder import InputImage, WorkFolder
 from dense_det.engine.model import build_model, load_model
 from dense_det.prediction.found import kept, title
 from dense_det.prediction.job import Prediction
@@ -85,6 +86,36 @@ def test_one_threshold_for_all(training, pictures, tmp_path):
     assert not (tmp_path / "0" / "pictures").exists()
     with pytest.raises(ValueError, match="--threshold must lie between 0 and 1, got 2"):
         list(Prediction(str(training), ["x"], tmp_path, load_cfg, load_model, 2).lines())
+
+
+def test_another_threshold_draws_anew(training, pictures, tmp_path):
+    def boxes(threshold):
+        job = Prediction(
+            str(training), [str(pictures)], tmp_path / "out", load_cfg, load_model, threshold, True, True, 1
+        )
+        list(job.lines())
+        crops = sorted(path.name for path in (tmp_path / "out" / "crops").iterdir())
+        return crops, (tmp_path / "out" / "pictures" / "000001-a.jpg").read_bytes()
+
+    many, crowded = boxes(0.1)
+    scores = sorted(float(row["score"]) for row in csv.DictReader((tmp_path / "out" / "found.csv").open()))
+    few, sparse = boxes(scores[-1] - 1e-3)
+    assert set(few) < set(many) and sparse != crowded
+    (tmp_path / "out" / "pictures" / "mine.jpg").write_bytes(b"")
+    assert boxes(0.1) == (many, crowded) and (tmp_path / "out" / "pictures" / "mine.jpg").exists()
+
+
+def test_boxes_below_the_usual_floor_where_they_are_asked_for(training, pictures, tmp_path):
+    job = Prediction(str(training), [str(pictures)], tmp_path / "out", load_cfg, load_model, 0.01, workers=1)
+    list(job.lines())
+    assert WorkFolder(tmp_path / "out" / "work").read_manifest().floor == 0.01
+
+
+def test_a_name_that_is_no_utf8(training, pictures, tmp_path):
+    os.rename(pictures / "a.png", os.fsencode(pictures) + b"/\xff.png")
+    list(Prediction(str(training), [str(pictures)], tmp_path / "out", load_cfg, load_model, workers=1).lines())
+    names = {Path(row["image"]).name for row in csv.DictReader((tmp_path / "out" / "found.csv").open())}
+    assert names == {"b c.jpg", "\\udcff.png"}
 
 
 def test_an_exported_file_brings_its_thresholds(training, pictures, tmp_path):

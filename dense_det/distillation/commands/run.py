@@ -35,7 +35,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("--classes", nargs="+", default=[], metavar="NAME",
                         help="the classes in order (default: those of the plan's labelled file)")  # fmt: skip
     parser.add_argument("--class-map", metavar="FILE", help="JSON or YAML {a teacher's class: ours, or null}")
-    parser.add_argument("--views", type=parse_views, default=(), metavar="V,V",
+    parser.add_argument("--views", metavar="V,V",
                         help="short edges in pixels, f for mirrored, own for the file's: 480,640,640f")  # fmt: skip
     parser.add_argument("--fusion", choices=FUSIONS, default="wbf", help="how views become one (default wbf)")
     parser.add_argument("--fusion-iou", type=float, metavar="X", help="overlap of the same thing (default .55; .5)")
@@ -67,7 +67,7 @@ def main(args) -> Iterator[str]:
         opts=tuple(args.opts),
         classes=tuple(args.classes),
         class_map=args.class_map,
-        views=args.views,
+        views=parse_views(args.views) if args.views else (),
         fusion=args.fusion,
         iou=args.fusion_iou,
         floor=args.floor,

@@ -50,7 +50,7 @@ def main(args) -> Iterator[str]:
     plan, manifest = work.read_plan(), work.read_manifest()
     num_images = plan.num_images - work.join_failures(plan.num_shards)
     instances = labelled_instances(plan, manifest)
-    judged = read_validation(work, plan, manifest) if plan.validation else None
+    judged = read_validation(work, plan, manifest, args.min_votes) if plan.validation else None
     thresholds = _thresholds(args, work, plan, manifest, num_images, instances, judged)
     rule = Rule(thresholds, args.ignore_share, args.min_votes)
     found = quality(*judged, thresholds) if judged else None
@@ -78,8 +78,8 @@ def labelled_instances(plan: Plan, manifest: Manifest) -> list[int] | None:
     return [plan.labelled["per_class"].get(name, 0) for name in manifest.classes] if plan.labelled else None
 
 
-def read_validation(work: WorkFolder, plan: Plan, manifest: Manifest):
-    """Truth of the validation images, the teacher's detections on them, and which found what.
+def read_validation(work: WorkFolder, plan: Plan, manifest: Manifest, min_votes: float):
+    """Truth of the validation images, the teacher's detections with enough votes on them, and which found what.
 
     Raises:
         ValueError: shards that are not finished, or a class of the teacher that the truth does not know.
@@ -90,20 +90,26 @@ def read_validation(work: WorkFolder, plan: Plan, manifest: Manifest):
         raise ValueError(f"{work.truth_path} has no class {missing[0]!r}, only {list(of_name)}")
     truth = load_ground_truth(work.truth_path, {of_name[name]: k for k, name in enumerate(manifest.classes)})
     predictions = [
-        Prediction(found.image_id, found.boxes, found.scores, found.classes)
+        Prediction(found.image_id, found.boxes[enough], found.scores[enough], found.classes[enough])
         for shard in read_shards(work.validation, plan.num_validation_shards)
         for found in shard
+        for enough in [found.votes >= min_votes]
     ]
     detections = gather_detections(predictions, truth)
     return truth, detections, match(truth, detections, MATCH_IOU)
 
 
+def read_scores(work: WorkFolder, plan: Plan, min_votes: float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Scores and classes of the boxes with enough votes, one shard after the other."""
+    for scores, classes, votes in read_columns(work.images, plan.num_shards, "scores", "classes", "votes"):
+        yield scores[votes >= min_votes], classes[votes >= min_votes]
+
+
 def count_kept(work: WorkFolder, plan: Plan, rule: Rule) -> np.ndarray:
     """(K,) kept boxes."""
     kept = np.zeros(len(rule.thresholds), np.int64)
-    for scores, classes, votes in read_columns(work.images, plan.num_shards, "scores", "classes", "votes"):
-        good = (scores >= rule.thresholds[classes]) & (votes >= rule.min_votes)
-        kept += np.bincount(classes[good], minlength=len(kept))
+    for scores, classes in read_scores(work, plan, rule.min_votes):
+        kept += np.bincount(classes[scores >= rule.thresholds[classes]], minlength=len(kept))
     return kept
 
 
@@ -112,13 +118,15 @@ def _thresholds(args, work, plan, manifest, num_images, instances, judged) -> np
         return np.full(len(manifest.classes), args.value, np.float32)
     if args.rule == "density":
         if instances is None or not plan.labelled["images"]:
-            raise ValueError("density needs a labelled set: plan with --labelled, or choose --rule fixed --value 0.5")
+            raise ValueError(
+                "density needs a labelled set: plan with --labelled-json, or choose --rule fixed --value 0.5"
+            )
         return density_thresholds(
-            lambda: read_columns(work.images, plan.num_shards, "scores", "classes"),
+            lambda: read_scores(work, plan, args.min_votes),
             num_images, instances, plan.labelled["images"], args.per_class,
         )  # fmt: skip
     if judged is None:
-        raise ValueError(f"--rule {args.rule} needs validation images: plan with --validation, or choose density")
+        raise ValueError(f"--rule {args.rule} needs validation images: plan with --val-json, or choose density")
     return validated_thresholds(*judged, least=args.value)
 
 

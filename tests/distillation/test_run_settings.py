@@ -1,0 +1,55 @@
+"""What is typed for a run becomes a labeller, or is answered before anything begins."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from dense_det.distillation import run_settings as module
+from dense_det.distillation.run_settings import Detectron2Doors, RunSettings, open_labeller
+from dense_det.distillation.views import View
+from dense_det.distillation.work_folder import Plan, WorkFolder
+
+
+@pytest.fixture
+def settings(monkeypatch, tmp_path):
+    """A function of keywords; the data set has the classes a, b, c, and a teacher is its names alone."""
+    labelled = {"json_file": "", "images": 1, "instances": 3, "per_class": {"a": 1, "b": 1, "c": 1}}
+    WorkFolder(tmp_path / "work").write_plan(Plan(2, 3, 2, [], {}, "", labelled))
+    monkeypatch.setattr(
+        module, "build_teacher", lambda cfg, load, classes, *_: SimpleNamespace(classes=classes, views=(View(64),))
+    )
+    doors = Detectron2Doors(lambda file, opts: None, lambda cfg: None)
+    files = (("config.yaml", str(tmp_path / "model.pth")),)
+    return lambda **words: RunSettings(str(tmp_path / "work"), files, (), doors, **words)
+
+
+@pytest.mark.parametrize(
+    ("evaluated", "words", "order"),
+    [
+        (None, {}, "abc"),
+        ("cab", {}, "cab"),  # the names of its own evaluation: the same, in the order of its own training
+        ("cab", {"classes": ("a", "b", "c")}, "abc"),  # who names them knows better
+        ("xyz", {}, "abc"),  # an evaluation under other names says nothing of the order
+    ],
+)
+def test_a_teacher_s_classes_come_in_its_own_order(settings, tmp_path, evaluated, words, order):
+    if evaluated:
+        (tmp_path / "evaluation").mkdir()
+        (tmp_path / "evaluation" / "thresholds.json").write_text(json.dumps(dict.fromkeys(evaluated)))
+    labeller = open_labeller(settings(**words))
+    assert "".join(labeller.teachers[0].classes) == order and labeller.classes == ("a", "b", "c")
+    assert labeller.tables[0].tolist() == ["abc".index(name) for name in order]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"iou": 1.5}, "--fusion-iou must lie between 0 and 1, got 1.5"),
+        ({"floor": 0.0}, "--floor must lie between 0 and 1"),
+        ({"detections_per_image": 0}, "--detections must be at least 1"),
+    ],
+)
+def test_what_is_wrong_is_said_at_once(settings, words, message):
+    with pytest.raises(ValueError, match=message):
+        open_labeller(settings(**words))
