@@ -13,8 +13,24 @@ from pathlib import Path
 from dense_det.atomic_file import atomic_file
 from dense_det.distillation.image_name import printable
 from dense_det.distillation.sampling import Drawn
+from dense_det.distillation.work_folder import write_json
+from dense_det.suggest import unknown
 
-COLUMNS = ("number", "file_name", "member", "page", "class", "band", "score", "x0", "y0", "x1", "y1", "answer")
+COLUMNS = (
+    "number",
+    "file_name",
+    "member",
+    "page",
+    "class",
+    "band",
+    "score",
+    "x0",
+    "y0",
+    "x1",
+    "y1",
+    "labels",
+    "answer",
+)
 Z = 1.959964  # of a 95 % interval
 ENOUGH = 10  # answers of a class
 
@@ -97,15 +113,13 @@ def estimates(answers: Iterable[dict], population: Counter, classes: list[str]) 
     """For each class that was drawn, and "all".
 
     Args:
-        answers: rows with class, band and answer; "" is not answered yet.
+        answers: rows of read_answers; "" is not answered yet.
         population: of the strata (class index, band).
     """
     right, judged = Counter(), Counter()
     for row in answers:
         stratum = classes.index(row["class"]), int(row["band"])
         if answer := str(row["answer"]).strip().lower():
-            if answer not in ("yes", "no"):
-                raise ValueError(f"answer {row['answer']!r} of number {row['number']}: expected yes, no or nothing")
             judged[stratum] += 1
             right[stratum] += answer == "yes"
     rows = {}
@@ -116,7 +130,12 @@ def estimates(answers: Iterable[dict], population: Counter, classes: list[str]) 
     return rows | {"all": estimate(right, judged, population)}
 
 
-def answer_rows(sample: list[Drawn], classes: list[str]) -> list[dict]:
+def labels_key(labels_sha256: str) -> str:
+    """By what an answer's row names the file of labels that it judges; no spreadsheet takes it for a number."""
+    return f"sha256:{labels_sha256[:12]}"
+
+
+def answer_rows(sample: list[Drawn], classes: list[str], labels_sha256: str) -> list[dict]:
     """One row a box, in COLUMNS, not answered."""
     rows = []
     for number, drawn in enumerate(sample, 1):
@@ -124,7 +143,7 @@ def answer_rows(sample: list[Drawn], classes: list[str]) -> list[dict]:
             number, printable(drawn.image.file_name), printable(drawn.image.member or ""),
             "" if drawn.image.page is None else drawn.image.page + 1,
             classes[drawn.class_index], drawn.band, round(drawn.score, 4),
-            *(round(side, 1) for side in drawn.box), "",
+            *(round(side, 1) for side in drawn.box), labels_key(labels_sha256), "",
         )  # fmt: skip
         rows.append(dict(zip(COLUMNS, values, strict=True)))
     return rows
@@ -147,17 +166,79 @@ def join_answers(samples: Iterable[list[dict]]) -> list[dict]:
     return list(boxes.values())
 
 
-def read_answers(path) -> list[dict]:
-    """Rows of a filled-in CSV, or of the JSON that the page saves.
+def write_strata(path, population: Counter, labels_sha256: str) -> None:
+    """What the answers to a sample are weighed by, and which labels it was drawn from."""
+    strata = [[k, band, number] for (k, band), number in sorted(population.items())]
+    write_json(path, {"labels_sha256": labels_sha256, "strata": strata})
+
+
+def read_strata(path) -> tuple[Counter, str]:
+    """The population of the strata (class index, band), and the SHA-256 of the labels.
 
     Raises:
-        ValueError: neither.
+        ValueError: not what write_strata writes.
     """
-    text = Path(path).read_text(encoding="utf-8-sig")
     try:
+        tree = json.loads(Path(path).read_text(encoding="utf-8"))
+        population = {(k, band): number for k, band, number in tree["strata"]}
+        if not all(type(number) is int for stratum, size in population.items() for number in (*stratum, size)):
+            raise TypeError("strata are whole numbers: class, band, labels")
+        return Counter(population), tree["labels_sha256"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path}: not what audit writes beside a sample ({type(error).__name__}: {error}); draw one first, "
+            "without --answers"
+        ) from error
+
+
+def has_answers(path) -> bool:
+    """Whether a person may have written into the CSV: any answer, or a file that is no untouched sample."""
+    try:
+        return any(str(row["answer"]).strip() for row in _read_rows(path))
+    except FileNotFoundError:
+        return False
+    except ValueError:
+        return True
+
+
+def read_answers(path, population: Counter, classes: list[str], labels_sha256: str) -> list[dict]:
+    """Rows of a filled-in CSV, or of the JSON that the page saves.
+
+    Args:
+        population, labels_sha256: of the sample that they answer; see read_strata.
+
+    Raises:
+        ValueError: neither, an answer that is not yes, no or nothing, or a row of another sample.
+    """
+    bands = {name: [str(band) for c, band in sorted(population) if c == k] for k, name in enumerate(classes)}
+    rows = _read_rows(path)
+    for row in rows:
+        if fault := _fault(row, bands, labels_key(labels_sha256)):
+            raise ValueError(f"{path}, number {row['number']}: {fault}")
+    return rows
+
+
+def _read_rows(path) -> list[dict]:
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
         rows = json.loads(text) if text.lstrip().startswith("[") else list(csv.DictReader(text.splitlines()))
+        if not rows:
+            raise ValueError("no rows")
         if not all({"number", "class", "band", "answer"} <= row.keys() for row in rows):
             raise ValueError("a row without number, class, band or answer")
-    except (ValueError, AttributeError) as error:
-        raise ValueError(f"{path}: neither the CSV nor the JSON of an audit ({error})") from error
+    except (ValueError, AttributeError, csv.Error) as error:
+        raise ValueError(f"{path}: neither the CSV nor the JSON of an audit, in UTF-8 ({error})") from error
     return rows
+
+
+def _fault(row: dict, bands: dict[str, list[str]], key: str) -> str:
+    """What is wrong with an answer; `bands` of each class that the sample's labels have."""
+    if row.get("labels") != key:
+        return f"judges the labels {row.get('labels')}, the sample was drawn from {key}: give the answers to that one"
+    if row["class"] not in list(bands):  # JSON may hold what no dictionary can
+        return unknown("class", row["class"], bands)
+    if str(row["band"]).strip() not in bands[row["class"]]:
+        return f"band {row['band']!r} of {row['class']}: the labels have {bands[row['class']]}"
+    if str(row["answer"]).strip().lower() not in ("yes", "no", ""):
+        return f"answer {row['answer']!r}: expected yes, no or nothing"
+    return ""

@@ -7,7 +7,16 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from dense_det.distillation.audit import Z, draws_for, estimate, estimates, join_answers, read_answers, wilson
+from dense_det.distillation.audit import (
+    Z,
+    draws_for,
+    estimate,
+    estimates,
+    join_answers,
+    read_answers,
+    read_strata,
+    wilson,
+)
 from dense_det.distillation.commands import audit, select
 from dense_det.distillation.rule import Rule
 from dense_det.distillation.sampling import Smallest, draw_sample, even_shares, score_band
@@ -95,8 +104,6 @@ def test_estimates_of_classes():
     rows = [{"number": n, "class": name, "band": 0, "answer": answer} for n, (name, answer) in enumerate(answers)]
     found = estimates(rows, Counter({(0, 0): 10, (1, 0): 30}), ["x", "y"])
     assert found["x"].precision == 0.5 and found["all"].precision == 0.5 and found["y"].judged == 0
-    with pytest.raises(ValueError, match="'maybe' of number 7"):
-        estimates([{"number": 7, "class": "x", "band": 0, "answer": "maybe"}], Counter(), ["x"])
 
 
 def test_the_smallest_are_those_of_sorting():
@@ -154,6 +161,87 @@ def test_from_labels_to_an_interval(tmp_path, labelled_work):
     (tmp_path / "answers.json").write_text(json.dumps(rows))
     lines = run(audit, tmp_path / "work", labels, "--out", out, "--answers", tmp_path / "answers.json")
     assert [line.split()[:2] for line in lines[1:]] == [["Table", "0.500"], ["Text", "1.000"], ["all", "0.667"]]
-    (tmp_path / "other.json").write_text('[{"number": 1}]')
-    with pytest.raises(ValueError, match="neither"):
-        read_answers(tmp_path / "other.json")
+
+
+@pytest.fixture
+def sample(tmp_path, labelled_work):
+    """The folder of a sample of all three labels."""
+    labelled_work()
+    run(select, tmp_path / "work", "--out", tmp_path / "pseudo.json")
+    run(audit, tmp_path / "work", tmp_path / "pseudo.json", "--out", tmp_path / "audit")
+    return tmp_path / "audit"
+
+
+def fill_in(path, answer):
+    path.write_text(path.read_text().replace(",\n", f",{answer}\n"))
+
+
+def test_a_second_draw_keeps_the_answers_of_the_first(tmp_path, sample):
+    again = tmp_path / "work", tmp_path / "pseudo.json", "--out", sample, "--seed"
+    run(audit, *again, "1")  # nobody has answered yet
+    answers = sample / "answers.csv"
+    answers.write_text(answers.read_text().replace(",\n", ",yes\n", 1))
+    before = [file.read_bytes() for file in sorted(sample.iterdir())]
+    with pytest.raises(ValueError, match=r"answers\.csv has answers already: .*--answers .*another --out"):
+        run(audit, *again, "0")
+    assert [file.read_bytes() for file in sorted(sample.iterdir())] == before
+    run(audit, *again, "0", "--answers", answers)
+    answers.write_bytes(answers.read_text().encode("utf-16"))  # a spreadsheet saved it
+    with pytest.raises(ValueError, match="has answers already"):
+        run(audit, *again, "0")
+
+
+def test_answers_to_another_sample_are_refused(tmp_path, sample):
+    fill_in(sample / "answers.csv", "yes")
+    old = (sample / "answers.csv").rename(tmp_path / "old.csv")
+    labels = tmp_path / "pseudo.json"
+    run(select, tmp_path / "work", "--out", labels, "--rule", "fixed", "--value", "0.55", "--force")
+    with pytest.raises(ValueError, match="drawn from other labels"):
+        run(audit, tmp_path / "work", labels, "--out", sample, "--answers", old)
+    run(audit, tmp_path / "work", labels, "--out", tmp_path / "new")
+    with pytest.raises(ValueError, match=r"old\.csv, number 1: judges the labels sha256:.{12}, .* drawn from sha256:"):
+        run(audit, tmp_path / "work", labels, "--out", tmp_path / "new", "--answers", old)
+
+
+POPULATION, KEY = Counter({(0, 0): 5}), "sha256:" + "a" * 12
+ROW = {"number": 7, "class": "x", "band": 0, "labels": KEY, "answer": "yes"}
+
+
+def test_answers_that_are_read(tmp_path):
+    path = tmp_path / "answers.json"
+    path.write_text(json.dumps([ROW, ROW | {"band": "0", "answer": " No"}, ROW | {"answer": ""}]))
+    assert len(read_answers(path, POPULATION, ["x", "y"], "a" * 64)) == 3
+
+
+@pytest.mark.parametrize(
+    "text, saying",
+    [
+        (b"", "neither .*no rows"),
+        (b"hello\n", "neither .*no rows"),
+        (b'{"a": 1}', "neither .*no rows"),
+        (b'[{"number": 1}]', "neither .*a row without"),
+        (b"[1, 2]", "neither"),
+        ("number,class,band,labels,answer\n".encode("utf-16"), "neither .*UTF-8"),
+        ({"answer": "maybe"}, "number 7: answer 'maybe': expected yes, no or nothing"),
+        ({"class": "Foo"}, "number 7: no class named 'Foo'.* Known: x, y"),
+        ({"class": ["x"]}, "number 7: no class named"),
+        ({"band": 77}, "number 7: band 77 of x: the labels have .'0'."),
+        ({"band": "q"}, "number 7: band 'q' of x"),
+        ({"class": "y"}, "number 7: band 0 of y"),
+        ({"labels": None}, "number 7: judges the labels None, "),
+    ],
+)
+def test_what_is_no_answer_is_refused_by_name(tmp_path, text, saying):
+    path = tmp_path / "answers.csv"
+    path.write_bytes(text if isinstance(text, bytes) else json.dumps([ROW | text]).encode())
+    with pytest.raises(ValueError, match=rf"answers\.csv.*{saying}"):
+        read_answers(path, POPULATION, ["x", "y"], "a" * 64)
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "{}", "", '{"strata": [["a", 0, 1]], "labels_sha256": ""}', '{"strata": [[1]]}']
+)
+def test_strata_that_no_audit_wrote(tmp_path, text):
+    (tmp_path / "strata.json").write_text(text)
+    with pytest.raises(ValueError, match=r"strata\.json: not what audit writes"):
+        read_strata(tmp_path / "strata.json")

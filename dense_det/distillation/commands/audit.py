@@ -10,20 +10,28 @@ another --seed and --out, and give the answers to both.
 import hashlib
 import html
 import json
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from dense_det.atomic_file import atomic_file
-from dense_det.distillation.audit import answer_rows, estimates, join_answers, read_answers, write_answers
+from dense_det.distillation.audit import (
+    answer_rows,
+    estimates,
+    has_answers,
+    join_answers,
+    read_answers,
+    read_strata,
+    write_answers,
+    write_strata,
+)
 from dense_det.distillation.image_name import full_name
 from dense_det.distillation.image_reader import BadImage, ImageReader
 from dense_det.distillation.rule import read_images, read_rule
 from dense_det.distillation.sampling import Drawn, draw_sample
 from dense_det.distillation.web_page import html_page, jpeg_address
-from dense_det.distillation.work_folder import WorkFolder, write_json
+from dense_det.distillation.work_folder import WorkFolder
 from dense_det.drawing import draw_boxes, resize
 
 EXAMPLE = """examples:
@@ -87,26 +95,27 @@ def main(args) -> Iterator[str]:
         return
     if args.size < 1:
         raise ValueError(f"--size must be at least 1, got {args.size}")
+    if has_answers(path := out / "answers.csv"):
+        raise ValueError(f"{path} has answers already: judge by them with --answers {path}, or give another --out")
     sample, population = draw_sample(read_images(work.images, plan.num_shards), rule, args.size, args.seed)
     if not sample:
         raise ValueError(f"{args.labels} keeps no label to draw from")
-    rows = answer_rows(sample, manifest.classes)
-    strata = [[k, band, number] for (k, band), number in sorted(population.items())]
-    write_json(out / "strata.json", {"labels_sha256": about["labels_sha256"], "strata": strata})
-    write_answers(out / "answers.csv", rows)
+    rows = answer_rows(sample, manifest.classes, about["labels_sha256"])
+    write_strata(out / "strata.json", population, about["labels_sha256"])
+    write_answers(path, rows)
     with atomic_file(out / "index.html") as file:
         file.write(_page(sample, rows))
-    yield f"{out / 'index.html'}: {len(sample)} of {sum(population.values())} labels to judge; or {out / 'answers.csv'}"
+    yield f"{out / 'index.html'}: {len(sample)} of {sum(population.values())} labels to judge; or {path}"
     yield f"then: python tools/pseudo_label.py audit {args.work} {args.labels} --out {args.out} --answers FILE"
 
 
 def _judge(args, classes: list[str], labels_sha256: str) -> Iterator[str]:
-    drawn = json.loads((Path(args.out) / "strata.json").read_text(encoding="utf-8"))
-    if drawn["labels_sha256"] != labels_sha256:
+    population, drawn_from = read_strata(Path(args.out) / "strata.json")
+    if drawn_from != labels_sha256:
         raise ValueError(f"the sample in {args.out} was drawn from other labels than {args.labels}: draw again")
-    population = Counter({(k, band): number for k, band, number in drawn["strata"]})
+    answers = join_answers(read_answers(path, population, classes, labels_sha256) for path in args.answers)
     yield f"{'class':<20} precision  95 % interval   judged  labels  more for +-{args.margin:g}"
-    for name, e in estimates(join_answers(map(read_answers, args.answers)), population, classes).items():
+    for name, e in estimates(answers, population, classes).items():
         interval = f"{e.low:.3f} - {e.high:.3f}" if e.is_enough else "too few"
         more = "-" if (number := e.more_for(args.margin)) is None else number
         yield f"{name:<20} {e.precision:9.3f}  {interval:13}  {e.judged:6d}  {e.population:6d}  {more:>10}"
