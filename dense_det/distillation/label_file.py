@@ -1,6 +1,5 @@
 """Pseudo-labels as one COCO file, written image by image."""
 
-import hashlib
 import json
 import shutil
 import tempfile
@@ -17,6 +16,12 @@ from dense_det.distillation.rule import KEPT, REJECTED, UNSURE, Rule
 from dense_det.distillation.shard_file import ShardPredictions
 from dense_det.distillation.work_folder import InputImage
 from dense_det.drawing import save_image
+
+_KINDS = {
+    "images": {"id": int, "file_name": str},
+    "annotations": {"id": int, "image_id": int},
+    "categories": {"id": int, "name": str},
+}
 
 
 @dataclass(frozen=True)
@@ -79,9 +84,23 @@ def write_labels(
     return LabelCounts(num_images, empty, totals[KEPT], totals[UNSURE])
 
 
-def file_digest(path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def read_labels(path) -> dict:
+    """The tree of a COCO file whose images have a file_name.
+
+    Raises:
+        ValueError: another file, with the first value that is missing or of another kind.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            coco = json.load(file)
+        for key, kinds in _KINDS.items():
+            for row in coco[key]:
+                for name, kind in kinds.items():
+                    if type(row[name]) is not kind:
+                        raise TypeError(f"{key}: {name} {row[name]!r}, expected {kind.__name__}")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError(f"{path}: not the COCO file that select writes ({type(error).__name__}: {error})") from error
+    return coco
 
 
 class Extractor:

@@ -1,5 +1,6 @@
 """What becomes of each box of a teacher: kept as a label, unsure and therefore not judged, or rejected."""
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -77,11 +78,19 @@ def manifest_path(labels) -> Path:
     return Path(labels).with_suffix(".manifest.json")
 
 
+def file_digest(path) -> str:
+    """SHA-256 of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def read_rule(labels, manifest: Manifest) -> tuple[Rule, dict]:
     """The rule that made a file of pseudo-labels, and all that `select` wrote about it.
 
     Raises:
-        ValueError: no such file, or labels of another teacher's predictions than `manifest`.
+        ValueError: no file of `select` beside it, labels of another teacher's predictions than `manifest`, or labels
+            that were changed since.
+        FileNotFoundError: the labels are gone.
     """
     path = manifest_path(labels)
     try:
@@ -93,4 +102,6 @@ def read_rule(labels, manifest: Manifest) -> tuple[Rule, dict]:
         raise ValueError(f"{path}: not what select writes beside {labels} ({type(error).__name__}: {error})") from error
     if about.get("manifest_sha256") != manifest.sha256:
         raise ValueError(f"{labels} was selected from another teacher's predictions: select again")
+    if about.get("labels_sha256") != file_digest(labels):
+        raise ValueError(f"{labels} was changed since select wrote it, and {path} describes it no more: select again")
     return rule, about

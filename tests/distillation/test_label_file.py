@@ -14,7 +14,7 @@ from pycocotools import mask as coco_mask
 from dense_det.data.catalog import register_coco
 from dense_det.data.mapper import read_image
 from dense_det.distillation.commands import select
-from dense_det.distillation.label_file import Extractor, write_labels
+from dense_det.distillation.label_file import Extractor, read_labels, write_labels
 from dense_det.distillation.planning import PlanSettings, make_plan
 from dense_det.distillation.rule import KEPT, REJECTED, UNSURE, Rule, read_rule
 from dense_det.distillation.shard_file import ShardPredictions
@@ -53,6 +53,34 @@ def test_density_writes_the_best_boxes(tmp_path, labelled_work):
     assert coco["info"]["pseudo_labels"]["manifest_sha256"] == manifest.sha256
     rule, about = read_rule(tmp_path / "pseudo.json", manifest)
     assert rule.thresholds == pytest.approx([0.6, 0.6]) and about["kept"] == {"Table": 2, "Text": 1}
+
+
+def test_labels_that_changed_have_no_rule(tmp_path, labelled_work):
+    manifest, labels = labelled_work().read_manifest(), tmp_path / "pseudo.json"
+    run_select(tmp_path)
+    labels.write_text(labels.read_text().replace("0.9", "0.8"))
+    with pytest.raises(ValueError, match=r"pseudo\.json was changed since select wrote it"):
+        read_rule(labels, manifest)
+    labels.unlink()
+    with pytest.raises(FileNotFoundError, match=r"pseudo\.json"):
+        read_rule(labels, manifest)
+
+
+@pytest.mark.parametrize(
+    "text, saying",
+    [
+        ("{", "JSONDecodeError"),
+        ("{}", "KeyError: 'images'"),
+        ("[]", "TypeError"),
+        ('{"images": [{"id": 1}]}', "KeyError: 'file_name'"),
+        ('{"images": [{"id": "a", "file_name": "x"}]}', "images: id 'a', expected int"),
+        ('{"images": [], "annotations": []}', "KeyError: 'categories'"),
+    ],
+)
+def test_what_is_no_label_file_is_named(tmp_path, text, saying):
+    (tmp_path / "labels.json").write_text(text)
+    with pytest.raises(ValueError, match=rf"labels\.json: not the COCO file that select writes \(.*{saying}"):
+        read_labels(tmp_path / "labels.json")
 
 
 def test_options(tmp_path, labelled_work):

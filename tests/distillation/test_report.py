@@ -86,6 +86,18 @@ def test_the_page_is_self_contained(tmp_path, labelled_work):
     assert page.count("<svg") == 2
 
 
+def test_the_page_counts_the_ignore_regions_of_the_file(tmp_path, labelled_work):
+    """At .85 the second image has an unsure box and no label: select drops it."""
+    labelled_work()
+    labels, page = tmp_path / "pseudo.json", tmp_path / "report.html"
+    lines = run(select, tmp_path / "work", "--out", labels, "--rule", "fixed", "--value", "0.85", "--force")
+    assert lines[-2].endswith("1 images, 1 labels, 2 ignore regions")
+    run(report, tmp_path / "work", labels, "--out", page)
+    assert "<td>ignore regions</td><td>2</td>" in page.read_text()
+    with pytest.raises(ValueError, match="--pictures must be 0 or more, got -1"):
+        run(report, tmp_path / "work", labels, "--out", page, "--pictures", "-1")
+
+
 def test_names_that_no_page_can_hold(tmp_path, labelled_work):
     """A line break, markup, and a byte that is no UTF-8, of an image and of a failure."""
     work, name = labelled_work(), tmp_path / "secret\n<b>\udcff.jpg"

@@ -19,7 +19,7 @@ from dense_det.distillation.image_name import full_name, printable, reason_witho
 from dense_det.distillation.image_reader import BadImage, ImageReader
 from dense_det.distillation.progress import read_progress
 from dense_det.distillation.report import KINDS, Findings, boxes_of_kind, gather, labelled_sides
-from dense_det.distillation.rule import KEPT, UNSURE, Rule, read_images, read_rule
+from dense_det.distillation.rule import KEPT, Rule, read_images, read_rule
 from dense_det.distillation.web_page import figure, html_page, redact, table
 from dense_det.distillation.work_folder import Manifest, Plan, WorkFolder
 from dense_det.drawing import class_color, draw_boxes, resize
@@ -45,6 +45,8 @@ def add_arguments(parser) -> None:
 
 
 def main(args) -> Iterator[str]:
+    if args.pictures < 0:
+        raise ValueError(f"--pictures must be 0 or more, got {args.pictures}")
     work = WorkFolder(args.work)
     plan, manifest = work.read_plan(), work.read_manifest()
     rule, about = read_rule(args.labels, manifest)
@@ -77,7 +79,7 @@ def _section(title: str, body: str, saying: str = "") -> str:
 
 
 def _counts(plan: Plan, found: Findings, about: dict) -> str:
-    boxes = found.totals.sum(1).tolist()
+    boxes = found.totals.sum(1).tolist()  # unsure ones also of images that are not in the file
     rows = [
         ["images planned", plan.num_images],
         ["left out by the plan", sum(plan.counts.values())],
@@ -85,7 +87,7 @@ def _counts(plan: Plan, found: Findings, about: dict) -> str:
         ["images without a label", found.without_label],
         ["images in the file", about["images"]],
         ["labels", boxes[KEPT]],
-        ["ignore regions", boxes[UNSURE]],
+        ["ignore regions", sum(about["unsure"].values())],
         ["boxes above the floor", sum(boxes)],
     ]
     return table(["", "number"], rows)

@@ -12,8 +12,15 @@ from pathlib import Path
 
 import numpy as np
 
-from dense_det.distillation.label_file import Extractor, LabelCounts, file_digest, write_labels
-from dense_det.distillation.rule import Rule, manifest_path, read_columns, read_inputs_and_shards, read_shards
+from dense_det.distillation.label_file import Extractor, LabelCounts, write_labels
+from dense_det.distillation.rule import (
+    Rule,
+    file_digest,
+    manifest_path,
+    read_columns,
+    read_inputs_and_shards,
+    read_shards,
+)
 from dense_det.distillation.selection import Quality, density_thresholds, quality, refusals, validated_thresholds
 from dense_det.distillation.work_folder import Manifest, Plan, WorkFolder, write_json
 from dense_det.evaluation.detections import Prediction, gather_detections
