@@ -1,6 +1,7 @@
 """Images for a person to correct in an annotation tool, and the corrected boxes: Label Studio's JSON, CVAT's XML."""
 
 import json
+import math
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ import numpy as np
 
 from dense_det.atomic_file import atomic_file
 from dense_det.distillation.image_name import printable
+from dense_det.distillation.review_name import ReviewNames
 from dense_det.distillation.rule import REJECTED, Rule
 from dense_det.distillation.shard_file import ImagePredictions
 
@@ -42,7 +44,7 @@ def uncertainty(found: ImagePredictions, rule: Rule) -> float:
     if not rows.any():
         return 0.0
     thresholds = rule.thresholds[found.classes[rows]]
-    margin = np.minimum(np.abs(found.scores[rows] - thresholds) / thresholds, 1)
+    margin = np.minimum(np.abs(found.scores[rows] - thresholds) / np.maximum(thresholds, 1e-9), 1)
     return float(((1 - margin) + (1 - found.votes[rows]) + np.minimum(found.spread[rows], 1)).max())
 
 
@@ -74,29 +76,46 @@ def write_label_studio(path, images: Iterable[ReviewImage], model: str) -> None:
         json.dump(tasks, file, indent=1)
 
 
+def read_review(path) -> list[ReviewImage]:
+    """The images that a person has seen, from CVAT's XML or, of any other name, Label Studio's JSON.
+
+    Raises:
+        ValueError: another file, or a box that cannot be; it names the file and the image.
+    """
+    read = read_cvat if str(path).lower().endswith(".xml") else read_label_studio
+    try:
+        return read(path)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    except (LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise ValueError(f"{path}: no export of Label Studio or CVAT ({type(error).__name__}: {error})") from error
+
+
 def read_label_studio(path) -> list[ReviewImage]:
     """The annotated tasks of a JSON export; those without an annotation, or skipped, are not reviewed.
 
     Raises:
-        ValueError: another file, or a turned box.
+        ValueError, and what a tree of another shape raises: see read_review.
     """
-    with open(path, encoding="utf-8") as file:
-        tasks = json.load(file)
+    try:
+        with open(path, encoding="utf-8") as file:
+            tasks = json.load(file)
+    except ValueError as error:
+        raise ValueError(f"not JSON ({error}): expected Label Studio's .json or CVAT's .xml") from error
     images = []
     for task in tasks:
         answers = [a for a in task.get("annotations", []) if not a.get("was_cancelled")]
         if answers:
-            data, boxes = task["data"], []
+            name, size = _name_and_size(*(task["data"][key] for key in ("image", "width", "height")))
+            boxes = []
             for region in answers[-1]["result"]:
                 if region.get("type") == "rectanglelabels":
                     value = region["value"]
-                    if value.get("rotation"):
-                        raise ValueError(f"{path}: a turned box on {data['image']}; boxes must be upright")
                     sides = (value["x"], value["y"], value["x"] + value["width"], value["y"] + value["height"])
-                    size = (data["width"], data["height"]) * 2
-                    box = tuple(round(side / 100 * of, DECIMALS) for side, of in zip(sides, size, strict=True))
-                    boxes.append(ReviewBox(value["rectanglelabels"][0], box))
-            images.append(ReviewImage(data["image"], data["width"], data["height"], tuple(boxes)))
+                    sides = (side / 100 * of for side, of in zip(sides, size * 2, strict=True))
+                    label = next(iter(value["rectanglelabels"]), None)
+                    boxes.append(_review_box(name, size, label, sides, value.get("rotation")))
+            images.append(ReviewImage(name, *size, tuple(boxes)))
     return images
 
 
@@ -123,44 +142,87 @@ def read_cvat(path) -> list[ReviewImage]:
     """All images of an export "for images 1.1": a person has seen them.
 
     Raises:
-        ValueError: no such file.
+        ValueError, and what a tree of another shape raises: see read_review.
     """
     try:
         root = ET.parse(path).getroot()
-    except ET.ParseError as error:
-        raise ValueError(f"{path}: not XML ({error})") from error
+    except (ET.ParseError, ValueError, LookupError) as error:  # the last two: of its encoding
+        raise ValueError(f"not XML ({error}): expected CVAT's export") from error
     images = []
     for image in root.iter("image"):
-        boxes = []
-        for box in image.iter("box"):
-            sides = tuple(round(float(box.get(key)), DECIMALS) for key in ("xtl", "ytl", "xbr", "ybr"))
-            boxes.append(ReviewBox(box.get("label"), sides))
-        images.append(ReviewImage(image.get("name"), int(image.get("width")), int(image.get("height")), tuple(boxes)))
+        name, size = _name_and_size(*(image.get(key) for key in ("name", "width", "height")))
+        boxes = [
+            _review_box(name, size, box.get("label"), map(box.get, ("xtl", "ytl", "xbr", "ybr")), box.get("rotation"))
+            for box in image.iter("box")
+        ]
+        images.append(ReviewImage(name, *size, tuple(boxes)))
     return images
+
+
+def _name_and_size(name, width, height) -> tuple[str, tuple[int, int]]:
+    if not name or not isinstance(name, str):
+        raise ValueError(f"an image has the name {name!r}: expected that of its file")
+    try:
+        size = int(width), int(height)
+    except (TypeError, ValueError, OverflowError):
+        size = 0, 0
+    if min(size) < 1:
+        raise ValueError(f"{name}: expected width and height in whole pixels, got {width!r} and {height!r}")
+    return name, size
+
+
+def _review_box(name: str, size: tuple[int, int], label, sides: Iterable, rotation) -> ReviewBox:
+    """A person's box, cut at the edges of its image.
+
+    Args:
+        sides: x0, y0, x1, y1 in pixels, numbers or their text.
+
+    Raises:
+        ValueError: no class, turned, sides that are no finite numbers, or nothing left within the image.
+    """
+    if not isinstance(label, str):
+        raise ValueError(f"a box on {name} has no class, but {label!r}")
+    sides = tuple(sides)
+    try:
+        turned, box = float(rotation or 0), tuple(round(float(side), DECIMALS) for side in sides)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"a {label} on {name} has no numbers for sides: {error}") from error
+    if turned:
+        raise ValueError(f"a {label} on {name} is turned by {rotation} degrees; boxes must be upright")
+    x0, y0, x1, y1 = (min(max(side, 0.0), float(of)) for side, of in zip(box, size * 2, strict=True))
+    if not (all(map(math.isfinite, box)) and x0 < x1 and y0 < y1):
+        raise ValueError(
+            f"a {label} on {name} has the sides {', '.join(map(str, box))}: expected x0 < x1 and y0 < y1 within "
+            f"{size[0]} x {size[1]} pixels; mend it in the tool and export again"
+        )
+    return ReviewBox(label, (x0, y0, x1, y1))
 
 
 def merge_review(coco: dict, reviewed: list[ReviewImage]) -> dict:
     """`coco` with a person's boxes in place of all annotations of the reviewed images, which get "reviewed": True.
 
-    A person's boxes have no score. A reviewed image that the file dropped is added.
+    A person's boxes have no score. A reviewed image that the file dropped is added; see ReviewNames.
 
     Raises:
-        ValueError: a class that the file does not have, or an image that was reviewed twice.
+        ValueError: a class that the file does not have, an image that is not found, has another size there, or was
+            reviewed twice.
     """
     category = {row["name"]: row["id"] for row in coco["categories"]}
     images = {row["file_name"]: dict(row) for row in coco["images"]}
-    name_of = {printable(name): name for name in images}
+    names = ReviewNames(images)
     next_image = max((row["id"] for row in coco["images"]), default=0) + 1
     next_box = max((row["id"] for row in coco["annotations"]), default=0) + 1
     seen, added = set(), []
     for image in reviewed:
-        row = images.get(image.file_name) or images.get(name_of.get(image.file_name))
+        size = {"width": image.width, "height": image.height}
+        row = images.get(file_name := names.find(image.file_name))
         if row is None:
-            row = {"id": next_image, "file_name": image.file_name, "width": image.width, "height": image.height}
-            images[image.file_name] = row
+            row = images[file_name] = {"id": next_image, "file_name": file_name} | size
             next_image += 1
         if row["id"] in seen:
             raise ValueError(f"{image.file_name} was reviewed twice")
+        if (of_labels := {key: row.get(key, size[key]) for key in size}) != size:
+            raise ValueError(f"{image.file_name}: reviewed with {size}, but the labels have {of_labels}")
         seen.add(row["id"])
         row["reviewed"] = True
         for box in image.boxes:

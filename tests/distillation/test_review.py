@@ -13,6 +13,7 @@ from dense_det.distillation.review import (
     merge_review,
     read_cvat,
     read_label_studio,
+    read_review,
     uncertainty,
     write_cvat,
     write_label_studio,
@@ -79,13 +80,22 @@ def test_uncertainty_by_hand(predictions):
     assert uncertainty(predictions(1, (0.1, 0, 1)), rule) == 0
 
 
-def test_a_person_wins():
+@pytest.mark.filterwarnings("error")
+def test_uncertainty_at_a_threshold_of_0(predictions):
+    rule = Rule(np.array([0.0], np.float32))
+    assert uncertainty(predictions(1, (0.5, 0, 1)), rule) == pytest.approx(0.1)
+    assert uncertainty(predictions(1, (0.0, 0, 1)), rule) == pytest.approx(1.1)
+
+
+def test_a_person_wins(tmp_path):
+    (tmp_path / "new.jpg").touch()
+    new = str(tmp_path / "new.jpg")
     coco = {
         "categories": [{"id": 1, "name": "Table"}],
         "images": [{"id": n, "file_name": f"{n}.jpg", "width": 9, "height": 9} for n in (1, 2)],
         "annotations": [{"id": n, "image_id": 1 + n % 2, "category_id": 1, "score": 0.5} for n in (1, 2, 3)],
     }
-    reviewed = [ReviewImage("2.jpg", 9, 9, (ReviewBox("Table", (1, 2, 4, 6)),)), ReviewImage("new.jpg", 5, 5, ())]
+    reviewed = [ReviewImage("2.jpg", 9, 9, (ReviewBox("Table", (1, 2, 4, 6)),)), ReviewImage(new, 5, 5, ())]
     merged = merge_review(coco, reviewed)
     assert merged["annotations"] == [
         {"id": 2, "image_id": 1, "category_id": 1, "score": 0.5},
@@ -96,6 +106,70 @@ def test_a_person_wins():
         merge_review(coco, [ReviewImage("2.jpg", 9, 9, (ReviewBox("Tabel", (1, 2, 4, 6)),))])
     with pytest.raises(ValueError, match="twice"):
         merge_review(coco, reviewed[:1] * 2)
+    with pytest.raises(ValueError, match=r"2\.jpg: reviewed with .*'width': 90"):
+        merge_review(coco, [ReviewImage("2.jpg", 90, 9, ())])
+
+
+CVAT = '<annotations><image name="a.jpg" width="{w}" height="50"><box label="A" {more} {sides}/></image></annotations>'
+
+
+def write_cvat_box(path, sides=("1", "2", "30", "40"), more="", w="100"):
+    named = " ".join(f'{key}="{side}"' for key, side in zip(("xtl", "ytl", "xbr", "ybr"), sides, strict=True))
+    path.write_text(CVAT.format(sides=named, more=more, w=w))
+
+
+def write_label_studio_box(path, image="a.jpg", labels=("A",), **value):
+    value = {"x": 10, "y": 10, "width": 50, "height": 50, "rotation": 0, "rectanglelabels": list(labels)} | value
+    annotation = {"result": [{"type": "rectanglelabels", "value": value}]}
+    data = {"image": image, "width": 100, "height": 50}
+    path.write_text(json.dumps([{"data": data, "annotations": [annotation]}]))
+
+
+def test_boxes_are_cut_at_the_edge(tmp_path):
+    cut = [ReviewImage("a.jpg", 100, 50, (ReviewBox("A", (0, 5, 100, 50)),))]
+    write_cvat_box(tmp_path / "a.XML", ("-3", "5", "101.5", "99"), 'rotation="0.00"')
+    assert read_review(tmp_path / "a.XML") == cut
+    write_label_studio_box(tmp_path / "a.json", x=-20, width=500, height=200)
+    assert read_review(tmp_path / "a.json") == cut
+
+
+@pytest.mark.parametrize(
+    "wrong, saying",
+    [
+        ({"more": 'rotation="45.00"'}, "a A on a.jpg is turned by 45.00"),
+        ({"sides": ("nan", "2", "3", "4")}, "a A on a.jpg has the sides nan, 2.0, 3.0, 4.0: expected"),
+        ({"sides": ("1", "2", "inf", "4")}, "a A on a.jpg has the sides"),
+        ({"sides": ("9", "2", "3", "4")}, "a A on a.jpg has the sides"),
+        ({"sides": ("200", "2", "300", "4")}, "a A on a.jpg has the sides .* within 100 x 50 pixels"),
+        ({"sides": ("abc", "2", "3", "4")}, "a A on a.jpg .*'abc'"),
+        ({"w": "1e2"}, "a.jpg: expected width and height in whole pixels, got '1e2' and '50'"),
+    ],
+)
+def test_impossible_boxes_of_cvat(tmp_path, wrong, saying):
+    write_cvat_box(tmp_path / "b.xml", **wrong)
+    with pytest.raises(ValueError, match=rf"b\.xml: {saying}"):
+        read_review(tmp_path / "b.xml")
+
+
+@pytest.mark.parametrize(
+    "wrong, saying",
+    [
+        ({"rotation": 45}, "a A on a.jpg is turned by 45"),
+        ({"x": float("nan")}, "a A on a.jpg has the sides"),
+        ({"x": float("inf")}, "a A on a.jpg has the sides"),
+        ({"width": -5}, "a A on a.jpg has the sides 10.0, 5.0, 5.0, 30.0"),
+        ({"x": 101}, "a A on a.jpg has the sides"),
+        ({"x": "1"}, "no export"),
+        ({"x": 10**400}, "no export"),
+        ({"labels": ()}, "a box on a.jpg has no class"),
+        ({"image": ["a"]}, "an image has the name .'a'."),
+        ({"image": {"a": 1}}, "an image has the name"),
+    ],
+)
+def test_impossible_boxes_of_label_studio(tmp_path, wrong, saying):
+    write_label_studio_box(tmp_path / "b.json", **wrong)
+    with pytest.raises(ValueError, match=rf"b\.json: {saying}"):
+        read_review(tmp_path / "b.json")
 
 
 @pytest.mark.parametrize("kind", ["xml", "json"])
@@ -109,7 +183,8 @@ def test_export_and_back(tmp_path, labelled_work, kind):
     else:
         tree = ET.parse(review)
         assert [image.get("name") for image in tree.iter("image")] == [str(tmp_path / "1.jpg")]
-    run(import_review, labels, review, "--out", tmp_path / "reviewed.json")
+    (line,) = run(import_review, labels, review, "--out", tmp_path / "reviewed.json")
+    assert line.endswith("1 of 2 images have a person's boxes: 1 replaced, 0 added")
     coco = json.loads((tmp_path / "reviewed.json").read_text())
     assert [a["iscrowd"] for a in coco["annotations"] if a["image_id"] == 1] == [0, 0, 0]
     assert all(("score" in a) == (a["image_id"] == 2) for a in coco["annotations"])
@@ -118,9 +193,30 @@ def test_export_and_back(tmp_path, labelled_work, kind):
     assert is_pseudo(tmp_path / "reviewed.json")
 
 
+def test_names_of_a_tool_find_the_images_and_their_dropped_neighbours(tmp_path, labelled_work):
+    """1.jpg and 2.jpg have labels, 3.jpg has none: select dropped it."""
+    labelled_work()
+    labels, review, out = (tmp_path / name for name in ("pseudo.json", "review.xml", "reviewed.json"))
+    run(select, tmp_path / "work", "--out", labels)
+    write_cvat(review, [ReviewImage(f"{n}.jpg", 60, 40, (ReviewBox("Text", (1, 2, 3, 4)),)) for n in (1, 3)], [])
+    (line,) = run(import_review, labels, review, "--out", out)
+    assert line.endswith("2 of 3 images have a person's boxes: 1 replaced, 1 added")
+    coco = json.loads(out.read_text())
+    assert [image["file_name"] for image in coco["images"]] == [str(tmp_path / f"{n}.jpg") for n in (1, 2, 3)]
+    assert [a["bbox"] for a in coco["annotations"] if a["image_id"] != 2] == [[1, 2, 2, 2]] * 2
+    write_cvat(review, [ReviewImage("4.jpg", 60, 40, ())], [])
+    with pytest.raises(ValueError, match=r"review\.xml, into .*pseudo\.json: no image of the labels is 4\.jpg"):
+        run(import_review, labels, review, "--out", out)
+
+
 def test_what_is_no_review_is_answered(tmp_path):
     with pytest.raises(ValueError, match=r"\.xml"):
         run(export, tmp_path, "x", "--out", "a.csv")
+    with pytest.raises(ValueError, match="--size must be at least 1, got -1"):
+        run(export, tmp_path, "x", "--out", "a.xml", "--size", "-1")
+    (tmp_path / "empty.json").touch()
+    with pytest.raises(ValueError, match=r"empty\.json: not JSON"):
+        run(import_review, "x", tmp_path / "empty.json", "--out", "y")
     (tmp_path / "a.xml").write_text("<annotations")
     with pytest.raises(ValueError, match="not XML"):
         run(import_review, "x", tmp_path / "a.xml", "--out", "y")

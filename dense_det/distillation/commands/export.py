@@ -30,6 +30,8 @@ def add_arguments(parser) -> None:
 def main(args) -> Iterator[str]:
     if not args.out.endswith((".json", ".xml")):
         raise ValueError(f"--out ends with .json (Label Studio) or .xml (CVAT), got {args.out}")
+    if args.size < 1:
+        raise ValueError(f"--size must be at least 1, got {args.size}")
     work = WorkFolder(args.work)
     plan, manifest = work.read_plan(), work.read_manifest()
     rule, _ = read_rule(args.labels, manifest)

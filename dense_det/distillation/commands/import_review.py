@@ -1,9 +1,9 @@
 """Take corrected labels back: on the images that a person saw, only the person's boxes stand."""
 
-import json
 from collections.abc import Iterator
 
-from dense_det.distillation.review import merge_review, read_cvat, read_label_studio
+from dense_det.distillation.label_file import read_labels
+from dense_det.distillation.review import merge_review, read_review
 from dense_det.distillation.work_folder import write_json
 
 EXAMPLE = """example:
@@ -17,15 +17,16 @@ def add_arguments(parser) -> None:
 
 
 def main(args) -> Iterator[str]:
-    try:
-        reviewed = read_cvat(args.review) if args.review.endswith(".xml") else read_label_studio(args.review)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(
-            f"{args.review}: no export of Label Studio or CVAT ({type(error).__name__}: {error})"
-        ) from error
-    if not reviewed:
+    if not (reviewed := read_review(args.review)):
         raise ValueError(f"{args.review} has no image that a person annotated")
-    with open(args.labels, encoding="utf-8") as file:
-        coco = json.load(file)
-    write_json(args.out, merge_review(coco, reviewed))
-    yield f"{args.out}: {len(reviewed)} of {len(coco['images'])} images have a person's boxes"
+    coco = read_labels(args.labels)
+    try:
+        merged = merge_review(coco, reviewed)
+    except ValueError as error:
+        raise ValueError(f"{args.review}, into {args.labels}: {error}") from error
+    write_json(args.out, merged)
+    total, added = len(merged["images"]), len(merged["images"]) - len(coco["images"])
+    yield (
+        f"{args.out}: {len(reviewed)} of {total} images have a person's boxes: "
+        f"{len(reviewed) - added} replaced, {added} added"
+    )
