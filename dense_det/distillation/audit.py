@@ -234,7 +234,8 @@ def _read_rows(path) -> list[dict]:
 def _fault(row: dict, bands: dict[str, list[str]], key: str) -> str:
     """What is wrong with an answer; `bands` of each class that the sample's labels have."""
     if row.get("labels") != key:
-        return f"judges the labels {row.get('labels')}, the sample was drawn from {key}: give the answers to that one"
+        judged = row.get("labels") or "that it does not name"
+        return f"judges the labels {judged}, the sample was drawn from {key}: give the answers to that one"
     if row["class"] not in list(bands):  # JSON may hold what no dictionary can
         return unknown("class", row["class"], bands)
     if str(row["band"]).strip() not in bands[row["class"]]:

@@ -228,7 +228,7 @@ def test_answers_that_are_read(tmp_path):
         ({"band": 77}, "number 7: band 77 of x: the labels have .'0'."),
         ({"band": "q"}, "number 7: band 'q' of x"),
         ({"class": "y"}, "number 7: band 0 of y"),
-        ({"labels": None}, "number 7: judges the labels None, "),
+        ({"labels": None}, "number 7: judges the labels that it does not name, "),
     ],
 )
 def test_what_is_no_answer_is_refused_by_name(tmp_path, text, saying):
