@@ -1,4 +1,4 @@
-"""Image files as Detectron2's `read_image` would find them: readable or not, how large, and which content.
+"""Image files as training's `mapper.read_image` would find them: readable or not, how large, and which content.
 
 Decoding every page in full costs 10 ms a megapixel. By default a JPEG that ends with its end marker and a PNG whose
 chunks all carry the right checksum are taken as whole, at 0.3 to 0.6 ms each, hashing included; every other file, and
@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 _EXIF_ORIENTATION = 274
 _TURNED = (5, 6, 7, 8)  # orientations that swap width and height
@@ -46,7 +46,7 @@ def read_image_files(paths: Iterable[str], workers: int = 2, decode: bool = Fals
     paths = list(dict.fromkeys(paths))
     files = {}
     with warnings.catch_warnings(), ThreadPoolExecutor(workers) as pool:
-        warnings.simplefilter("ignore")  # of odd EXIF and large images, which Detectron2 reads all the same
+        warnings.simplefilter("ignore")  # of odd EXIF and large images, which are read all the same
         for start in range(0, len(paths), 4096):
             chunk = paths[start : start + 4096]
             files.update(zip(chunk, pool.map(lambda path: read_image_file(path, decode), chunk), strict=True))
@@ -110,16 +110,9 @@ def _is_whole(image_format: str, content: bytes) -> bool:
 
 def _measure(image: Image.Image, digest: bytes, load: bool) -> ImageFile:
     """Size after EXIF rotation; a whole PNG is known to have no EXIF, and asking would decode it."""
-    turned = (load or image.format != "PNG") and _orientation(image) in _TURNED
-    if load:  # after the orientation, as Detectron2 does: loading turns a TIFF, and then its own turn comes on top
-        image.load()
+    turned = (load or image.format != "PNG") and image.getexif().get(_EXIF_ORIENTATION) in _TURNED
+    if load:
+        ImageOps.exif_transpose(image, in_place=True)  # not by `turned`: Pillow turns a TIFF itself
         image.convert("RGB")  # some modes open and load, but do not convert
-    width, height = image.size[::-1] if turned else image.size
+    width, height = image.size[::-1] if turned and not load else image.size
     return ImageFile(width, height, digest, turned=turned)
-
-
-def _orientation(image: Image.Image) -> int | None:
-    try:
-        return image.getexif().get(_EXIF_ORIENTATION)
-    except Exception:  # Detectron2 reads an image with broken EXIF as if it had none
-        return None

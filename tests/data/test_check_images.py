@@ -1,13 +1,13 @@
-"""What counts as a readable image agrees with Detectron2's own reader, however a file is damaged."""
+"""What counts as a readable image agrees with what training reads, however a file is damaged."""
 
 import io
 
 import numpy as np
 import pytest
-from detectron2.data.detection_utils import read_image
 from PIL import Image
 
 from dense_det.data.check_images import read_image_file
+from dense_det.data.mapper import read_image
 
 PIXELS = np.random.default_rng(0).integers(0, 255, (40, 60, 3), np.uint8)
 
@@ -29,6 +29,7 @@ FILES = {
     "tiff": encoded("TIFF"),
     "bmp": encoded("BMP"),
 }
+OPTIONS = {"TIFF-LZW": {"compression": "tiff_lzw"}}
 
 
 def agree(path, ways=(False, True)) -> bool:
@@ -68,14 +69,22 @@ def test_bytes_overwritten(tmp_path, name):
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "TIFF"])
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "TIFF", "TIFF-LZW"])
 def test_exif_orientation(tmp_path, image_format, orientation):
     exif = Image.Exif()
     exif[274] = orientation
     path = tmp_path / "turned"
-    path.write_bytes(encoded(image_format, exif=exif))
+    path.write_bytes(encoded(image_format.partition("-")[0], exif=exif, **OPTIONS.get(image_format, {})))
     assert agree(path)
-    assert read_image_file(str(path)).turned == (orientation >= 5)
+    found = read_image_file(str(path))
+    assert (found.width, found.height) == ((40, 60) if orientation >= 5 else (60, 40))
+    assert found.turned == (orientation >= 5)
+
+
+def test_broken_exif(tmp_path):
+    path = tmp_path / "broken"
+    path.write_bytes(encoded("PNG", exif=b"Exif\0\0nonsense"))
+    assert agree(path) and "not a TIFF file" in read_image_file(str(path)).reason
 
 
 def test_same_content_same_digest(tmp_path):

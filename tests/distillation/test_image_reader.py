@@ -6,11 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pypdfium2
 import pytest
+from PIL import Image
 
 from dense_det.data.mapper import read_image
 from dense_det.distillation.image_reader import BadImage, ImageReader
 from dense_det.distillation.planning import PlanSettings, make_plan
 from dense_det.distillation.work_folder import InputImage, WorkFolder
+
+ORIENTATION = 0x112
 
 
 def planned(tmp_path, *sources):
@@ -24,6 +27,16 @@ def test_files_as_training_reads_them(tmp_path, photos):
         pixels = ImageReader().read(image)
         assert (pixels == read_image(image.file_name, "RGB")).all()
         assert pixels.shape == (image.height, image.width, 3)
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+def test_a_tiff_that_exif_turns(tmp_path, compression):
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    Image.new("RGB", (60, 40), "red").save(tmp_path / "a.tif", exif=exif, compression=compression)
+    (image,) = planned(tmp_path, tmp_path / "a.tif")
+    assert (image.width, image.height) == (40, 60)
+    assert ImageReader().read(image).shape == (60, 40, 3)
 
 
 def test_tar_members_in_any_order(tmp_path, write_tar, jpeg):
