@@ -4,15 +4,15 @@ import hashlib
 import io
 import os
 import re
-import tarfile
 import warnings
+from collections.abc import Iterator
 
 import numpy as np
 
 from dense_det.data.jpeg import REDUCTIONS, reduced_jpeg
 from dense_det.data.mapper import read_image
 from dense_det.data.pdf.document import open_pdf, render_page, sha256_of
-from dense_det.distillation.sources import members_of
+from dense_det.distillation.sources import TAR_ERRORS, members_of, open_tar
 from dense_det.distillation.work_folder import InputImage, page_digest
 
 
@@ -74,15 +74,23 @@ class ImageReader:
         for attempt in range(2):
             if attempt or self._archive is None or self._open_name != image.file_name:
                 self.close()
-                self._archive, self._open_name = tarfile.open(image.file_name), image.file_name
+                self._archive, self._open_name = open_tar(image.file_name), image.file_name
                 self._members = members_of(self._archive)
-            for member in self._members:
-                if member.name == image.member and member.isreg():
-                    content = self._archive.extractfile(member).read()
+            try:
+                for content in self._contents(image.member):
                     if hashlib.sha256(content).hexdigest() == image.sha256:
                         return content
                     seen = True  # a tar file may hold a name twice
+            except TAR_ERRORS:  # the member may lie before the damage: from the beginning again
+                if attempt and not seen:
+                    raise
         raise BadImage("changed since it was planned" if seen else "no such member in the tar file")
+
+    def _contents(self, name: str) -> Iterator[bytes]:
+        """Of the members of that name, from where the last one was found."""
+        for member in self._members:
+            if member.name == name and member.isreg():
+                yield self._archive.extractfile(member).read()
 
     def _page(self, image: InputImage) -> np.ndarray:
         if self._document is None or self._open_name != image.file_name:

@@ -2,8 +2,10 @@
 
 import glob
 import json
+import lzma
 import os
 import tarfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,7 @@ IMAGE_SUFFIXES = (
 )  # fmt: skip
 MOST_BYTES = 1 << 30  # of one image: it is read whole
 _POINTS_PER_INCH = 72
+TAR_ERRORS = (tarfile.TarError, OSError, EOFError, ValueError, zlib.error, lzma.LZMAError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +82,24 @@ class Expansion:
                 yield from self.candidates(name)
 
     def _walk(self, folder: str) -> Iterator[Candidate]:
-        """All files below, folders and names in alphabetical order; links to folders are not followed."""
-        for parent, folders, names in os.walk(folder):
+        """All files below, folders and names in alphabetical order, then the folders that cannot be read.
+
+        Links to folders are named, not followed: they may lead round in circles.
+        """
+        unread = []
+        for parent, folders, names in os.walk(folder, onerror=unread.append):
             folders[:] = sorted(f for f in folders if not f.startswith(".") and os.path.join(parent, f) != self.skip)
+            for link in filter(os.path.islink, (os.path.join(parent, f) for f in folders)):
+                yield Candidate(link, reason="a link to a folder, which is not followed: name the folder itself")
             for name in sorted(names):
                 path = os.path.join(parent, name)
                 if name.startswith(".") or not is_claimed(name):
                     yield Candidate(path, other=True)
                 else:
                     yield from self._file(path)
+        for error in unread:
+            reason = f"a folder that cannot be read: {type(error).__name__}: {error.strerror}"
+            yield Candidate(error.filename or folder, reason=reason)
 
     def _listed(self, list_file: str, names) -> Iterator[Candidate]:
         root = os.path.abspath(self.image_root) if self.image_root else os.path.dirname(list_file)
@@ -96,15 +108,16 @@ class Expansion:
 
     def _file(self, path: str) -> Iterator[Candidate]:
         lower = path.lower()
-        if lower.endswith(TAR_SUFFIXES):
-            return self._tar(path)
-        if lower.endswith(".pdf"):
-            return self._pdf(path)
+        if os.path.isfile(path):  # else `inspect` says what it is; a pipe would be waited for without end
+            if lower.endswith(TAR_SUFFIXES):
+                return self._tar(path)
+            if lower.endswith(".pdf"):
+                return self._pdf(path)
         return iter([Candidate(path)])
 
     def _tar(self, path: str) -> Iterator[Candidate]:
         try:
-            with tarfile.open(path) as archive:
+            with open_tar(path) as archive:
                 for member in members_of(archive):
                     if not member.isreg() or not is_claimed(member.name):
                         yield Candidate(path, member.name, other=True)
@@ -114,8 +127,9 @@ class Expansion:
                         yield Candidate(path, member.name, reason=f"{member.size} bytes; at most {MOST_BYTES} are read")
                     else:
                         yield Candidate(path, member.name, content=archive.extractfile(member).read())
-        except (tarfile.TarError, OSError, EOFError, ValueError) as error:  # what came before the damage is kept
-            yield Candidate(path, reason=f"damaged tar file, from here on: {type(error).__name__}: {error}")
+        except TAR_ERRORS as error:  # what came before the damage is kept
+            text = " ".join(str(error).split())  # tarfile's has a line for each compression
+            yield Candidate(path, reason=f"damaged tar file, from here on: {type(error).__name__}: {text}")
 
     def _pdf(self, path: str) -> Iterator[Candidate]:
         try:
@@ -146,16 +160,39 @@ def is_claimed(name: str) -> bool:
     return name.lower().endswith((*IMAGE_SUFFIXES, ".pdf", *TAR_SUFFIXES))
 
 
+def open_tar(path: str) -> tarfile.TarFile:
+    """An archive of any compression.
+
+    Raises:
+        tarfile.ReadError: no archive, or an empty one: lzma takes zeros for its own, and looks at all of them.
+    """
+    with open(path, "rb") as file:
+        if _is_blank(file.read(tarfile.BLOCKSIZE)):
+            raise tarfile.ReadError("zeros or nothing at its beginning, as in an empty archive")
+    return tarfile.open(path)
+
+
 def members_of(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    """The members one after the other; tarfile itself would remember all of them."""
+    """The members one after the other; tarfile itself would remember all of them.
+
+    Raises:
+        tarfile.ReadError: a damaged header, which tarfile takes for the end: that is two blocks of zeros, or nothing.
+    """
     while (member := archive.next()) is not None:
         yield member
         archive.members.clear()
+    archive.fileobj.seek(archive.offset)
+    if not _is_blank(archive.fileobj.read(2 * tarfile.BLOCKSIZE)):
+        raise tarfile.ReadError(f"damaged header at byte {archive.offset}")
+
+
+def _is_blank(block: bytes) -> bool:
+    return not block.strip(b"\0")
 
 
 def _lines(list_file: str) -> Iterator[str]:
     try:
-        with open(list_file, encoding="utf-8", errors="surrogateescape") as file:
+        with open(list_file, encoding="utf-8-sig", errors="surrogateescape") as file:
             yield from (line for line in map(str.rstrip, file) if line and not line.startswith("#"))
     except OSError as error:
         raise ValueError(f"{list_file}: cannot be read as a list of images: {error}") from error
@@ -163,7 +200,7 @@ def _lines(list_file: str) -> Iterator[str]:
 
 def _coco_names(json_file: str) -> Iterator[str]:
     try:
-        images = json.loads(Path(json_file).read_text(encoding="utf-8"))["images"]
+        images = json.loads(Path(json_file).read_text(encoding="utf-8-sig"))["images"]
         yield from [str(image["file_name"]) for image in images]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f'{json_file}: no COCO file with "images": {type(error).__name__}: {error}') from error

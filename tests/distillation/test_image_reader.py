@@ -1,6 +1,7 @@
 """Planned images come back as the same pixels that training reads; changed ones do not."""
 
 import hashlib
+import tarfile
 from dataclasses import replace
 
 import numpy as np
@@ -101,3 +102,20 @@ def test_reasons(tmp_path, jpeg):
         ImageReader().read(image(b"hello"))
     with pytest.raises(BadImage, match="truncated"):
         ImageReader().read(image(jpeg(3, (600, 400))[:2000]))
+
+
+def test_members_before_the_damage_of_a_tar_in_any_order(tmp_path, write_tar, jpeg):
+    path = tmp_path / "a.tar"
+    write_tar(path, {f"{n}.jpg": jpeg(n) for n in range(5)})
+    with tarfile.open(path) as archive:
+        start = archive.getmember("3.jpg").offset
+    with open(path, "r+b") as file:
+        file.seek(start)
+        file.write(b"X")
+    images = planned(tmp_path, path)
+    assert [image.member for image in images] == ["0.jpg", "1.jpg", "2.jpg"]
+    reader = ImageReader()
+    with pytest.raises(BadImage, match=f"ReadError: damaged header at byte {start}"):
+        reader.read(replace(images[0], member="4.jpg"))
+    for image in (images[2], images[0], images[1], images[0]):
+        assert reader.read(image).shape == (40, 60, 3)

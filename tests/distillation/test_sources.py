@@ -1,0 +1,124 @@
+"""What lies in folders, lists and tar files, and that nothing of it goes unnamed, however damaged."""
+
+import io
+import os
+import tarfile
+import time
+
+import numpy as np
+import pytest
+
+from dense_det.distillation.sources import Expansion
+
+BLOCK = tarfile.BLOCKSIZE
+
+
+def found(source) -> list[tuple]:
+    """(name of file or member, reason) of each candidate."""
+    candidates = Expansion().candidates(str(source))
+    return [(c.member or os.path.basename(c.file_name), c.reason) for c in candidates]
+
+
+@pytest.fixture
+def tar(tmp_path):
+    """A function that writes a tar file of six members of one block, 0.jpg ... 5.jpg, and gives its path."""
+
+    def write(name: str, mode: str = "w", form=tarfile.PAX_FORMAT):
+        with tarfile.open(tmp_path / name, mode, format=form) as archive:
+            for k in range(6):
+                info = tarfile.TarInfo(f"{k}.jpg")
+                info.size = BLOCK
+                archive.addfile(info, io.BytesIO(np.random.default_rng(k).bytes(BLOCK)))
+        return tmp_path / name
+
+    return write
+
+
+def overwrite(path, start: int, content: bytes) -> None:
+    with open(path, "r+b") as file:
+        file.seek(start)
+        file.write(content)
+
+
+@pytest.mark.parametrize("content", [b"X", bytes(BLOCK)], ids=["a byte", "zeros"])
+def test_a_damaged_header_inside_a_tar_is_named(tar, content):
+    overwrite(path := tar("a.tar"), 4 * BLOCK, content)
+    *members, (name, reason) = found(path)
+    assert members == [("0.jpg", ""), ("1.jpg", "")]
+    assert (name, reason) == ("a.tar", "damaged tar file, from here on: ReadError: damaged header at byte 2048")
+
+
+@pytest.mark.parametrize("size", [12 * BLOCK, 13 * BLOCK, 14 * BLOCK, 20 * BLOCK])
+def test_a_tar_may_end_with_zeros_or_without(tar, size):
+    os.truncate(path := tar("a.tar"), size)
+    assert found(path) == [(f"{k}.jpg", "") for k in range(6)]
+
+
+def test_a_tar_cut_within_a_header_is_named(tar):
+    os.truncate(path := tar("a.tar"), 4 * BLOCK + 100)
+    assert [name for name, _ in found(path)] == ["0.jpg", "1.jpg", "a.tar"]
+
+
+@pytest.mark.parametrize("suffix, mode", [("gz", "w:gz"), ("xz", "w:xz"), ("bz2", "w:bz2")])
+def test_a_damaged_compressed_tar_is_named_in_one_line(tar, suffix, mode):
+    path, num_named = tar(f"a.tar.{suffix}", mode), 0
+    for start in range(0, path.stat().st_size - 20, 97):
+        whole = path.read_bytes()
+        overwrite(path, start, bytes(255 - byte for byte in whole[start : start + 20]))
+        members = [name for name, reason in found(path) if not reason]
+        assert members == [f"{k}.jpg" for k in range(len(members))]
+        if len(members) < 6:  # else the bytes of a picture were hit, which decoding it shows
+            name, reason = found(path)[-1]
+            assert name == path.name and reason.startswith("damaged tar file") and "\n" not in reason
+            num_named += 1
+        path.write_bytes(whole)
+    assert num_named > 10
+
+
+def test_a_tar_of_zeros_is_not_searched(tmp_path):
+    path = tmp_path / "a.tar"
+    with open(path, "wb") as file:
+        file.truncate(1 << 30)
+    start = time.monotonic()
+    assert found(path) == [
+        (
+            "a.tar",
+            "damaged tar file, from here on: ReadError: zeros or nothing at its beginning, as in an empty archive",
+        )
+    ]
+    assert time.monotonic() - start < 5
+
+
+@pytest.mark.parametrize("name", ["a.tar", "a.pdf"])
+def test_pipes_and_missing_files_are_not_opened(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    (tmp_path / "list.txt").write_text(f"gone.tar\n{name}\n")
+    assert found(tmp_path / "list.txt") == [("gone.tar", ""), (name, "")], "`inspect` knows the reason"
+
+
+def test_links_to_folders_and_unreadable_folders_are_named(tmp_path, monkeypatch):
+    for name in ("a", "closed", "z"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"{name}.jpg").touch()
+    (tmp_path / "a" / "round").symlink_to(tmp_path)
+    scandir = os.scandir
+
+    def refuse(path):  # chmod would not keep root out
+        if os.path.basename(path) == "closed":
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert found(tmp_path) == [
+        ("round", "a link to a folder, which is not followed: name the folder itself"),
+        ("a.jpg", ""),
+        ("z.jpg", ""),
+        ("closed", "a folder that cannot be read: PermissionError: Permission denied"),
+    ]
+
+
+def test_lists_may_begin_with_a_byte_order_mark(tmp_path):
+    (tmp_path / "list.txt").write_bytes(b"\xef\xbb\xbfa.jpg\nb\xff.jpg\n")
+    assert found(tmp_path / "list.txt") == [("a.jpg", ""), ("b\udcff.jpg", "")]
+    (tmp_path / "coco.json").write_text('{"images": [{"file_name": "a.jpg"}]}', encoding="utf-8-sig")
+    assert found(tmp_path / "coco.json") == [("a.jpg", "")]
