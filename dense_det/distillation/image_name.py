@@ -1,9 +1,9 @@
 """What a page calls an image: by its file, or by its number alone, where nobody is to learn the file's name."""
 
-from dense_det.distillation.work_folder import Failure, InputImage
+from dense_det.distillation.work_folder import Failure, InputImage, Rejected
 
 
-def full_name(image: InputImage | Failure, hide: bool = False) -> str:
+def full_name(image: InputImage | Failure | Rejected, hide: bool = False) -> str:
     """The path, the member of a tar file, the page from 1; or "image 17" by the id, which a plan never changes."""
     if hide:
         return f"image {image.id}"

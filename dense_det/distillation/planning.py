@@ -1,5 +1,6 @@
 """The plan: a frozen list of images to label, cut into shards, without what is bad, double or labelled already."""
 
+import fcntl
 import logging
 import os
 import shutil
@@ -9,12 +10,15 @@ import warnings
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from dense_det.atomic_file import atomic_file
 from dense_det.data.check_images import read_image_files
 from dense_det.distillation.digest_set import DigestSet
+from dense_det.distillation.image_name import full_name, printable
 from dense_det.distillation.inspection import Inspected, inspect
 from dense_det.distillation.progress import duration
 from dense_det.distillation.sources import Candidate, Expansion
@@ -24,6 +28,7 @@ from dense_det.evaluation.ground_truth import GroundTruth, load_ground_truth
 logger = logging.getLogger(__name__)
 
 _AHEAD = 32  # candidates in work at a time: what bounds memory
+_THE_LIST = ("shard_size", "num_images", "inputs_sha256", "labelled", "validation")  # the rest tells of its making
 
 
 @dataclass(frozen=True)
@@ -34,10 +39,15 @@ class CocoFiles:
     image_root: str
 
     def load(self) -> GroundTruth:
+        """Raises ValueError when it is no COCO file, or one whose images name no files."""
         try:
-            return load_ground_truth(self.json_file)
+            truth = load_ground_truth(self.json_file)
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{self.json_file}: no COCO file ({type(error).__name__}: {error})") from error
+        for image in truth.images:
+            if not isinstance(name := image.get("file_name"), str):
+                raise ValueError(f"{self.json_file}: image {image['id']!r} has file_name {name!r}, expected a text")
+        return truth
 
     def path(self, image: dict) -> str:
         return os.path.join(os.path.abspath(self.image_root), image["file_name"])
@@ -81,11 +91,11 @@ def make_plan(work: WorkFolder, settings: PlanSettings) -> Plan:
     draft = WorkFolder(tempfile.mkdtemp(prefix=f"{_draft_prefix()}{os.getpid()}-", dir=work.root))
     try:
         plan = _write_draft(draft, settings)
-        if work.plan_path.exists():
-            _require_same(work, plan)
-        else:
+        with _locked(work.root):
+            if work.plan_path.exists():
+                return _same_plan(work, plan)
             _publish(draft, work, plan)
-        return plan
+            return plan
     finally:
         shutil.rmtree(draft.root, ignore_errors=True)
 
@@ -129,7 +139,8 @@ def _write_draft(draft: WorkFolder, settings: PlanSettings) -> Plan:
             rejected.write(to_line(Rejected(candidate.file_name, candidate.member, candidate.page, kind, reason)))
     digest = writer.close()
     if not writer.num_images:
-        raise ValueError(f"nothing to label in {' '.join(settings.sources)}: {_in_words(counts)}")
+        reasons = [f"\n  {full_name(row)}: {printable(row.reason)}" for row in islice(draft.read_rejected(), 3)]
+        raise ValueError(f"nothing to label in {' '.join(settings.sources)}: {_in_words(counts)}{''.join(reasons)}")
     sources = [os.path.abspath(source) for source in settings.sources]
     return Plan(
         settings.shard_size, writer.num_images, writer.num_shards, sources, dict(counts), digest, labelled, validation
@@ -201,15 +212,27 @@ def _write_validation(draft: WorkFolder, settings: PlanSettings, labelled_digest
     }
 
 
-def _require_same(work: WorkFolder, plan: Plan) -> None:
-    old, new = asdict(work.read_plan()), asdict(plan)
-    differences = [f"{key}: {old[key]} -> {new[key]}" for key in old if old[key] != new[key]]
+@contextmanager
+def _locked(root: Path) -> Iterator[None]:
+    """Nobody else publishes a plan meanwhile; the kernel ends it with the process, however that ends."""
+    with open(root / ".plan.lock", "a") as file:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _same_plan(work: WorkFolder, plan: Plan) -> Plan:
+    """The folder's own plan, which has the same list."""
+    old = work.read_plan()
+    pairs = [(key, getattr(old, key), getattr(plan, key)) for key in _THE_LIST]
+    differences = [f"{key}: {before} -> {now}" for key, before, now in pairs if before != now]
     if differences:
         raise ValueError(
             f"{work.root} has a plan already, and a list that changes under its labels is no list:\n  "
             + "\n  ".join(differences)
             + "\nGive another folder, or delete this one."
         )
+    return old
 
 
 def _publish(draft: WorkFolder, work: WorkFolder, plan: Plan) -> None:

@@ -6,8 +6,10 @@ import os
 import struct
 import zlib
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
+from threading import Event
 
 import pypdfium2
 import pytest
@@ -47,7 +49,7 @@ def test_a_folder(work, photos, jpeg):
     assert [(i.width, i.height) for i in images[:2]] == [(60, 40), (40, 60)], "EXIF turns the second"
     assert images[0].sha256 == hashlib.sha256(jpeg(0)).hexdigest()
     assert work.read_plan() == made
-    assert sorted(p.name for p in work.root.iterdir()) == ["inputs", "plan.json", "rejected.jsonl"]
+    assert sorted(p.name for p in work.root.iterdir()) == [".plan.lock", "inputs", "plan.json", "rejected.jsonl"]
 
 
 def test_exact_duplicates_and_labelled_images_are_left_out(work, photos, coco, jpeg):
@@ -174,6 +176,33 @@ def test_planning_the_same_again_changes_nothing(work, photos, jpeg):
     assert work.read_plan() == made
 
 
+def test_what_is_no_image_changes_no_plan(work, photos):
+    made = plan(work, photos)
+    (photos / "more.md").write_text("no image")
+    assert plan(work, photos) == made == work.read_plan()
+
+
+def test_two_plans_at_once(work, photos, monkeypatch):
+    begun, go_on, write = Event(), Event(), WorkFolder.write_plan
+
+    def write_late(folder, made):
+        begun.set()
+        go_on.wait(20)
+        write(folder, made)
+
+    monkeypatch.setattr(WorkFolder, "write_plan", write_late)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(plan, work, photos)
+        assert begun.wait(20)
+        second = pool.submit(plan, work, photos / "deep")
+        with pytest.raises(TimeoutError):
+            second.result(1)
+        go_on.set()
+        assert first.result().num_images == len(inputs(work, 1)) == 5
+        with pytest.raises(ValueError, match="num_images: 5 -> 2"):
+            second.result()
+
+
 def test_a_plan_cut_short_is_made_anew(work, photos, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(WorkFolder, "write_plan", lambda *_: 1 / 0)
@@ -193,6 +222,9 @@ def test_what_cannot_be_planned(work, photos, coco, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="nothing to label"):
         plan(work, tmp_path / "empty")
+    (tmp_path / "list.txt").write_text("".join(f"{n}.jpg\n" for n in range(4)))
+    with pytest.raises(ValueError, match=r"4 bad\n  /.*/0.jpg: no such file\n.*\n  /.*/2.jpg: no such file$"):
+        plan(work, tmp_path / "list.txt")
     json_file, folder = coco("val", 1)
     os.unlink(f"{folder}/1.jpg")
     with pytest.raises(ValueError, match="validation image .*no such file"):
@@ -204,3 +236,13 @@ def test_what_cannot_be_planned(work, photos, coco, tmp_path):
     with pytest.raises(ValueError, match="no COCO file"):
         plan(work, photos, labelled=CocoFiles(str(photos / "notes.md"), folder))
     assert list(work.root.iterdir()) == []
+
+
+@pytest.mark.parametrize("role", ["labelled", "validation"])
+def test_coco_files_without_names(work, photos, coco, role):
+    json_file, folder = coco("odd", 1)
+    text = Path(json_file).read_text()
+    for name in ("7", "null"):
+        Path(json_file).write_text(text.replace('"1.jpg"', name))
+        with pytest.raises(ValueError, match=r"odd.json: image 5 has file_name (7|None), expected a text"):
+            plan(work, photos, **{role: CocoFiles(json_file, folder)})
