@@ -19,10 +19,11 @@ from dense_det.atomic_file import atomic_file
 from dense_det.data.check_images import read_image_files
 from dense_det.distillation.digest_set import DigestSet
 from dense_det.distillation.image_name import full_name, printable
+from dense_det.distillation.input_writer import InputWriter
 from dense_det.distillation.inspection import Inspected, inspect
 from dense_det.distillation.progress import duration
 from dense_det.distillation.sources import Candidate, Expansion
-from dense_det.distillation.work_folder import InputImage, InputWriter, Plan, Rejected, WorkFolder, to_line
+from dense_det.distillation.work_folder import InputImage, Plan, Rejected, WorkFolder, to_line
 from dense_det.evaluation.ground_truth import GroundTruth, load_ground_truth
 
 logger = logging.getLogger(__name__)

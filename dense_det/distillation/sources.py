@@ -50,12 +50,12 @@ class Expansion:
     Args:
         image_root: folder of relative names in list files and COCO files; None is the file's own folder.
         pdf_dpi: pixels per inch of rendered PDF pages.
-        skip: a folder that is not walked into: the work folder, which may lie among the images.
+        skip: folders that are not walked into, as absolute paths: what is written may lie among the images.
     """
 
     image_root: str | None = None
     pdf_dpi: int = 150
-    skip: str | None = None
+    skip: tuple[str, ...] = ()
 
     def candidates(self, source: str) -> Iterator[Candidate]:
         """Everything in `source`, in an order that does not depend on the file system.
@@ -88,7 +88,9 @@ class Expansion:
         """
         unread = []
         for parent, folders, names in os.walk(folder, onerror=unread.append):
-            folders[:] = sorted(f for f in folders if not f.startswith(".") and os.path.join(parent, f) != self.skip)
+            folders[:] = sorted(
+                f for f in folders if not f.startswith(".") and os.path.join(parent, f) not in self.skip
+            )
             for link in filter(os.path.islink, (os.path.join(parent, f) for f in folders)):
                 yield Candidate(link, reason="a link to a folder, which is not followed: name the folder itself")
             for name in sorted(names):

@@ -21,7 +21,6 @@ from pathlib import Path
 from dense_det.atomic_file import atomic_file, create_file
 
 VERSION = 1
-READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,17 +209,16 @@ class WorkFolder:
 
     def join_failures(self, num_shards: int) -> int:
         """Write failures.jsonl anew from the finished shards, where one may; the number of its lines."""
-        finished = [shard for shard in range(num_shards) if self.images.is_finished(shard)]
-
-        def failures() -> Iterator:
-            return (failure for shard in finished for failure in self.images.read_failures(shard))
-
         try:
-            write_lines(self.failures_path, failures())
+            write_lines(self.failures_path, self._failures(num_shards))
         except OSError as error:
-            if error.errno not in READ_ONLY:  # a colleague may look at a folder that is not his
+            if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):  # one may look at a colleague's folder
                 raise
-        return sum(1 for _ in failures())
+        return sum(1 for _ in self._failures(num_shards))
+
+    def _failures(self, num_shards: int) -> Iterator[Failure]:
+        finished = filter(self.images.is_finished, range(num_shards))
+        return (failure for shard in finished for failure in self.images.read_failures(shard))
 
     @staticmethod
     def _read(path: Path, missing: str) -> dict:
@@ -233,38 +231,6 @@ class WorkFolder:
         if tree.get("version") != VERSION:
             raise ValueError(f"{path}: version {tree.get('version')!r}, this program reads {VERSION}")
         return tree
-
-
-class InputWriter:
-    """Writes shard after shard of a list of images, one shard in memory, and a running hash over all lines."""
-
-    def __init__(self, shards: Shards, shard_size: int):
-        if shard_size < 1:
-            raise ValueError(f"a shard holds at least one image, got a shard size of {shard_size}")
-        self.shards, self.shard_size = shards, shard_size
-        self.num_images = self.num_shards = 0
-        self._lines: list[str] = []
-        self._hash = hashlib.sha256()
-
-    def add(self, image: InputImage) -> None:
-        self._lines.append(to_line(image))
-        self.num_images += 1
-        if len(self._lines) == self.shard_size:
-            self._flush()
-
-    def close(self) -> str:
-        """Write the last, shorter shard; returns the SHA-256 of all lines, as hexadecimal digits."""
-        if self._lines:
-            self._flush()
-        return self._hash.hexdigest()
-
-    def _flush(self) -> None:
-        text = "".join(self._lines)
-        self._hash.update(text.encode())
-        with atomic_file(self.shards.inputs(self.num_shards)) as file:
-            file.write(text)
-        self.num_shards += 1
-        self._lines = []
 
 
 def page_digest(pdf_sha256: str, page: int) -> str:

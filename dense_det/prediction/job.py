@@ -51,7 +51,8 @@ class Prediction:
             raise ValueError(f"--threshold must lie between 0 and 1, got {self.threshold}")
         trained = None if self.model.endswith((".onnx", ".xml")) else find_trained(self.model)
         work = WorkFolder(self.out / "work")
-        yield from self._verb(plan, work.root, *self.sources)
+        ours = [self.out / name for name in ("work", "pictures", "crops")]
+        yield from self._verb(plan, work.root, *self.sources, "--skip", *ours)
         teacher = ["--onnx", self.model]
         if trained:
             size = self.load_cfg(trained.config).INPUT.MIN_SIZE_TEST or "own"

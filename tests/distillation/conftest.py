@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dense_det.distillation.input_writer import InputWriter
 from dense_det.distillation.shard_file import ImagePredictions, ShardPredictions
-from dense_det.distillation.work_folder import InputImage, InputWriter, Manifest, Plan, WorkFolder
+from dense_det.distillation.work_folder import InputImage, Manifest, Plan, WorkFolder
 
 GREY, ORIENTATION = 200, 0x112
 

@@ -158,7 +158,7 @@ def test_pdf_pages(work, tmp_path):
 def test_a_work_folder_among_the_images(photos, jpeg):
     work = WorkFolder(photos / "work")
     for _ in range(2):
-        assert plan(work, photos, expansion=Expansion(skip=str(work.root))).num_images == 5
+        assert plan(work, photos, expansion=Expansion(skip=(str(work.root),))).num_images == 5
         (work.root / "report.jpg").write_bytes(jpeg(40))
 
 

@@ -5,12 +5,12 @@ import os
 
 import pytest
 
+from dense_det.distillation.input_writer import InputWriter
 from dense_det.distillation.progress import Outlook, duration, read_progress
 from dense_det.distillation.share import Share
 from dense_det.distillation.work_folder import (
     Failure,
     InputImage,
-    InputWriter,
     Plan,
     WorkFolder,
     write_json,

@@ -13,10 +13,11 @@ import pytest
 
 from dense_det.distillation import shard_worker
 from dense_det.distillation.image_reader import BadImage
+from dense_det.distillation.input_writer import InputWriter
 from dense_det.distillation.shard_file import ImagePredictions, ShardPredictions
 from dense_det.distillation.shard_worker import TooManyFailures, label_share, never
 from dense_det.distillation.share import Share, Task
-from dense_det.distillation.work_folder import InputImage, InputWriter, Plan, WorkFolder
+from dense_det.distillation.work_folder import InputImage, Plan, WorkFolder
 
 
 class FakeReader:

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from dense_det.distillation.input_writer import InputWriter
 from dense_det.distillation.work_folder import (
     Failure,
     InputImage,
-    InputWriter,
     Manifest,
     Plan,
     Rejected,

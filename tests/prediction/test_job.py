@@ -105,6 +105,14 @@ def test_another_threshold_draws_anew(training, pictures, tmp_path):
     assert boxes(0.1) == (many, crowded) and (tmp_path / "out" / "pictures" / "mine.jpg").exists()
 
 
+def test_what_was_drawn_is_not_looked_at(training, pictures):
+    # into the folder of the pictures itself
+    job = Prediction(str(training), [str(pictures)], pictures, load_cfg, load_model, None, True, True, 1)
+    first = list(job.lines())[-2]
+    assert first.startswith("2 images") and (pictures / "pictures" / "000001-a.jpg").exists()
+    assert list(job.lines())[-2] == first
+
+
 def test_boxes_below_the_usual_floor_where_they_are_asked_for(training, pictures, tmp_path):
     job = Prediction(str(training), [str(pictures)], tmp_path / "out", load_cfg, load_model, 0.01, workers=1)
     list(job.lines())

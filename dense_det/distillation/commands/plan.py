@@ -28,6 +28,8 @@ def add_arguments(parser) -> None:
     parser.add_argument("--val-images", metavar="DIR", help="the folder of its images (default: that of the file)")
     parser.add_argument("--exclude", nargs=2, action="append", default=[], metavar=("JSON", "IMAGES"),
                         help="another labelled set (test) whose images must not be labelled here")  # fmt: skip
+    parser.add_argument("--skip", nargs="+", default=[], metavar="DIR",
+                        help="folders to leave out (WORK always is)")  # fmt: skip
     parser.add_argument("--shard-size", type=int, default=256, metavar="N", help="images of a shard (default 256)")
     parser.add_argument("--max-pixels", type=int, default=100_000_000, metavar="N",
                         help="leave larger images out (default 100,000,000)")  # fmt: skip
@@ -50,7 +52,7 @@ def main(args) -> Iterator[str]:
         labelled=_coco(args.labelled_json, args.labelled_images),
         validation=_coco(args.val_json, args.val_images),
         exclude=tuple(CocoFiles(*pair) for pair in args.exclude),
-        expansion=Expansion(args.image_root, args.pdf_dpi, os.path.abspath(args.work)),
+        expansion=Expansion(args.image_root, args.pdf_dpi, tuple(map(os.path.abspath, (args.work, *args.skip)))),
         max_pixels=args.max_pixels,
         workers=args.workers,
         decode=args.decode,
