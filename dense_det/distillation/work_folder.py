@@ -174,7 +174,8 @@ class WorkFolder:
 
     def read_plan(self) -> Plan:
         """Raises ValueError when the folder has no complete plan of this version."""
-        return Plan(**self._read(self.plan_path, "no finished plan: run tools/pseudo_label.py plan first"))
+        tree = self._read(self.plan_path, "no finished plan: run tools/pseudo_label.py plan first")
+        return _made(Plan, tree, self.plan_path)
 
     def write_plan(self, plan: Plan) -> None:
         write_json(self.plan_path, asdict(plan))
@@ -183,7 +184,7 @@ class WorkFolder:
         """Raises ValueError when nothing was run yet, or the file was changed by hand."""
         tree = self._read(self.manifest_path, "nothing was labelled yet: run tools/pseudo_label.py run first")
         claimed = tree.pop("sha256", None)
-        manifest = Manifest(**tree)
+        manifest = _made(Manifest, tree, self.manifest_path)
         if claimed != manifest.sha256:
             raise ValueError(f"{self.manifest_path}: its sha256 is not that of its fields: it was changed by hand")
         return manifest
@@ -228,9 +229,17 @@ class WorkFolder:
             raise ValueError(f"{path.parent}: {missing}") from error
         except ValueError as error:
             raise ValueError(f"{path}: not JSON ({error})") from error
-        if tree.get("version") != VERSION:
-            raise ValueError(f"{path}: version {tree.get('version')!r}, this program reads {VERSION}")
+        version = tree.get("version") if isinstance(tree, dict) else None
+        if version != VERSION:
+            raise ValueError(f"{path}: version {version!r}, this program reads {VERSION}")
         return tree
+
+
+def _made(kind, tree: dict, path: Path):
+    try:
+        return kind(**tree)
+    except TypeError as error:  # a field that is missing, or one too many
+        raise ValueError(f"{path}: not as this program wrote it: {error}") from error
 
 
 def page_digest(pdf_sha256: str, page: int) -> str:

@@ -70,6 +70,12 @@ def test_plan(tmp_path):
     work.plan_path.write_text(json.dumps({"version": 2}))
     with pytest.raises(ValueError, match="version 2, this program reads 1"):
         work.read_plan()
+    work.plan_path.write_text("[]")
+    with pytest.raises(ValueError, match="plan.json: version None, this program reads 1"):
+        work.read_plan()
+    work.plan_path.write_text('{"version": 1}')
+    with pytest.raises(ValueError, match="plan.json: not as this program wrote it: .* missing .*'shard_size'"):
+        work.read_plan()
 
 
 def test_the_first_run_settles_the_manifest(tmp_path):
