@@ -46,7 +46,7 @@ def main(argv=None) -> None:
     try:
         for line in export(args):
             print(line, flush=True)
-    except (ValueError, FileNotFoundError, ImportError) as error:
+    except (ValueError, OSError, ImportError) as error:
         sys.exit(f"error: {error}")
 
 

@@ -10,6 +10,7 @@ import collections
 import importlib
 import io
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -56,11 +57,23 @@ class Detector:
             raise ValueError(f"{path}: expected a file named {' or '.join(f'*{suffix}' for suffix in openers)}")
         if not path.is_file():
             raise ValueError(f"no file {path}: tools/export_model.py writes one")
-        self.run, metadata = openers[path.suffix](path, threads)
+        if path.suffix == ".xml" and not path.with_suffix(".bin").is_file():
+            raise ValueError(f"{path}: its weights are missing: expected {path.with_suffix('.bin').name} beside it")
+        try:
+            self.run, metadata = openers[path.suffix](path, threads)
+        except ImportError:
+            raise
+        except Exception as error:  # engines have kinds of their own
+            raise ValueError(f"{path}: damaged, or no model of this kind: {type(error).__name__}: {error}") from error
         if metadata is None:
             raise ValueError(f"{path}: has no metadata {KEY!r}: expected a file that tools/export_model.py wrote")
-        self.facts = json.loads(metadata)
-        self.classes = tuple(self.facts["classes"])
+        try:
+            self.facts = json.loads(metadata)
+            self.classes = tuple(self.facts["classes"])
+            if missing := {"thresholds", "min_size", "max_size"} - self.facts.keys():
+                raise KeyError(*missing)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"{path}: its metadata {KEY!r} was changed: {type(error).__name__}: {error}") from error
         self.scaled_decode = scaled_decode
         self._to_quads = _find_quads() if self.facts.get("quads") else None
 
@@ -68,7 +81,7 @@ class Detector:
         """What is in an image.
 
         Args:
-            image: path of a file, of any format that Pillow reads; or (H, W, 3) uint8 RGB, upright.
+            image: path or bytes of a file, of any format that Pillow reads; or (H, W, 3) uint8 RGB, upright.
             threshold: least score; None takes the best one of each class in the validation of the training.
             masks: False leaves out masks, each as large as the image, and corners.
         """
@@ -96,9 +109,13 @@ class Detector:
     def read(self, image) -> tuple[np.ndarray, tuple[int, int]]:
         """The pixels that the network sees, (h, w, 3) uint8 RGB, and the (height, width) of the image."""
         if isinstance(image, np.ndarray):
-            if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+            if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
                 raise ValueError(f"expected an image (H, W, 3) uint8 in RGB order, got {image.shape} {image.dtype}")
             return self._resized(image), image.shape[:2]
+        if isinstance(image, bytes):
+            image = io.BytesIO(image)
+        if not (isinstance(image, str | os.PathLike) or hasattr(image, "read")):
+            raise ValueError(f"expected a file's path, its bytes, or pixels, got {type(image).__name__}")
         if not self.scaled_decode:
             with Image.open(image) as file:
                 return self._read(file)
@@ -197,7 +214,7 @@ def read_ahead(read: Callable, items: Iterable, ahead: int = 1) -> Iterator[tupl
 
 def _upright_size(file: Image.Image) -> tuple[int, int]:
     """(height, width) as EXIF turns it."""
-    turned = file.getexif().get(0x0112, 1) >= 5  # orientations that swap the two
+    turned = file.getexif().get(0x0112) in (5, 6, 7, 8)  # orientations that swap the two
     return file.size if turned else file.size[::-1]
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dense_det.distillation.class_table import DROPPED
-from dense_det.distillation.fusion import Boxes, fuse
+from dense_det.distillation.fusion import Boxes, fuse, leave_alone
 from dense_det.distillation.masks import encode_masks
 from dense_det.distillation.shard_file import ImagePredictions
 from dense_det.distillation.teacher import Teacher
@@ -44,7 +44,7 @@ class Labeller:
                 for place, views in enumerate(self.views)
                 for view in views
             ],
-            fusion={"kind": self.fusion, "iou": self.iou},
+            fusion={"kind": "none"} if self.is_alone else {"kind": self.fusion, "iou": self.iou},
             floor=self.floor,
             detections_per_image=self.detections_per_image,
             least_edge=self.least_edge,
@@ -57,7 +57,8 @@ class Labeller:
             for teacher, views, table in zip(self.teachers, self.views, self.tables, strict=True)
             for view in views
         ]
-        fused = fuse(self.fusion, Boxes.join(found), len(found), self.iou)
+        boxes = Boxes.join(found)
+        fused = leave_alone(boxes) if self.is_alone else fuse(self.fusion, boxes, len(found), self.iou)
         keep = np.flatnonzero(fused.scores >= self.floor)[: self.detections_per_image]
         boxes, classes = fused.boxes[keep].astype(np.float32), fused.classes[keep].astype(np.int32)
         size = size or image.shape[:2]
@@ -71,6 +72,15 @@ class Labeller:
             fused.spread[keep].astype(np.float32),
             self._masks(image, boxes, classes, enlarged, size) if self.has_masks else None,
         )
+
+    @property
+    def is_alone(self) -> bool:
+        """One teacher, one view, no two of its classes made one: nothing to fuse, what it finds stays as it is.
+
+        A detector may leave boxes that overlap more than `iou`: FCOS suppresses from 0.6 on.
+        """
+        known = self.tables[0][self.tables[0] != DROPPED]
+        return sum(map(len, self.views)) == 1 and len(np.unique(known)) == len(known)
 
     @property
     def has_masks(self) -> bool:

@@ -85,7 +85,8 @@ class Plan:
 @dataclass(frozen=True)
 class Manifest:
     """manifest.json: what makes predictions comparable. `teachers`: [{"kind", "config_sha256", "weights_sha256",
-    "name"}], `views`: [{"short_edge", "flip"}], `fusion`: {"kind", "iou"}, `least_edge`: see ImageReader."""
+    "name"}], `views`: [{"short_edge", "flip"}], `fusion`: {"kind", "iou"}, or of one view {"kind": "none"},
+    `least_edge`: see ImageReader."""
 
     classes: list[str]
     teachers: list[dict]

@@ -195,6 +195,44 @@ def test_reading_ahead_by_hand():
     assert [call() for _, call in read_ahead(read, (1, 3))] == [10, 30]
 
 
+@pytest.mark.parametrize("tag", [9, 99, 0])
+def test_an_orientation_that_is_none_turns_nothing(make_detector, tmp_path, tag):
+    exif = Image.Exif()
+    exif[0x0112] = tag
+    Image.new("RGB", (40, 20)).save(tmp_path / "a.jpg", exif=exif)
+    assert make_detector().read(tmp_path / "a.jpg")[1] == (20, 40)
+    assert make_detector(scaled_decode=True).read(tmp_path / "a.jpg")[1] == (20, 40)
+
+
+def test_the_bytes_of_a_file(make_detector, tmp_path):
+    Image.new("RGB", (40, 20), "red").save(tmp_path / "a.png")
+    pixels, size = make_detector().read((tmp_path / "a.png").read_bytes())
+    assert size == (20, 40) and (pixels == make_detector().read(tmp_path / "a.png")[0]).all()
+    for wrong in (None, [1], bytearray(b"")):
+        with pytest.raises(ValueError, match="expected a file's path, its bytes, or pixels, got"):
+            make_detector().read(wrong)
+    with pytest.raises(ValueError, match=r"got \(0, 5, 3\) uint8"):
+        make_detector().read(np.zeros((0, 5, 3), np.uint8))
+
+
+@pytest.mark.parametrize("content", [b"", b"no model", b"\x08\x08\x12\x07pytorch"])
+def test_a_damaged_model_is_named(tmp_path, content):
+    (tmp_path / "model.onnx").write_bytes(content)
+    with pytest.raises(ValueError, match="model.onnx: damaged, or no model of this kind"):
+        Detector(tmp_path / "model.onnx")
+    (tmp_path / "model.xml").write_bytes(content)
+    with pytest.raises(ValueError, match="model.xml: its weights are missing: expected model.bin beside it"):
+        Detector(tmp_path / "model.xml")
+
+
+@pytest.mark.parametrize("metadata", ["{", "[]", "{}", '{"classes": ["a"]}', '{"classes": 5}'])
+def test_metadata_changed_by_hand(tmp_path, monkeypatch, metadata):
+    (tmp_path / "model.onnx").touch()
+    monkeypatch.setitem(runtime._OPENERS, ".onnx", lambda *_: (None, metadata))
+    with pytest.raises(ValueError, match="model.onnx: its metadata 'dense_det' was changed"):
+        Detector(tmp_path / "model.onnx")
+
+
 def test_what_is_wrong(make_detector, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"expected an image \(H, W, 3\) uint8 in RGB order, got \(3, 4\) float64"):
         make_detector().predict(np.zeros((3, 4)))

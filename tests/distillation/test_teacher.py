@@ -69,6 +69,36 @@ def test_labeller_by_hand(image):
     assert len(dropped) == 0
 
 
+class TwoBoxes:
+    """Finds two things that overlap by 0.6, in two classes or in one; a detector's own suppression may allow it."""
+
+    def __init__(self, classes):
+        self.classes = np.array(classes)
+        self.has_masks = False
+
+    def find(self, image, view):
+        return np.array([[0, 0, 40, 20], [10, 0, 50, 20.0]]), np.array([0.6, 0.9]), self.classes
+
+
+@pytest.mark.parametrize(
+    ("classes", "views", "table", "found"),
+    [
+        ([0, 0], 1, [0, 1], [([10, 0, 50, 20], 0.9, 0), ([0, 0, 40, 20], 0.6, 0)]),  # as the detector has them
+        ([0, 0], 2, [0, 1], [([6, 0, 46, 20], 0.75, 0)]),  # (0.9 * 10 + 0.6 * 0) / 1.5 = 6
+        ([0, 1], 1, [0, 0], [([6, 0, 46, 20], 0.75, 0)]),  # two classes that are one here: nobody suppressed across
+        ([0, 1], 1, [0, -1], [([0, 0, 40, 20], 0.6, 0)]),
+    ],
+)
+def test_one_view_of_one_teacher_is_not_fused(image, classes, views, table, found):
+    own = tuple(View(10 * k) for k in range(1, views + 1))
+    labeller = Labeller((TwoBoxes(classes),), (own,), (np.array(table),), ("a", "b"), "wbf", 0.55, 0.05, 10)
+    labelled = labeller.label(image, 7)
+    boxes, scores, kinds = zip(*found, strict=True)
+    assert np.allclose(labelled.boxes, boxes) and np.allclose(labelled.scores, scores)
+    assert labelled.classes.tolist() == list(kinds) and labelled.votes.tolist() == [1] * len(found)
+    assert labeller.is_alone == (views == 1 and table != [0, 0])
+
+
 def test_from_a_config(tmp_path):
     weights = tmp_path / "a.pth"
     weights.write_bytes(b"weights")
