@@ -180,9 +180,19 @@ def get_cfg() -> CN:
 
 def find_config(name) -> Path:
     """The file of that path, or where there is none the config of that name in the installed Detectron2's model zoo
-    ("COCO-Detection/retinanet_R_50_FPN_3x.yaml"); a path that is neither comes back as it is."""
-    zoo = Path(str(files("detectron2"))) / "model_zoo" / "configs" / name
-    return zoo if zoo.is_file() and not Path(name).is_file() else Path(name)
+    ("COCO-Detection/retinanet_R_50_FPN_3x.yaml"); a path that is neither comes back as it is.
+
+    Raises:
+        FileNotFoundError: a folder of the model zoo, but no file of it; the nearest names are suggested.
+    """
+    path, root = Path(name), Path(str(files("detectron2"))) / "model_zoo" / "configs"
+    folders = [folder.name for folder in root.iterdir() if folder.is_dir()]
+    if path.is_file() or str(path.parent) not in folders:
+        return path
+    if not (root / path).is_file():
+        known = [str(path.with_name(file.name)) for file in sorted((root / path).parent.glob("*.yaml"))]
+        raise FileNotFoundError(unknown("config in Detectron2's model zoo", str(path), known))
+    return root / path
 
 
 def load_cfg(path, opts=()) -> CN:

@@ -69,3 +69,6 @@ def test_detectron2s_own_configs_are_found_by_name_and_read(tmp_path, monkeypatc
     own = write(tmp_path / name, "SOLVER: {MAX_ITER: 7}")
     assert load_cfg(find_config(name)).SOLVER.MAX_ITER == 7 and find_config(own) == own
     assert find_config("nowhere.yaml") == Path("nowhere.yaml")
+    assert find_config("no/where.yaml") == Path("no/where.yaml")
+    with pytest.raises(FileNotFoundError, match="FPN_3y.*did you mean 'COCO-Detection/retinanet_R_50_FPN_3x.yaml'"):
+        find_config("COCO-Detection/retinanet_R_50_FPN_3y.yaml")
