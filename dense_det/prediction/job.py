@@ -55,8 +55,9 @@ class Prediction:
         yield from self._verb(plan, work.root, *self.sources, "--skip", *ours)
         teacher = ["--onnx", self.model]
         if trained:
-            size = self.load_cfg(trained.config).INPUT.MIN_SIZE_TEST or "own"
+            size, most = _view_and_limit(self.load_cfg(trained.config))
             teacher = ["--teacher", trained.config, trained.weights, "--views", size, "--classes", *trained.thresholds]
+            teacher += ["--detections", most] if most > 0 else []
         workers = self.workers or os.cpu_count() or 1
         limits = (trained or open_onnx_teacher(self.model, PLAIN_THRESHOLD)).thresholds
         least = self.threshold or min(limits.values(), default=PLAIN_THRESHOLD)
@@ -77,6 +78,13 @@ class Prediction:
         parser.set_defaults(load_cfg=self.load_cfg, load_model=self.load_model)
         verb.add_arguments(parser)
         return verb.main(parser.parse_args([str(word) for word in words]))
+
+
+def _view_and_limit(tree) -> tuple[int | str, int]:
+    """How a detector was judged: the view of --views, and the most boxes that it gives of an image."""
+    is_fcos = tree.MODEL.PROPOSAL_GENERATOR.NAME == "DenseDetFCOS"
+    most = tree.MODEL.FCOS.POST_NMS_TOPK_TEST if is_fcos else tree.TEST.DETECTIONS_PER_IMAGE
+    return tree.INPUT.MIN_SIZE_TEST or "own", most
 
 
 def _all_but_the_last(lines: Iterator[str]) -> Iterator[str]:
