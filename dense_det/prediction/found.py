@@ -101,7 +101,7 @@ def _remove_drawn_with_others(out: Path, work: WorkFolder, rule: Rule) -> None:
     thresholds = [float(threshold) for threshold in rule.thresholds]
     if note.exists() and json.loads(note.read_text(encoding="utf-8")) == thresholds:
         return
-    for path in (path for folder in ("pictures", "crops") for path in (out / folder).glob("[0-9]*-*.[jp][pn]g")):
+    for path in (*(out / "pictures").glob("[0-9]*-*.jpg"), *(out / "crops").glob("[0-9]*-*.png")):
         path.unlink()
     write_json(note, thresholds)
 

@@ -12,11 +12,10 @@ import numpy as np
 from dense_det.distillation.commands import plan, run
 from dense_det.distillation.onnx_teacher import open_onnx_teacher
 from dense_det.distillation.rule import Rule
+from dense_det.distillation.run_settings import RunSettings
 from dense_det.distillation.work_folder import WorkFolder
 from dense_det.prediction.found import write_found
-from dense_det.prediction.trained import PLAIN_THRESHOLD, find_trained
-
-FLOOR = 0.05  # boxes from this score on are kept in the work folder, for other thresholds; fewer where one is lower
+from dense_det.prediction.trained import PLAIN_THRESHOLD, Trained, find_trained
 
 
 @dataclass(frozen=True)
@@ -55,13 +54,12 @@ class Prediction:
         yield from self._verb(plan, work.root, *self.sources, "--skip", *ours)
         teacher = ["--onnx", self.model]
         if trained:
-            size, most = _view_and_limit(self.load_cfg(trained.config))
-            teacher = ["--teacher", trained.config, trained.weights, "--views", size, "--classes", *trained.thresholds]
-            teacher += ["--detections", most] if most > 0 else []
+            teacher = build_words(self.load_cfg(trained.config), trained)
         workers = self.workers or os.cpu_count() or 1
         limits = (trained or open_onnx_teacher(self.model, PLAIN_THRESHOLD)).thresholds
         least = self.threshold or min(limits.values(), default=PLAIN_THRESHOLD)
-        words = ["--floor", min(FLOOR, least), "--num-workers", workers, "--max-failure-rate", 1]
+        # the work folder keeps what other thresholds may ask for
+        words = ["--floor", min(RunSettings.floor, least), "--num-workers", workers, "--max-failure-rate", 1]
         yield from _all_but_the_last(self._verb(run, work.root, *teacher, *words))
         classes = work.read_manifest().classes
         thresholds = [self.threshold or limits.get(name, PLAIN_THRESHOLD) for name in classes]
@@ -80,11 +78,12 @@ class Prediction:
         return verb.main(parser.parse_args([str(word) for word in words]))
 
 
-def _view_and_limit(tree) -> tuple[int | str, int]:
-    """How a detector was judged: the view of --views, and the most boxes that it gives of an image."""
-    is_fcos = tree.MODEL.PROPOSAL_GENERATOR.NAME == "DenseDetFCOS"
-    most = tree.MODEL.FCOS.POST_NMS_TOPK_TEST if is_fcos else tree.TEST.DETECTIONS_PER_IMAGE
-    return tree.INPUT.MIN_SIZE_TEST or "own", most
+def build_words(cfg, trained: Trained) -> list:
+    """Of pseudo_label's run: the detector as it was judged, in the size of testing and with as many boxes an image."""
+    is_fcos = cfg.MODEL.PROPOSAL_GENERATOR.NAME == "DenseDetFCOS"
+    most = cfg.MODEL.FCOS.POST_NMS_TOPK_TEST if is_fcos else cfg.TEST.DETECTIONS_PER_IMAGE
+    words = ["--teacher", trained.config, trained.weights, "--views", cfg.INPUT.MIN_SIZE_TEST or "own"]
+    return [*words, "--classes", *trained.thresholds] + (["--detections", most] if most > 0 else [])
 
 
 def _all_but_the_last(lines: Iterator[str]) -> Iterator[str]:

@@ -3,7 +3,6 @@
 import io
 import os
 import tarfile
-import time
 
 import numpy as np
 import pytest
@@ -75,18 +74,12 @@ def test_a_damaged_compressed_tar_is_named_in_one_line(tar, suffix, mode):
     assert num_named > 10
 
 
-def test_a_tar_of_zeros_is_not_searched(tmp_path):
+def test_a_tar_of_zeros_is_not_searched(tmp_path, monkeypatch):
+    monkeypatch.setattr(tarfile, "open", None)  # lzma would look at all of them, minutes for a gigabyte
     path = tmp_path / "a.tar"
-    with open(path, "wb") as file:
-        file.truncate(1 << 30)
-    start = time.monotonic()
-    assert found(path) == [
-        (
-            "a.tar",
-            "damaged tar file, from here on: ReadError: zeros or nothing at its beginning, as in an empty archive",
-        )
-    ]
-    assert time.monotonic() - start < 5
+    path.write_bytes(bytes(3 * BLOCK))
+    reason = "damaged tar file, from here on: ReadError: zeros or nothing at its beginning, as in an empty archive"
+    assert found(path) == [("a.tar", reason)]
 
 
 @pytest.mark.parametrize("name", ["a.tar", "a.pdf"])

@@ -1,7 +1,6 @@
 """The work folder: what is written is read again, and what does not fit is named."""
 
 import errno
-import hashlib
 import json
 from dataclasses import replace
 
@@ -35,17 +34,6 @@ def image(number: int, name: str = "a.jpg") -> InputImage:
     return InputImage(number, name, None, None, "00" * 32, 200, 100)
 
 
-def test_inputs_are_cut_into_shards(tmp_path):
-    shards = Shards(tmp_path)
-    writer = InputWriter(shards, 2)
-    for number in range(1, 6):
-        writer.add(image(number))
-    digest = writer.close()
-    assert (writer.num_images, writer.num_shards) == (5, 3)
-    assert [[i.id for i in shards.read_inputs(s)] for s in range(3)] == [[1, 2], [3, 4], [5]]
-    assert digest == hashlib.sha256(b"".join(shards.inputs(s).read_bytes() for s in range(3))).hexdigest()
-
-
 def test_a_name_that_is_no_utf8_survives(tmp_path):
     name = b"scan-\xff.jpg".decode(errors="surrogateescape")
     write_lines(tmp_path / "a.jsonl", [image(1, name)])
@@ -53,11 +41,6 @@ def test_a_name_that_is_no_utf8_survives(tmp_path):
     writer.add(image(1, name))
     writer.close()
     assert next(Shards(tmp_path).read_inputs(0)).file_name == name
-
-
-def test_a_shard_holds_something(tmp_path):
-    with pytest.raises(ValueError, match="got a shard size of 0"):
-        InputWriter(Shards(tmp_path), 0)
 
 
 def test_plan(tmp_path):
