@@ -28,7 +28,7 @@ class LiveDetector(Detector):
     """
 
     def __init__(self, model: torch.nn.Module, facts: dict):
-        self.run = lambda image: found_by(model, image[0])
+        self.run, self._threads = lambda image: found_by(model, image[0]), 1  # torch's own threads serve one image
         self.facts, self.classes, self.scaled_decode = facts, tuple(facts["classes"]), False
 
 

@@ -30,13 +30,15 @@ def export_program(graph: DeployGraph, path, facts: dict) -> None:
 
 
 class ProgramDetector(Detector):
-    """A Detector that runs a .pt2 file by torch."""
+    """A Detector that runs a .pt2 file by torch, whose threads serve one image."""
+
+    most_at_once = 1
 
     def _openers(self) -> dict:
         return {".pt2": _open_program}
 
 
-def _open_program(path, threads: int):
+def _open_program(path, threads: int, at_once: int):
     extra = {EXTRA_FILE: ""}
     program = torch.export.load(path, extra_files=extra).module(check_guards=False)
 

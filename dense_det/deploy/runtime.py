@@ -7,10 +7,12 @@ beside it.
 """
 
 import collections
+import functools
 import importlib
 import io
 import json
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,7 +23,6 @@ import numpy as np
 from PIL import Image, ImageOps
 
 KEY = "dense_det"  # of the metadata in the file, as JSON
-MAX_REDUCTION = 8  # of a JPEG while it is decoded
 
 
 class Detections(NamedTuple):
@@ -50,6 +51,8 @@ class Detector:
         ValueError: no such file, another kind of file, or one that was not written by this package.
     """
 
+    most_at_once = 8  # images of predict_all: each holds its activations
+
     def __init__(self, path, threads: int = 0, scaled_decode: bool = False):
         path = Path(path)
         openers = self._openers()
@@ -60,7 +63,7 @@ class Detector:
         if path.suffix == ".xml" and not path.with_suffix(".bin").is_file():
             raise ValueError(f"{path}: its weights are missing: expected {path.with_suffix('.bin').name} beside it")
         try:
-            self.run, metadata = openers[path.suffix](path, threads)
+            self.run, metadata = openers[path.suffix](path, threads, 1)
         except ImportError:
             raise
         except Exception as error:  # engines have kinds of their own
@@ -74,7 +77,8 @@ class Detector:
                 raise KeyError(*missing)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{path}: its metadata {KEY!r} was changed: {type(error).__name__}: {error}") from error
-        self.scaled_decode = scaled_decode
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        self.scaled_decode, self._path, self._threads = scaled_decode, path, threads or cores or 1
         self._to_quads = _find_quads() if self.facts.get("quads") else None
 
     def predict(self, image, threshold: float | None = None, masks: bool = True) -> Detections:
@@ -85,19 +89,39 @@ class Detector:
             threshold: least score; None takes the best one of each class in the validation of the training.
             masks: False leaves out masks, each as large as the image, and corners.
         """
-        return self._look(*self.read(image), threshold, masks)
+        pixels, size = self.read(image)
+        return self._found(self.run(pixels[None]), pixels.shape, size, threshold, masks)
 
     def predict_all(self, images: Iterable, threshold: float | None = None, masks: bool = True) -> Iterator[Detections]:
-        """`predict` of each image, in order; while the network looks at one, a thread reads the next."""
-        for _, read in read_ahead(self.read, images):
-            yield self._look(*read(), threshold, masks)
+        """`predict` of each image, in order: several at once, each on a thread of its own, up to `threads` and
+        `most_at_once`; a small network makes little use of a second core. Meanwhile the next ones are read."""
+        if isinstance(images, str | bytes | os.PathLike):
+            raise ValueError(f"expected several images, got {images!r}: predict() takes one")
+        at_once, run = self._side_by_side
+        free = threading.Semaphore(at_once)
 
-    def _look(self, pixels: np.ndarray, size: tuple[int, int], threshold: float | None, masks: bool) -> Detections:
+        def find(image) -> Detections:
+            pixels, size = self.read(image)
+            with free:
+                outputs = run(pixels[None])
+            return self._found(outputs, pixels.shape, size, threshold, masks)
+
+        for _, found in read_ahead(find, images, at_once, at_once + 1):
+            yield found()
+
+    @functools.cached_property
+    def _side_by_side(self) -> tuple[int, Callable]:
+        """How many images at once, and a `run` for so many threads."""
+        if (at_once := min(self._threads, self.most_at_once)) == 1:
+            return 1, self.run
+        return at_once, self._openers()[self._path.suffix](self._path, self._threads, at_once)[0]
+
+    def _found(self, outputs, shown, size, threshold: float | None, masks: bool) -> Detections:
         height, width = size
-        boxes, scores, classes, *rest = self.run(pixels[None])
+        boxes, scores, classes, *rest = outputs
         limits = np.array(self.facts["thresholds"]) if threshold is None else np.full(len(self.classes), threshold)
         good = scores >= limits[classes]
-        scale = np.tile([width / pixels.shape[1], height / pixels.shape[0]], 2)
+        scale = np.tile([width / shown[1], height / shown[0]], 2)
         boxes = boxes[good].astype(np.float64) * scale
         found = Detections(boxes, scores[good], [self.classes[k] for k in classes[good]])
         if not (rest and masks):
@@ -107,33 +131,27 @@ class Detector:
         return found._replace(quads=self._to_quads(found.masks, boxes)) if self._to_quads else found
 
     def read(self, image) -> tuple[np.ndarray, tuple[int, int]]:
-        """The pixels that the network sees, (h, w, 3) uint8 RGB, and the (height, width) of the image."""
+        """The pixels that the network sees, (h, w, 3) uint8 RGB, and the (height, width) of the image. OSError: damaged."""
         if isinstance(image, np.ndarray):
             if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
                 raise ValueError(f"expected an image (H, W, 3) uint8 in RGB order, got {image.shape} {image.dtype}")
-            return self._resized(image), image.shape[:2]
-        if isinstance(image, bytes):
-            image = io.BytesIO(image)
-        if not (isinstance(image, str | os.PathLike) or hasattr(image, "read")):
+            return _resized(Image.fromarray(image), self.shown_size(*image.shape[:2])), image.shape[:2]
+        if not (isinstance(image, str | os.PathLike | bytes) or hasattr(image, "read")):
             raise ValueError(f"expected a file's path, its bytes, or pixels, got {type(image).__name__}")
-        if not self.scaled_decode:
-            with Image.open(image) as file:
-                return self._read(file)
-        content = image.read() if hasattr(image, "read") else Path(image).read_bytes()
-        with Image.open(io.BytesIO(content)) as file:
-            size = _upright_size(file)
-            shrinking = min(side / shown for side, shown in zip(size, self.shown_size(*size)))
-            plain = file.format == "JPEG" and file.mode == "RGB"
-            # OpenCV would fill up a file that is cut off
-            if not plain or shrinking < 2 or content.rfind(b"\xff\xd9", -1024) < 0:
-                return self._read(file)
-            reduction = min(1 << (int(shrinking).bit_length() - 1), MAX_REDUCTION)
-            flags = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
-            pixels = cv2.imdecode(np.frombuffer(content, np.uint8), flags[reduction])  # upright: OpenCV heeds EXIF
-            if pixels is None:
-                return self._read(file)
-        shown = self.shown_size(*size)[::-1]
-        return cv2.resize(pixels[:, :, ::-1], shown, interpolation=cv2.INTER_AREA), size
+        try:
+            with Image.open(io.BytesIO(image) if isinstance(image, bytes) else image) as file:
+                size = _upright_size(file)
+                shown = self.shown_size(*size)
+                shrinking = min(side / less for side, less in zip(size, shown)) if self.scaled_decode else 1
+                reduction = min(1 << (max(int(shrinking), 1).bit_length() - 1), 8)
+                pixels = _upright(_jpeg(file, reduction) or file)
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # Pillow names no file
+            if not isinstance(image, str | os.PathLike) or str(image) in str(error):
+                raise
+            raise OSError(f"{image}: {error}") from error
+        if pixels.size == size[::-1]:
+            return _resized(pixels, shown), size
+        return cv2.resize(np.asarray(pixels), shown[::-1], interpolation=cv2.INTER_AREA), size  # decoded to fewer
 
     def shown_size(self, height: int, width: int) -> tuple[int, int]:
         """(height, width) at which an image is shown to the network: by its shorter edge, if the longer one allows."""
@@ -147,19 +165,9 @@ class Detector:
             shown = [scale * side for side in shown]
         return max(int(shown[0] + 0.5), 1), max(int(shown[1] + 0.5), 1)
 
-    def _read(self, file: Image.Image) -> tuple[np.ndarray, tuple[int, int]]:
-        return self._resized(_upright(file)), _upright_size(file)
-
     def _openers(self) -> dict:
-        """{suffix: (path, threads) -> (run, metadata)}."""
+        """{suffix: (path, threads, images at once) -> (run, metadata)}."""
         return _OPENERS
-
-    def _resized(self, pixels: np.ndarray) -> np.ndarray:
-        shown = self.shown_size(*pixels.shape[:2])
-        if shown == pixels.shape[:2]:
-            return np.ascontiguousarray(pixels)
-        # OpenCV has no antialiased bilinear kernel, Pillow's is the one of training
-        return np.asarray(Image.fromarray(pixels).resize(shown[::-1], Image.Resampling.BILINEAR))
 
 
 def paste(masks: np.ndarray, boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -194,22 +202,22 @@ def _find_quads():
     raise ImportError("this file gives corners: copy dense_det/quad.py beside runtime.py")
 
 
-def read_ahead(read: Callable, items: Iterable, ahead: int = 1) -> Iterator[tuple[object, Callable]]:
+def read_ahead(read: Callable, items: Iterable, ahead: int = 1, threads: int = 1) -> Iterator[tuple[object, Callable]]:
     """(item, call) of each item, in order: `call()` gives `read(item)`, or raises what that raised.
 
-    One thread reads up to `ahead` items more than were asked for: decoding and computing take turns no longer.
+    `threads` read up to `ahead` items more than were asked for: decoding and computing take turns no longer.
     """
     waiting = collections.deque()
-    thread = ThreadPoolExecutor(1, "read_ahead")
+    pool = ThreadPoolExecutor(threads, "read_ahead")
     try:
         for item in items:
-            waiting.append((item, thread.submit(read, item).result))
+            waiting.append((item, pool.submit(read, item).result))
             if len(waiting) > ahead:
                 yield waiting.popleft()
         while waiting:
             yield waiting.popleft()
     finally:
-        thread.shutdown(cancel_futures=True)
+        pool.shutdown(cancel_futures=True)
 
 
 def _upright_size(file: Image.Image) -> tuple[int, int]:
@@ -218,23 +226,46 @@ def _upright_size(file: Image.Image) -> tuple[int, int]:
     return file.size if turned else file.size[::-1]
 
 
-def _upright(file: Image.Image) -> np.ndarray:
-    """(H, W, 3) uint8 RGB of an opened image: turned by EXIF, 16 bits scaled to 8, transparent pixels white."""
+def _jpeg(file: Image.Image, reduction: int) -> Image.Image | None:
+    """An opened JPEG as OpenCV decodes it, in half of the time and to Pillow's pixels, or to one of `reduction` (2, 4,
+    8) in either direction; not yet upright. None where Pillow should decode."""
+    if file.format not in ("JPEG", "MPO") or file.mode not in ("RGB", "L"):
+        return None
+    file.fp.seek(0)
+    content = file.fp.read()
+    if content.rfind(b"\xff\xd9", -1024) < 0:  # cut off: OpenCV would fill it up
+        return None
+    flag = cv2.IMREAD_COLOR if reduction == 1 else getattr(cv2, f"IMREAD_REDUCED_COLOR_{reduction}")
+    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), flag | cv2.IMREAD_IGNORE_ORIENTATION)
+    if pixels is None:
+        return None
+    image = Image.fromarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
+    image.getexif()[0x0112] = file.getexif().get(0x0112, 1)
+    return image
+
+
+def _upright(file: Image.Image) -> Image.Image:
+    """RGB of an opened image: turned by EXIF, 16 bits scaled to 8, transparent pixels white."""
     file = ImageOps.exif_transpose(file)
     if file.mode.startswith("I"):
         file = Image.fromarray((np.asarray(file).clip(0, 65535).astype(np.uint16) >> 8).astype(np.uint8))
     if file.has_transparency_data:
         file = Image.alpha_composite(Image.new("RGBA", file.size, "white"), file.convert("RGBA"))
-    return np.asarray(file.convert("RGB"))
+    return file.convert("RGB")
 
 
-def _open_onnx(path: Path, threads: int):
+def _resized(image: Image.Image, shown: tuple[int, int]) -> np.ndarray:
+    # OpenCV has no antialiased bilinear kernel, Pillow's is the one of training
+    return np.asarray(image if image.size == shown[::-1] else image.resize(shown[::-1], Image.Resampling.BILINEAR))
+
+
+def _open_onnx(path: Path, threads: int, at_once: int):
     try:
         import onnxruntime
     except ImportError as error:
         raise ImportError(f"{path} needs onnxruntime: pip install onnxruntime") from error
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = threads // at_once  # 1 is the calling thread
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     return (
         lambda image: session.run(None, {"image": image}),
@@ -242,7 +273,7 @@ def _open_onnx(path: Path, threads: int):
     )
 
 
-def _open_openvino(path: Path, threads: int):
+def _open_openvino(path: Path, threads: int, at_once: int):
     try:
         import openvino
     except ImportError as error:
@@ -251,9 +282,15 @@ def _open_openvino(path: Path, threads: int):
     model = core.read_model(path)
     # other hints let some CPUs compute in bfloat16: boxes would move
     options = {"INFERENCE_PRECISION_HINT": "f32", **({"INFERENCE_NUM_THREADS": threads} if threads else {})}
-    compiled = core.compile_model(model, "CPU", options)
+    compiled = core.compile_model(model, "CPU", {**options, **({"NUM_STREAMS": at_once} if at_once > 1 else {})})
     metadata = model.get_rt_info([KEY]).astype(str) if model.has_rt_info([KEY]) else None
-    return lambda image: [np.array(output) for output in compiled(image).to_tuple()], metadata
+    own = threading.local()  # a request answers one thread at a time
+
+    def run(image) -> list:
+        own.request = getattr(own, "request", None) or compiled.create_infer_request()
+        return [np.array(output) for output in own.request.infer([image]).to_tuple()]
+
+    return run, metadata
 
 
 _OPENERS = {".onnx": _open_onnx, ".xml": _open_openvino}

@@ -55,6 +55,14 @@ def test_predict(exported, noise):
     assert masks is None or (masks.shape == (len(boxes), 192, 256) and len(mask_scores) == len(boxes) and masks.any())
 
 
+def test_several_images_at_once_are_found_as_one_is(exported, noise):
+    images = [noise(96 + 8 * k, 128) for k in range(6)]
+    for image, found in zip(images, Detector(exported.path, threads=3).predict_all(images, threshold=0.0), strict=True):
+        alone = exported.predict(image, threshold=0.0)
+        assert found.names == alone.names and len(found.boxes) > 3
+        assert np.allclose(found.boxes, alone.boxes, atol=1e-3) and np.allclose(found.scores, alone.scores, atol=1e-5)
+
+
 def test_plain_onnxruntime_as_readme_says(exported, noise, tmp_path, monkeypatch, capsys):
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```\n(import json, numpy, onnxruntime\n.*?)```", readme, re.DOTALL)

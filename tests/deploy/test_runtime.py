@@ -169,6 +169,65 @@ def test_all_images_in_their_order_and_the_next_one_read_meanwhile(make_detector
     assert [one.boxes[0].tolist() for one in found] == [detector.predict(im, 0.4).boxes[0].tolist() for im in images]
 
 
+def test_several_images_at_once_each_on_a_thread(tmp_path, monkeypatch):
+    together, opened = threading.Barrier(2), []
+
+    def open_engine(path, threads, at_once):
+        opened.append((threads, at_once))
+
+        def run(image):
+            if at_once > 1:
+                together.wait(10)  # BrokenBarrierError where the other image does not run meanwhile
+            return FOUND
+
+        return run, json.dumps(FACTS)
+
+    monkeypatch.setitem(runtime._OPENERS, ".onnx", open_engine)
+    (tmp_path / "model.onnx").touch()
+    detector = Detector(tmp_path / "model.onnx", threads=2)
+    pages = [np.zeros((64, 64 + k, 3), np.uint8) for k in range(6)]
+    widths = [found.boxes[0, 0] for found in detector.predict_all(pages)]
+    assert widths == [detector.predict(page).boxes[0, 0] for page in pages] and len(set(widths)) > 1
+    assert opened == [(2, 1), (2, 2)]
+    list(detector.predict_all(pages))
+    assert len(opened) == 2
+    alone = Detector(tmp_path / "model.onnx", threads=1)
+    assert len(list(alone.predict_all(pages))) == 6 and opened[2:] == [(1, 1)]
+    many = Detector(tmp_path / "model.onnx", threads=64)
+    together = threading.Barrier(1)
+    assert len(list(many.predict_all(pages))) == 6 and opened[3:] == [(64, 1), (64, 8)]
+
+
+def test_one_image_is_not_several(make_detector):
+    with pytest.raises(ValueError, match=r"expected several images, got 'page.jpg': predict\(\) takes one"):
+        next(make_detector().predict_all("page.jpg"))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_jpeg_files_to_the_pixels_of_training(make_detector, tmp_path, mode, orientation):
+    rough = np.random.default_rng(0).integers(0, 256, (37, 53, 3), np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    for name, options in {"halved": {}, "whole": {"subsampling": 0}, "late": {"progressive": True}}.items():
+        Image.fromarray(rough).convert(mode).save(tmp_path / f"{name}.jpg", exif=exif, **options)
+        pixels, size = make_detector(min_size=0).read(tmp_path / f"{name}.jpg")
+        assert size == ((37, 53) if orientation < 5 else (53, 37))
+        assert np.array_equal(pixels, read_image(tmp_path / f"{name}.jpg", "RGB")), name
+
+
+def test_a_damaged_file_is_named(make_detector, tmp_path):
+    rough = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8))
+    for name, pattern in {"a.jpg": "truncated", "b.png": "", "c.gif": ""}.items():
+        rough.save(tmp_path / name)
+        content = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(content[: len(content) // 2])
+        with pytest.raises(OSError, match=f"{name}: .*{pattern}"):
+            make_detector().read(tmp_path / name)
+    with pytest.raises(OSError, match="none.jpg"):
+        make_detector().predict("none.jpg")
+
+
 def test_reading_ahead_by_hand():
     started = []
     third = threading.Event()
