@@ -11,7 +11,7 @@ from pathlib import Path
 from dense_det.config import load_cfg
 from dense_det.deploy.delivery import SUFFIXES, Delivery, deliver
 from dense_det.deploy.facts import build_facts
-from dense_det.deploy.images import images_in, some_of
+from dense_det.deploy.images import images_in, images_of, some_of
 from dense_det.engine.model import load_model
 from dense_det.evaluation.ground_truth import load_ground_truth
 
@@ -52,7 +52,7 @@ def main(argv=None) -> None:
 
 def export(args):
     truth = load_ground_truth(args.labelled[0]) if args.labelled else None
-    files = [args.labelled[1] / image["file_name"] for image in truth.images] if truth else []
+    files = images_of(truth, args.labelled[1]) if truth else []
     calibration = some_of(images_in(args.int8), NUM_CALIBRATION) if args.int8 else []
     compared = files or calibration or (images_in(args.images) if args.images else [])
     if not compared:

@@ -4,6 +4,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from dense_det.evaluation.ground_truth import GroundTruth
+
 
 def images_in(folder) -> tuple[Path, ...]:
     """Every file in a folder and below it whose name ends as an image's, by name.
@@ -17,6 +19,14 @@ def images_in(folder) -> tuple[Path, ...]:
     files = tuple(sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in known))
     if not files:
         raise ValueError(f"no images in {folder}: no file's name ends in .jpg, .png, ...")
+    return files
+
+
+def images_of(truth: GroundTruth, folder) -> list[Path]:
+    """The files of a labelled set's images, in its order. ValueError: one is not there."""
+    files = [Path(folder) / image["file_name"] for image in truth.images]
+    if missing := [file for file in files if not file.is_file()]:
+        raise ValueError(f"no file {missing[0]}: {len(missing)} of the {len(files)} labelled images are missing")
     return files
 
 

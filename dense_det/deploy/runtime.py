@@ -131,7 +131,7 @@ class Detector:
         return found._replace(quads=self._to_quads(found.masks, boxes)) if self._to_quads else found
 
     def read(self, image) -> tuple[np.ndarray, tuple[int, int]]:
-        """The pixels that the network sees, (h, w, 3) uint8 RGB, and the (height, width) of the image. OSError: damaged."""
+        """The pixels that the network sees, (h, w, 3) uint8 RGB, and the image's (height, width). OSError: damaged."""
         if isinstance(image, np.ndarray):
             if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
                 raise ValueError(f"expected an image (H, W, 3) uint8 in RGB order, got {image.shape} {image.dtype}")

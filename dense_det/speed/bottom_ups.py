@@ -12,7 +12,7 @@ from dense_det.analysis.sample_page import sample_jpeg
 from dense_det.analysis.source import Source
 from dense_det.config import load_cfg
 from dense_det.data.mapper import read_image
-from dense_det.deploy.benchmark import benchmark
+from dense_det.deploy.benchmark import Lineup, benchmark
 from dense_det.deploy.facts import build_facts
 from dense_det.deploy.formats import Format, LiveDetector
 from dense_det.deploy.runtime import Detector
@@ -75,12 +75,11 @@ def time_contenders(contenders: list[Contender], rounds: int, folder: Path) -> d
     """
     picture = folder / "page.jpg"
     picture.write_bytes(sample_jpeg(contenders[0].size))
-    formats = [each for contender in contenders for each in contender.formats.values()]
-    result = benchmark(formats, [picture] * rounds)
-    measured = iter(result["formats"])
+    lineups = [Lineup(list(contender.formats.values()), [picture]) for contender in contenders]
+    result = benchmark(lineups, rounds)
     rows = []
-    for contender in contenders:
-        figures = {engine: next(measured) for engine in contender.formats}
+    for contender, measured in zip(contenders, result["lineups"], strict=True):
+        figures = dict(zip(contender.formats, measured, strict=True))
         rows.append(
             {
                 "name": contender.name,

@@ -93,6 +93,27 @@ class Making:
         write_json(self.measured / name / "row.json", row)
         return row
 
+    def together(self, entries: dict[str, Entry]) -> dict[str, dict]:
+        """Rows that `again` made, by name: times, and the peak meanwhile, measured anew, every format of every row in
+        turns, so that they compare. They are written and given.
+
+        Raises:
+            ValueError: the step failed.
+        """
+        places = [(str(self.measured / name / "run"), entry.data.splits[1][1]) for name, entry in entries.items()]
+        first, *others = places
+        file = self.measured / "benchmark.json"
+        also = [word for place in others for word in ("--also", *place)]
+        self.steps.run([Step("all-benchmark", ("tools/benchmark.py", *first, *also, "--json", str(file)), None)])
+        result, rows = _read(file), {}
+        for name, timed in zip(entries, result["detectors"], strict=True):
+            row = rows[name] = finished_row(self.measured / name)
+            own = zip(timed["formats"], row["benchmark"]["formats"], strict=True)
+            formats = [now | {"ap": alone["ap"]} for now, alone in own]
+            row["benchmark"] = _of_first(result) | {"formats": formats, "in_turns_with": list(entries)}
+            write_json(self.measured / name / "row.json", row)
+        return rows
+
     def train(self, entries: dict[str, Entry]) -> None:
         """All trainings of the rows that are not finished, side by side: no core waits for the last one of a row.
 
@@ -164,7 +185,7 @@ class Making:
         file, (_, (truth, images)) = run.parent / "benchmark.json", entry.data.splits
         words = ("tools/benchmark.py", str(run), images, "--labelled", truth, images, "--json", str(file))
         self.steps.run([Step(f"{name}-benchmark", words, None)])  # again, where a package has come
-        return _read(file)
+        return _of_first(_read(file))
 
     def _command(self, name: str) -> str:
         return f"python tools/make_zoo.py {name} --out {self.out} --seeds {' '.join(map(str, self.seeds))}"
@@ -200,6 +221,13 @@ def run_folder(folder: Path, seed: int) -> Path:
 def finished_row(folder: Path) -> dict | None:
     """What row.json of a row's folder holds; None where there is none yet."""
     return _read(folder / "row.json") if (folder / "row.json").is_file() else None
+
+
+def _of_first(result: dict) -> dict:
+    """What tools/benchmark.py wrote, of its first detector alone."""
+    return {key: value for key, value in result.items() if key != "detectors"} | {
+        "formats": result["detectors"][0]["formats"]
+    }
 
 
 def _input_size(run: Path) -> list[int]:

@@ -67,10 +67,14 @@ def _cells(row: dict) -> list:
 def _legend(rows: list[dict]) -> str:
     machines = sorted({f"{row['benchmark']['cpu']}, {row['benchmark']['threads']} thread(s)" for row in rows})
     missing = sorted({package for row in rows for package in row["missing"].values()})
+    turns = {tuple(row["benchmark"].get("in_turns_with", ())) for row in rows}
+    if turns == {tuple(row["name"] for row in rows)}:
+        how = f"all rows and formats in turns, {rows[0]['benchmark']['rounds']} rounds"
+    else:
+        how = "the formats of a row in turns; rows one after the other: compare them beside the peak"
     lines = [
         "AP of boxes on the validation split, mean ± standard deviation over the seeds. Times: median of an image, "
-        "from pixels to boxes, the formats of a row in turns. Rows were measured one after the other: compare them "
-        f"beside the peak that the machine reached meanwhile ({'; '.join(machines)})."
+        f"from pixels to boxes, {how} ({'; '.join(machines)}); peak: what the machine reached meanwhile."
     ]
     if missing:
         lines.append(f"Not measured where {', '.join(missing)} was not installed.")

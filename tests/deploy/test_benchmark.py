@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dense_det.deploy import benchmark as module
-from dense_det.deploy.benchmark import benchmark, benchmark_table
+from dense_det.deploy.benchmark import Lineup, benchmark, benchmark_table
 from dense_det.deploy.formats import Format
 from dense_det.evaluation.ground_truth import load_ground_truth
 
@@ -39,24 +39,36 @@ def formats(tmp_path):
 
 def test_formats_take_turns_on_the_same_image(formats):
     made, seen = formats
-    benchmark(made, ["1.png", "2.png", "3.png"])
+    benchmark([Lineup(made, ["1.png", "2.png", "3.png"])], 3)
     # two turns to get warm, three that count; the images go on in their circle
     assert seen == ["a1", "b1", "a2", "b2", "a3", "b3", "a1", "b1", "a2", "b2"]
+
+
+def test_detectors_take_turns_each_on_its_own_images(formats, monkeypatch):
+    made, seen = formats
+    other = Format("torch", made[0].file, Pretended(seen, "c"))
+    benchmark([Lineup(made, ["1.png", "2.png", "3.png"]), Lineup([other], ["7.png"])], 3)
+    assert seen[6:12] == ["a3", "b3", "c7", "a1", "b1", "c7"]  # one image comes again
+    # a speedup is over the first of its own lineup
+    monkeypatch.setattr(module, "interleaved_ms", lambda calls, rounds: [[10.0, 5.0, 40.0, 1, 1, 1]] * rounds)
+    first, second = benchmark([Lineup(made, ["1.png"]), Lineup([other], ["7.png"])], 2)["lineups"]
+    assert [row["speedup"] for row in first] == [1, None, 2]
+    assert [(row["ms"], row["speedup"]) for row in second] == [(40, 1)]
 
 
 def test_figures(formats, monkeypatch):
     made, _ = formats
     times = [[10.0, 5.0, 1, 1, 1], [20.0, 5.0, 1, 1, 1], [60.0, 10.0, 1, 1, 1]]
     monkeypatch.setattr(module, "interleaved_ms", lambda calls, rounds: times)
-    result = benchmark(made, ["1.png", "2.png", "3.png"])
-    torch, openvino, onnx = result["formats"]
+    result = benchmark([Lineup(made, ["1.png", "2.png", "3.png"])], 3)
+    torch, openvino, onnx = result["lineups"][0]
     assert (torch["ms"], torch["ms_p95"], torch["speedup"], torch["megabytes"]) == (20, pytest.approx(56), 1, 2)
     assert torch["images_per_s"] == pytest.approx(3000 / 90)
     assert onnx["ms"] == 5 and onnx["speedup"] == 4  # of 2, 4 and 6
     assert openvino["ms"] is None and openvino["megabytes"] is None
     # 2 * 1024^3 operations in a millisecond are 2147 GFLOP/s, more than the convolution's 1208
     assert result["rounds"] == 3 and result["peak_gflops"] == pytest.approx(2147.48, abs=0.01)
-    lines = benchmark_table(result["formats"]).splitlines()
+    lines = benchmark_table(result["lineups"][0]).splitlines()
     assert lines[3].startswith("| OpenVINO (needs openvino: pip install openvino) |") and " 4.00 |" in lines[4]
 
 
@@ -67,6 +79,8 @@ def test_ap_is_that_of_each_format(formats, tmp_path):
         [{"id": 1, "name": "card"}], "annotations": [{"id": 1, "image_id": 4, "category_id": 1, "iscrowd": 0,
         "bbox": [0, 0, 10, 10], "area": 100}]}"""
     (tmp_path / "val.json").write_text(truth)
-    rows = benchmark(made, ["1.png"], load_ground_truth(tmp_path / "val.json"), ["7.png"])["formats"]
+    judged = Lineup(made, ["1.png"], load_ground_truth(tmp_path / "val.json"), ["7.png"])
+    rows, others = benchmark([judged, Lineup(made, ["1.png"])], 1)["lineups"]
+    assert [row["ap"] for row in others] == [None] * 3
     # IoU 0.5 is right at the first of ten thresholds
     assert [row["ap"] for row in rows] == [pytest.approx(100), None, pytest.approx(10)]

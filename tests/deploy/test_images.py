@@ -1,6 +1,9 @@
+import json
+
 import pytest
 
-from dense_det.deploy.images import images_in, some_of
+from dense_det.deploy.images import images_in, images_of, some_of
+from dense_det.evaluation.ground_truth import load_ground_truth
 
 
 def test_images_of_a_folder_by_name(tmp_path):
@@ -13,6 +16,19 @@ def test_images_of_a_folder_by_name(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="no images in"):
         images_in(tmp_path / "empty")
+
+
+def test_images_of_a_labelled_set(tmp_path):
+    images = [{"id": k, "file_name": f"{k}.png", "width": 9, "height": 9} for k in (5, 3, 4)]
+    truth = {"images": images, "categories": [{"id": 1, "name": "card"}], "annotations": []}
+    (tmp_path / "val.json").write_text(json.dumps(truth))
+    truth = load_ground_truth(tmp_path / "val.json")
+    (tmp_path / "5.png").touch()
+    with pytest.raises(ValueError, match="no file .*3.png: 2 of the 3 labelled images are missing"):
+        images_of(truth, tmp_path)
+    for image in images:
+        (tmp_path / image["file_name"]).touch()
+    assert [file.name for file in images_of(truth, tmp_path)] == [image["file_name"] for image in truth.images]
 
 
 def test_some_are_spread_evenly():

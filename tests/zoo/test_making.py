@@ -57,6 +57,25 @@ def test_a_shipped_row_is_measured_again_and_not_trained(entries, steps, tmp_pat
     assert "small-int8" in names(steps)
 
 
+def test_times_of_all_rows_are_taken_in_turns(entries, steps, tmp_path):
+    making = Making(tmp_path / "out", steps, (), 1, {})
+    for name in entries:
+        shipped = tmp_path / "zoo" / name
+        steps.write(shipped / "row.json", {"name": name, "AP": [31], "benchmark": "of another day", "missing": {}})
+        steps.write(shipped / "config.yaml", {})
+        making.again(name, entries[name], shipped)
+    rows = making.together(entries)
+    runs = [str(making.measured / name / "run") for name in ("small", "large")]
+    images = str(tmp_path / "cards" / "images")
+    assert steps.seen[-1].words[1:-2] == (runs[0], images, "--also", runs[1], images)
+    small, large = (rows[name]["benchmark"] for name in ("small", "large"))
+    assert [each["ms"] for each in small["formats"][:2]] == [40, 20]
+    assert [each["ms"] for each in large["formats"][:2]] == [80, 40]
+    assert small["formats"][0]["ap"] == large["formats"][0]["ap"] == 29.5  # from each row alone
+    assert small["in_turns_with"] == large["in_turns_with"] == ["small", "large"] and small["rounds"] == 9
+    assert rows == {name: finished_row(making.measured / name) for name in entries}
+
+
 def test_a_finished_row_is_not_made_again(entries, steps, tmp_path):
     making = Making(tmp_path / "out", steps, (0,), 1, {})
     row = making.row("large", entries["large"])

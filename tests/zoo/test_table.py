@@ -19,4 +19,16 @@ def test_a_row_for_people(entries, steps, tmp_path):
     lacking = dict(zip(cells[0], cells[2], strict=True))
     assert lacking["OpenVINO int8, ms"] == lacking["AP int8"] == "-"
     legend = zoo_table(rows).splitlines()[-2:]
-    assert "a CPU, 1 thread(s)" in legend[0] and legend[1] == "Not measured where nncf was not installed."
+    assert "rows one after the other: compare them beside the peak (a CPU, 1 thread(s))" in legend[0]
+    assert legend[1] == "Not measured where nncf was not installed."
+
+
+def test_the_legend_says_whether_rows_took_turns(entries, steps, tmp_path):
+    making = Making(tmp_path / "out", steps, (0,), 1, {})
+    rows = [making.row(name, entries[name]) for name in ("small", "large")]
+    for row in rows:
+        row["benchmark"]["in_turns_with"] = ["small", "large"]
+    assert "all rows and formats in turns, 9 rounds (a CPU" in zoo_table(rows)
+    # one of those rows beside another that was measured alone
+    del rows[1]["benchmark"]["in_turns_with"]
+    assert "rows one after the other" in zoo_table(rows) and "rows one after the other" in zoo_table(rows[:1])
