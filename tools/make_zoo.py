@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dense_det.config import read_yaml
+from dense_det.distillation.work_folder import write_json
 from dense_det.steps import Failures, Steps
 from dense_det.terminal import tell
 from dense_det.zoo.entries import chosen, parse_zoo
 from dense_det.zoo.making import Making, missing_packages
-from dense_det.zoo.shipping import SHIPPED, ship
+from dense_det.zoo.shipping import SHIPPED, TABLE_ONLY, ship
 from dense_det.zoo.table import write_table
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -35,7 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="S", help="a training each (default 0 1 2)")
     add("--workers", type=int, default=1, metavar="N", help="trainings side by side (default 1)")
     add("--ship", type=Path, nargs="?", const=SHIPPED, metavar="DIR",
-        help="write DIR/NAME of small detectors, to give away (default: zoo/)")  # fmt: skip
+        help="write DIR/NAME of small detectors, to give away, and rows of the others (default: zoo/)")  # fmt: skip
     add("--write", action="store_true", help="put the table of all finished and all shipped rows into README.md")
     return parser
 
@@ -54,7 +55,10 @@ def make(args) -> Iterator[str]:
             row = making.row(name, entry)
             if args.ship and entry.ship:
                 yield f"{ship(row, entry, args.out / name, args.ship, steps)}"
-    yield f"\n{write_table(entries, [args.out, SHIPPED], args.out, Path('README.md') if args.write else None)}"
+            elif args.ship:
+                write_json(args.ship / TABLE_ONLY / name / "row.json", row)
+    folders = [args.out, SHIPPED, SHIPPED / TABLE_ONLY]
+    yield f"\n{write_table(entries, folders, args.out, Path('README.md') if args.write else None)}"
     failures.tell()
 
 

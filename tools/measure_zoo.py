@@ -1,4 +1,5 @@
-"""Export and measure the detectors in zoo/ anew, on this machine, and write one table of them; see --help."""
+"""Export and measure the detectors in zoo/, and those that tools/make_zoo.py has trained in the same --out, anew, on
+this machine, and write one table of them; see --help."""
 
 import dense_det  # noqa: F401  first: sets the process environment before torch is imported
 
@@ -14,8 +15,8 @@ from dense_det.distillation.work_folder import write_json
 from dense_det.steps import Failures, Steps
 from dense_det.terminal import tell
 from dense_det.zoo.entries import chosen, parse_zoo
-from dense_det.zoo.making import Making, finished_row, missing_packages
-from dense_det.zoo.shipping import SHIPPED
+from dense_det.zoo.making import Making, missing_packages
+from dense_det.zoo.shipping import SHIPPED, TABLE_ONLY
 from dense_det.zoo.table import write_table
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,30 +31,31 @@ def build_parser() -> argparse.ArgumentParser:
         description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("names", nargs="*", metavar="NAME", help="of zoo/ (default: all)")
+    add("names", nargs="*", metavar="NAME", help="of these detectors (default: all)")
     add("--out", type=Path, required=True, metavar="DIR", help="folder of all that is made")
     add("--list", type=Path, default=Path("configs/zoo.yaml"), metavar="YAML", help="default: configs/zoo.yaml")
-    add("--write", action="store_true", help="put the figures into zoo/NAME/row.json and the table into README.md")
+    add("--write", action="store_true", help="put the figures into zoo/ and the table into README.md")
     return parser
 
 
 def measure(args) -> Iterator[str]:
     entries = parse_zoo(read_yaml(args.list), args.list)
-    shipped = {name: entry for name, entry in entries.items() if finished_row(SHIPPED / name)}
     steps = Steps(ROOT, args.out, lambda line: print(line, flush=True), os.cpu_count() or 1)
     making = Making(args.out, steps, (), 1, missing_packages())
-    failures = Failures()
-    wanted, made = chosen(shipped, args.names), {}
-    for name, entry in wanted.items():
+    sources = making.sources(entries, SHIPPED)
+    failures, made = Failures(), {}
+    for name, entry in chosen({name: entries[name] for name in sources}, args.names).items():
         with failures:
-            making.again(name, entry, SHIPPED / name)
+            making.again(name, entry, *sources[name])
             made[name] = entry
     with failures:
         rows = making.together(made) if made else {}
         for name, row in rows.items() if args.write else ():
-            write_json(SHIPPED / name / "row.json", row)
+            folder = SHIPPED if sources[name][0] == SHIPPED / name else SHIPPED / TABLE_ONLY
+            write_json(folder / name / "row.json", row)
     page = Path("README.md") if args.write else None
-    yield f"\n{write_table(entries, [making.measured, SHIPPED], making.measured, page)}"
+    folders = [making.measured, SHIPPED, SHIPPED / TABLE_ONLY]
+    yield f"\n{write_table(entries, folders, making.measured, page)}"
     failures.tell()
 
 

@@ -17,6 +17,7 @@ from dense_det.zoo.entries import Entry
 
 # what each file needs beside torch
 PACKAGES = {"ONNX": ("onnx", "onnxscript", "onnxruntime"), "OpenVINO int8": ("openvino", "nncf")}
+BEST_WEIGHTS, SHIPPED_WEIGHTS = "model_best.pth", "model.safetensors"  # of a training, and of a folder of `ship`
 NUM_CALIBRATION = 300  # images of training that set the ranges of 8-bit integers
 
 
@@ -55,7 +56,7 @@ class Making:
         trainings = self._prepared_trainings(name, entry)
         self.steps.run(trainings, self.at_once)
         run = run_folder(folder, self.seeds[0])
-        self._export(name, entry, run / "model_best.pth")
+        self._export(name, entry, run / BEST_WEIGHTS)
         size = _input_size(run)
         row = {
             "name": name,
@@ -75,21 +76,35 @@ class Making:
         write_json(folder / "row.json", row)
         return row
 
-    def again(self, name: str, entry: Entry, shipped: Path) -> dict:
-        """The row of a shipped detector with the files written and measured anew, on this machine; nothing is trained.
+    def sources(self, entries: dict[str, Entry], shipped: Path) -> dict[str, tuple[Path, dict]]:
+        """(folder, row) of each detector that there is: shipped/NAME, or else what `row` has trained."""
+        found = {}
+        for name in entries:
+            if (shipped / name / SHIPPED_WEIGHTS).is_file() and (row := finished_row(shipped / name)):
+                found[name] = shipped / name, row
+            elif row := finished_row(self.out / name):
+                found[name] = run_folder(self.out / name, row["seeds"][0]), row
+        return found
+
+    def again(self, name: str, entry: Entry, source: Path, row: dict) -> dict:
+        """The row of a detector with the files written and measured anew, on this machine; nothing is trained.
 
         Args:
-            shipped: the folder that `ship` wrote; it is only read.
+            source: its folder, see `sources`; it is only read.
+            row: as it was.
 
         Raises:
             ValueError: a step failed.
         """
         run = self.measured / name / "run"
+        weights = SHIPPED_WEIGHTS if (source / SHIPPED_WEIGHTS).is_file() else BEST_WEIGHTS
         shutil.rmtree(run, ignore_errors=True)
-        shutil.copytree(shipped, run)
+        for part in ("config.yaml", "evaluation/thresholds.json", weights):
+            (run / part).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source / part, run / part)
         self._prepare(f"prepare-{name}-data", entry.data.prepare)
-        self._export(name, entry, run / "model.safetensors")
-        row = finished_row(run) | {"missing": self.missing, "benchmark": self._measure(name, entry, run)}
+        self._export(name, entry, run / weights)
+        row = row | {"missing": self.missing, "benchmark": self._measure(name, entry, run)}
         write_json(self.measured / name / "row.json", row)
         return row
 

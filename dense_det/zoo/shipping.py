@@ -14,9 +14,10 @@ from dense_det.distillation.work_folder import write_json
 from dense_det.job_file import portable_words
 from dense_det.steps import Step, Steps
 from dense_det.zoo.entries import Entry
-from dense_det.zoo.making import run_folder
+from dense_det.zoo.making import BEST_WEIGHTS, SHIPPED_WEIGHTS, run_folder
 
 SHIPPED = Path("zoo")  # of the repository
+TABLE_ONLY = "table_only"  # in it, the rows of those that are too large to give away
 MOST_AP_LOST = 0.1  # by 16-bit weights
 MOST_MEGABYTES = 15.0
 # a place of the machine that trained, and nobody else's
@@ -42,8 +43,8 @@ def ship(row: dict, entry: Entry, made: Path, out: Path, steps: Steps) -> Path:
     """
     name, run, trial = row["name"], run_folder(made, row["seeds"][0]), made / "shipped"
     shutil.rmtree(trial, ignore_errors=True)
-    weights, config = trial / "model.safetensors", trial / "config.yaml"
-    state = read_checkpoint(run / "model_best.pth")["model"]
+    weights, config = trial / SHIPPED_WEIGHTS, trial / "config.yaml"
+    state = read_checkpoint(run / BEST_WEIGHTS)["model"]
     save_safetensors(weights, state, half=True)
     with atomic_file(config) as file:
         yaml.safe_dump(portable(yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))), file)
@@ -65,7 +66,7 @@ def ship(row: dict, entry: Entry, made: Path, out: Path, steps: Steps) -> Path:
         "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
         "thresholds": json.loads((trial / "evaluation" / "thresholds.json").read_text(encoding="utf-8")),
     }
-    for part in ("model.safetensors", "config.yaml", "evaluation/thresholds.json"):
+    for part in (SHIPPED_WEIGHTS, "config.yaml", "evaluation/thresholds.json"):
         with atomic_file(out / name / part, "wb") as file:
             file.write((trial / part).read_bytes())
     with atomic_file(out / name / "CARD.md") as file:
@@ -146,6 +147,6 @@ def _evaluate(name: str, entry: Entry, trial: Path, steps: Steps) -> dict:
     result = trial / "evaluation" / "metrics.json"
     words = ["tools/train_net.py", "--config-file", trial / "config.yaml", "--eval-only"]
     words += ["--val-json", truth, "--val-images", images]
-    words += ["MODEL.WEIGHTS", trial / "model.safetensors", "OUTPUT_DIR", trial]
+    words += ["MODEL.WEIGHTS", trial / SHIPPED_WEIGHTS, "OUTPUT_DIR", trial]
     steps.run([Step(f"{name}-16-bit", tuple(map(str, words)), result)])
     return json.loads(result.read_text(encoding="utf-8"))

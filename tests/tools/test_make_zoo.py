@@ -1,6 +1,7 @@
 """tools/make_zoo.py: rows that fail and rows that do not; how a row is made is tested in tests/zoo."""
 
 import importlib.util
+import json
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ def rows(monkeypatch):
     monkeypatch.setattr(tool.Making, "train", lambda self, entries: None)
     monkeypatch.setattr(tool.Making, "row", row)
     monkeypatch.setattr(
-        table, "finished_row", lambda folder: made.get(folder.name) if folder.parent != tool.SHIPPED else None
+        table, "finished_row", lambda folder: made.get(folder.name) if tool.SHIPPED not in folder.parents else None
     )
     monkeypatch.setattr(table, "zoo_table", lambda rows: f"| {' '.join(row['name'] for row in rows)} |")
     monkeypatch.chdir(ROOT)
@@ -45,11 +46,13 @@ def test_a_row_that_fails_leaves_the_others(rows, tmp_path, capsys):
 
 
 def test_only_small_ones_are_shipped(rows, tmp_path, monkeypatch):
-    shipped = []
+    shipped, given = [], tmp_path / "given"
     monkeypatch.setattr(tool, "ship", lambda row, entry, made, out, steps: shipped.append((row["name"], made, out)))
     rows |= {name: {"name": name} for name in ("snet_idcards", "resnet50_idcards")}
-    assert tool.main(["snet_idcards", "resnet50_idcards", "--out", str(tmp_path), "--ship", "given"]) == 0
-    assert shipped == [("snet_idcards", tmp_path / "snet_idcards", Path("given"))]
+    assert tool.main(["snet_idcards", "resnet50_idcards", "--out", str(tmp_path), "--ship", str(given)]) == 0
+    assert shipped == [("snet_idcards", tmp_path / "snet_idcards", given)]
+    row = json.loads((given / "table_only" / "resnet50_idcards" / "row.json").read_text())
+    assert row == {"name": "resnet50_idcards"}
 
 
 def test_what_is_typed_wrong_is_answered(rows, tmp_path, capsys):
@@ -65,8 +68,9 @@ def test_the_table_has_shipped_rows_too(rows, tmp_path, monkeypatch):
         tmp_path / "snet_idcards": "new",
         tool.SHIPPED / "snet_idcards": "old",
         tool.SHIPPED / "peleenet_idcards": "p",
+        tool.SHIPPED / "table_only" / "resnet50_idcards": "r",
     }
     rows["snet_idcards"] = {"name": "new"}
     monkeypatch.setattr(table, "finished_row", lambda folder: {"name": there[folder]} if folder in there else None)
     assert tool.main(["snet_idcards", "--out", str(tmp_path)]) == 0
-    assert (tmp_path / "table.md").read_text() == "| new p |\n"
+    assert (tmp_path / "table.md").read_text() == "| new p r |\n"

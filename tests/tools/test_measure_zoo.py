@@ -19,10 +19,9 @@ _SPEC.loader.exec_module(tool)
 def shipped(monkeypatch, tmp_path):
     """A folder with two shipped rows and a page for the table, which is the working directory."""
 
-    def again(self, name, entry, folder):
-        row = json.loads((folder / "row.json").read_text()) | {"ms": 2}
+    def again(self, name, entry, source, row):
         (self.measured / name).mkdir(parents=True)
-        (self.measured / name / "row.json").write_text(json.dumps(row))
+        (self.measured / name / "row.json").write_text(json.dumps(row | {"ms": 2}))
 
     def together(self, entries):
         rows = {name: {"name": name, "ms": 3} for name in entries}
@@ -33,6 +32,7 @@ def shipped(monkeypatch, tmp_path):
     for name in ("snet_idcards", "mobilenetv2_idcards"):
         (tmp_path / "zoo" / name).mkdir(parents=True)
         (tmp_path / "zoo" / name / "row.json").write_text(json.dumps({"name": name, "ms": 1}))
+        (tmp_path / "zoo" / name / "model.safetensors").touch()
     (tmp_path / "README.md").write_text("<!-- zoo -->\n<!-- /zoo -->\n")
     monkeypatch.setattr(tool.Making, "again", again)
     monkeypatch.setattr(tool.Making, "together", together)
@@ -58,13 +58,23 @@ def test_all_are_measured_and_written(shipped):
     assert all(json.loads(file.read_text())["ms"] == 3 for file in (shipped / "zoo").glob("*/row.json"))
 
 
+def test_what_was_trained_here_and_not_shipped_is_measured_too(shipped):
+    trained = shipped / "out" / "resnet50_idcards"
+    trained.mkdir(parents=True)
+    (trained / "row.json").write_text(json.dumps({"name": "resnet50_idcards", "seeds": [7], "ms": 1}))
+    assert measure("--write") == 0
+    assert "snet_idcards:3 mobilenetv2_idcards:3 resnet50_idcards:3" in (shipped / "README.md").read_text()
+    assert json.loads((shipped / "zoo" / "table_only" / "resnet50_idcards" / "row.json").read_text())["ms"] == 3
+    assert not (shipped / "zoo" / "resnet50_idcards").exists()
+
+
 def test_a_row_that_fails_does_not_end_the_others(shipped, monkeypatch, capsys):
     again = tool.Making.again
 
-    def fails(self, name, entry, folder):
+    def fails(self, name, *words):
         if name == "snet_idcards":
             raise StepFailed("snet_idcards-onnx ended with code 1")
-        return again(self, name, entry, folder)
+        again(self, name, *words)
 
     monkeypatch.setattr(tool.Making, "again", fails)
     assert measure("--write") == 2

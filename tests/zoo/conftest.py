@@ -58,6 +58,12 @@ class Pretended:
             detectors.append({"folder": run, "formats": rows})
         return {"cpu": "a CPU", "threads": 1, "rounds": 9, "peak_gflops": 50.0, "detectors": detectors}
 
+    def write_detector(self, folder):
+        """What a row of a shipped detector lies beside."""
+        self.write(folder / "config.yaml", {})
+        self.write(folder / "evaluation" / "thresholds.json", {})
+        (folder / "model.safetensors").touch()
+
     @staticmethod
     def write(file, tree):
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -40,8 +40,10 @@ def test_a_row_from_the_data_to_the_figures(entries, steps, tmp_path):
 def test_a_shipped_row_is_measured_again_and_not_trained(entries, steps, tmp_path):
     shipped, making = tmp_path / "zoo" / "small", Making(tmp_path / "out", steps, (), 1, {})
     steps.write(shipped / "row.json", {"name": "small", "AP": [31], "benchmark": "of another day", "missing": {}})
-    steps.write(shipped / "config.yaml", {})
-    row = making.again("small", entries["small"], shipped)
+    steps.write_detector(shipped)
+    ((source, before),) = making.sources(entries, shipped.parent).values()
+    assert source == shipped
+    row = making.again("small", entries["small"], source, before)
     run = making.measured / "small" / "run"
     assert names(steps) == ["prepare-small-data", "small-onnx", "small-int8", "small-benchmark"]
     exporting = [step for step in steps.seen if "tools/export_model.py" in step.words]
@@ -53,8 +55,26 @@ def test_a_shipped_row_is_measured_again_and_not_trained(entries, steps, tmp_pat
     assert finished_row(shipped)["benchmark"] == "of another day" and not (shipped / "model.onnx").exists()
     # files of an earlier time are not taken for those of this one
     steps.seen.clear()
-    making.again("small", entries["small"], shipped)
+    making.again("small", entries["small"], source, before)
     assert "small-int8" in names(steps)
+
+
+def test_a_trained_row_that_is_not_shipped_is_measured_again_too(entries, steps, tmp_path):
+    making = Making(tmp_path / "out", steps, (3, 1), 1, {})
+    row = making.row("large", entries["large"])
+    run = tmp_path / "out" / "large" / "seed3"
+    assert making.sources(entries, tmp_path / "zoo") == {"large": (run, row)}
+    (run / "model_best.pth").write_bytes(b"weights")
+    steps.seen.clear()
+    again = making.again("large", entries["large"], run, row)
+    assert (making.measured / "large" / "run" / "model_best.pth").read_bytes() == b"weights"
+    assert names(steps) == ["large-onnx", "large-int8", "large-benchmark"] and again == row
+    # the shipped one goes before
+    shipped = tmp_path / "zoo" / "large"
+    steps.write(shipped / "row.json", {"name": "large"})
+    assert making.sources(entries, tmp_path / "zoo")["large"][0] == run  # a row alone
+    steps.write_detector(shipped)
+    assert making.sources(entries, tmp_path / "zoo")["large"] == (shipped, {"name": "large"})
 
 
 def test_times_of_all_rows_are_taken_in_turns(entries, steps, tmp_path):
@@ -62,8 +82,8 @@ def test_times_of_all_rows_are_taken_in_turns(entries, steps, tmp_path):
     for name in entries:
         shipped = tmp_path / "zoo" / name
         steps.write(shipped / "row.json", {"name": name, "AP": [31], "benchmark": "of another day", "missing": {}})
-        steps.write(shipped / "config.yaml", {})
-        making.again(name, entries[name], shipped)
+        steps.write_detector(shipped)
+        making.again(name, entries[name], shipped, finished_row(shipped))
     rows = making.together(entries)
     runs = [str(making.measured / name / "run") for name in ("small", "large")]
     images = str(tmp_path / "cards" / "images")
