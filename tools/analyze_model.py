@@ -34,6 +34,8 @@ def main(argv=None) -> None:
         names = [Path(config).stem for config in args.configs]
         models = {name: without_data(config, args.opts) for name, config in zip(names, args.configs)}
         report.count(models, args.costs or args.latency or bool(args.figures), args.modules)
+        if args.results:
+            report.add_results(args.results)
         if args.latency or args.sweep:
             subjects = [make_subject(*given, args, device) for given in zip(args.configs, report.rows)]
         if args.latency:
@@ -43,8 +45,6 @@ def main(argv=None) -> None:
         if args.sweep and device == "cpu":
             runs = {name: partial(make_run, *given, args) for name, *given in zip(names, args.configs, report.rows)}
             report.compare_processes(runs, len(os.sched_getaffinity(0)), args.seconds)
-        if args.results:
-            report.add_results(args.results)
         report.write(args.json, args.markdown, args.figures)
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")

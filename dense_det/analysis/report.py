@@ -113,7 +113,7 @@ class Report:
         self._add(f"{throughput_table(rates)}\n\n{note}")
 
     def add_results(self, path: Path) -> None:
-        """Put the AP of `path`, {"config name": AP, ...}, into the rows.
+        """Put the AP of `path`, {"config name": AP, ...}, into the rows that were counted.
 
         Raises:
             ValueError: another kind of file, or a name that is no row.

@@ -68,6 +68,10 @@ def read_image_file(path: str, decode: bool = False) -> ImageFile:
         return ImageFile(problem="image-unreadable", reason=f"{type(error).__name__}: {error}")
 
 
+# Pillow would cut them off at 0 and 255, most of them to black
+FLOAT_MODE, FLOATS = "F", "32-bit floats, which do not say what is white: save it with 8 or 16 bits"
+
+
 def read_image_stream(file, decode: bool = False) -> ImageFile:
     """Look at an open binary file, from its beginning; never raises for what it holds."""
     try:
@@ -110,6 +114,8 @@ def _is_whole(image_format: str, content: bytes) -> bool:
 
 def _measure(image: Image.Image, digest: bytes, load: bool) -> ImageFile:
     """Size after EXIF rotation; a whole PNG is known to have no EXIF, and asking would decode it."""
+    if image.mode == FLOAT_MODE:
+        return ImageFile(problem="image-unreadable", reason=FLOATS)
     turned = (load or image.format != "PNG") and image.getexif().get(_EXIF_ORIENTATION) in _TURNED
     if load:
         ImageOps.exif_transpose(image, in_place=True)  # not by `turned`: Pillow turns a TIFF itself

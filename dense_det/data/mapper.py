@@ -8,6 +8,7 @@ from detectron2.structures import Boxes, BoxMode, Instances
 from PIL import Image, ImageOps
 
 from dense_det.data.augmentation import build_augmentation
+from dense_det.data.check_images import FLOAT_MODE, FLOATS
 from dense_det.data.jpeg import decoded_jpeg
 from dense_det.data.masks import require_mask_format, tighten_boxes, transformed_masks
 from dense_det.data.semantics import read_classes, transformed_classes
@@ -141,11 +142,13 @@ def read_image(path, image_format: str = "BGR") -> np.ndarray:
     whatever colour lies below, mostly black).
 
     Raises:
-        OSError: a missing file, or one that is no image.
+        OSError: a missing file, one that is no image, or one of floats.
     """
     with Image.open(path) as image:
         if (pixels := decoded_jpeg(image)) is not None:
             return pixels[:, :, ::-1] if image_format == "BGR" else pixels
+        if image.mode == FLOAT_MODE:
+            raise OSError(FLOATS)
         ImageOps.exif_transpose(image, in_place=True)
         if image.mode in SIXTEEN_BIT_MODES:
             levels = np.asarray(image).clip(0, 65535).astype(np.uint16) >> 8

@@ -246,6 +246,8 @@ def _jpeg(file: Image.Image, reduction: int) -> Image.Image | None:
 
 def _upright(file: Image.Image) -> Image.Image:
     """RGB of an opened image: turned by EXIF, 16 bits scaled to 8, transparent pixels white."""
+    if file.mode == "F":
+        raise OSError("32-bit floats, which do not say what is white: save it with 8 or 16 bits")
     file = ImageOps.exif_transpose(file)
     if file.mode.startswith("I"):
         file = Image.fromarray((np.asarray(file).clip(0, 65535).astype(np.uint16) >> 8).astype(np.uint8))

@@ -20,6 +20,11 @@ IMAGE_SUFFIXES = (
 )  # fmt: skip
 MOST_BYTES = 1 << 30  # of one image: it is read whole
 _POINTS_PER_INCH = 72
+# members of a tar that tell of the next one, as long names do: tarfile reads them whole
+_WORDS = (
+    tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE,
+)  # fmt: skip
+_MOST_WORDS = 1 << 20  # bytes
 TAR_ERRORS = (tarfile.TarError, OSError, EOFError, ValueError, zlib.error, lzma.LZMAError)
 
 
@@ -162,6 +167,17 @@ def is_claimed(name: str) -> bool:
     return name.lower().endswith((*IMAGE_SUFFIXES, ".pdf", *TAR_SUFFIXES))
 
 
+class _Member(tarfile.TarInfo):
+    """A member whose header leads neither back (CVE-2025-8194) nor to a name that fills the memory."""
+
+    @classmethod
+    def frombuf(cls, buf, encoding, errors):
+        member = super().frombuf(buf, encoding, errors)
+        if member.size < 0 or (member.type in _WORDS and member.size > _MOST_WORDS):
+            raise tarfile.InvalidHeaderError(f"a size of {member.size}")
+        return member
+
+
 def open_tar(path: str) -> tarfile.TarFile:
     """An archive of any compression.
 
@@ -171,7 +187,7 @@ def open_tar(path: str) -> tarfile.TarFile:
     with open(path, "rb") as file:
         if _is_blank(file.read(tarfile.BLOCKSIZE)):
             raise tarfile.ReadError("zeros or nothing at its beginning, as in an empty archive")
-    return tarfile.open(path)
+    return tarfile.open(path, tarinfo=_Member)
 
 
 def members_of(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
@@ -181,6 +197,8 @@ def members_of(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
         tarfile.ReadError: a damaged header, which tarfile takes for the end: that is two blocks of zeros, or nothing.
     """
     while (member := archive.next()) is not None:
+        if archive.offset <= member.offset:  # a PAX header may say so, too
+            raise tarfile.ReadError(f"a size of {member.size} at byte {member.offset}")
         yield member
         archive.members.clear()
     archive.fileobj.seek(archive.offset)

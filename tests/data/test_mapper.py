@@ -6,6 +6,7 @@ from detectron2.structures import BoxMode
 from PIL import Image
 
 from dense_det.config import get_cfg
+from dense_det.data.check_images import FLOATS, read_image_file
 from dense_det.data.mapper import build_mapper, read_image, visible_share, xyxy_boxes
 
 RED = (200, 30, 10)
@@ -101,6 +102,14 @@ def test_plain_files_are_read_as_detectron2_does(tmp_path):
         for order in ("BGR", "RGB"):
             theirs = detectron2_read_image(str(path), order)
             np.testing.assert_array_equal(read_image(path, order), theirs, err_msg=name)
+
+
+def test_floats_are_refused_not_read_as_black(tmp_path):
+    Image.fromarray(np.full((20, 30), 0.9, np.float32)).save(tmp_path / "scan.tif")
+    with pytest.raises(OSError, match="32-bit floats, .* save it with 8 or 16 bits"):
+        read_image(tmp_path / "scan.tif")
+    found = read_image_file(str(tmp_path / "scan.tif"))
+    assert (found.problem, found.reason) == ("image-unreadable", FLOATS)
 
 
 def test_16_bit_scans_keep_their_tones(tmp_path):

@@ -221,6 +221,9 @@ def test_jpeg_files_to_the_pixels_of_training(make_detector, tmp_path, mode, ori
 
 def test_a_damaged_file_is_named(make_detector, tmp_path):
     rough = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8))
+    Image.fromarray(np.full((40, 60), 0.9, np.float32)).save(tmp_path / "floats.tif")
+    with pytest.raises(OSError, match="floats.tif: 32-bit floats, .* save it with 8 or 16 bits"):
+        make_detector().read(tmp_path / "floats.tif")
     for name, pattern in {"a.jpg": "truncated", "b.png": "", "c.gif": ""}.items():
         rough.save(tmp_path / name)
         content = (tmp_path / name).read_bytes()

@@ -33,10 +33,22 @@ def tar(tmp_path):
     return write
 
 
+DAMAGED = "damaged tar file, from here on: ReadError: damaged header at byte 2048"
+
+
 def overwrite(path, start: int, content: bytes) -> None:
     with open(path, "r+b") as file:
         file.seek(start)
         file.write(content)
+
+
+def with_size(info: tarfile.TarInfo, size: int) -> bytes:
+    """Its header, of any size."""
+    header = bytearray(info.tobuf(tarfile.GNU_FORMAT))
+    header[124:136] = tarfile.itn(size, 12, tarfile.GNU_FORMAT)
+    header[148:156] = b"        "
+    header[148:156] = f"{tarfile.calc_chksums(bytes(header))[0]:06o}\0 ".encode()
+    return bytes(header)
 
 
 @pytest.mark.parametrize("content", [b"X", bytes(BLOCK)], ids=["a byte", "zeros"])
@@ -44,7 +56,30 @@ def test_a_damaged_header_inside_a_tar_is_named(tar, content):
     overwrite(path := tar("a.tar"), 4 * BLOCK, content)
     *members, (name, reason) = found(path)
     assert members == [("0.jpg", ""), ("1.jpg", "")]
-    assert (name, reason) == ("a.tar", "damaged tar file, from here on: ReadError: damaged header at byte 2048")
+    assert (name, reason) == ("a.tar", DAMAGED)
+
+
+@pytest.mark.parametrize("size", [-BLOCK, -2 * BLOCK, -4 * BLOCK, -100_000, -(2**60)])
+def test_a_size_below_zero_leads_round_in_no_circle(tar, size):
+    """CVE-2025-8194: the next header would lie before this one."""
+    info = tarfile.TarInfo("2.jpg")
+    overwrite(path := tar("a.tar"), 4 * BLOCK, with_size(info, size))
+    assert found(path) == [("0.jpg", ""), ("1.jpg", ""), ("a.tar", DAMAGED)]
+    info.type = tarfile.GNUTYPE_LONGNAME
+    for wrong in (size, 1 << 30):  # tarfile would read so much
+        overwrite(path := tar("a.tar"), 4 * BLOCK, with_size(info, wrong))
+        assert found(path) == [("0.jpg", ""), ("1.jpg", ""), ("a.tar", DAMAGED)]
+
+
+def test_a_size_below_zero_in_a_pax_header(tar):
+    info = tarfile.TarInfo("2.jpg")
+    info.pax_headers = {"size": str(-3 * BLOCK)}
+    header = info.tobuf(tarfile.PAX_FORMAT)
+    assert len(header) == 3 * BLOCK
+    overwrite(path := tar("a.tar"), 4 * BLOCK, header)
+    *members, (name, reason) = found(path)
+    assert members == [("0.jpg", ""), ("1.jpg", "")] and name == "a.tar"
+    assert reason == "damaged tar file, from here on: ReadError: a size of -1536 at byte 2048"
 
 
 @pytest.mark.parametrize("size", [12 * BLOCK, 13 * BLOCK, 14 * BLOCK, 20 * BLOCK])

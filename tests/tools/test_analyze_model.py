@@ -23,6 +23,13 @@ def test_ours_and_detectron2s_side_by_side(capsys, tmp_path):
     assert [row["name"] for row in rows] == ["retina_snet", "retinanet_R_50_FPN_3x"]
 
 
+def test_results_are_read_before_anything_is_measured(tmp_path, monkeypatch):
+    monkeypatch.setattr(tool, "make_subject", lambda *words: pytest.fail("measured"))
+    (tmp_path / "ap.json").write_text('{"retina_sneet": 30}')
+    with pytest.raises(SystemExit, match="did you mean 'retina_snet'"):
+        tool.main([SNET, "--latency", "--results", str(tmp_path / "ap.json"), "--device", "cpu"])
+
+
 def test_all_of_it_on_one_small_config(capsys):
     words = "--size 64 64 --modules 1 --latency --seconds 0.01 --opts MODEL.RETINANET.NUM_CLASSES 1".split()
     tool.main([SNET, *words, "--device", "cpu"])
