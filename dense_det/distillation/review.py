@@ -15,6 +15,8 @@ from dense_det.distillation.rule import REJECTED, Rule
 from dense_det.distillation.shard_file import ImagePredictions
 
 DECIMALS = 2  # of a pixel
+_SHAPES = {"x", "points", "rle", "vertices"}  # keys of Label Studio's regions that are drawn
+_CVAT_READ = {"box", "tag"}  # a tag is a word about the whole image
 
 
 @dataclass(frozen=True)
@@ -109,12 +111,14 @@ def read_label_studio(path) -> list[ReviewImage]:
             name, size = _name_and_size(*(task["data"][key] for key in ("image", "width", "height")))
             boxes = []
             for region in answers[-1]["result"]:
-                if region.get("type") == "rectanglelabels":
-                    value = region["value"]
+                value, kind = region.get("value", {}), region.get("type")
+                if kind == "rectanglelabels":
                     sides = (value["x"], value["y"], value["x"] + value["width"], value["y"] + value["height"])
                     sides = (side / 100 * of for side, of in zip(sides, size * 2, strict=True))
                     label = next(iter(value["rectanglelabels"]), None)
                     boxes.append(_review_box(name, size, label, sides, value.get("rotation")))
+                elif _SHAPES & value.keys():  # others are words about the whole image
+                    raise ValueError(_other_shape(name, kind))
             images.append(ReviewImage(name, *size, tuple(boxes)))
     return images
 
@@ -151,12 +155,18 @@ def read_cvat(path) -> list[ReviewImage]:
     images = []
     for image in root.iter("image"):
         name, size = _name_and_size(*(image.get(key) for key in ("name", "width", "height")))
+        if other := next((child.tag for child in image if child.tag not in _CVAT_READ), None):
+            raise ValueError(_other_shape(name, other))
         boxes = [
             _review_box(name, size, box.get("label"), map(box.get, ("xtl", "ytl", "xbr", "ybr")), box.get("rotation"))
             for box in image.iter("box")
         ]
         images.append(ReviewImage(name, *size, tuple(boxes)))
     return images
+
+
+def _other_shape(name: str, kind) -> str:
+    return f"a {kind} on {name}: only boxes are read, so that it would be lost; draw a box in its place"
 
 
 def _name_and_size(name, width, height) -> tuple[str, tuple[int, int]]:

@@ -172,6 +172,26 @@ def test_impossible_boxes_of_label_studio(tmp_path, wrong, saying):
         read_review(tmp_path / "b.json")
 
 
+def test_other_shapes_are_not_lost_in_silence(tmp_path):
+    write_cvat_box(tmp_path / "b.xml")
+    text = (tmp_path / "b.xml").read_text()
+    (tmp_path / "b.xml").write_text(text.replace("</image>", '<tag label="A"></tag></image>'))
+    assert len(read_review(tmp_path / "b.xml")[0].boxes) == 1
+    (tmp_path / "b.xml").write_text(text.replace("</image>", '<polygon label="A" points="1,2;3,4;5,6"/></image>'))
+    with pytest.raises(ValueError, match="b.xml: a polygon on a.jpg: only boxes are read"):
+        read_review(tmp_path / "b.xml")
+    write_label_studio_box(tmp_path / "b.json")
+    tasks = json.loads((tmp_path / "b.json").read_text())
+    result = tasks[0]["annotations"][-1]["result"]
+    result += [{"type": "choices", "value": {"choices": ["blurred"]}}, {"type": "relation"}]
+    (tmp_path / "b.json").write_text(json.dumps(tasks))
+    assert len(read_review(tmp_path / "b.json")[0].boxes) == 1
+    result.append({"type": "polygonlabels", "value": {"points": [[1, 2], [3, 4], [5, 6]], "polygonlabels": ["A"]}})
+    (tmp_path / "b.json").write_text(json.dumps(tasks))
+    with pytest.raises(ValueError, match="b.json: a polygonlabels on a.jpg: only boxes are read"):
+        read_review(tmp_path / "b.json")
+
+
 @pytest.mark.parametrize("kind", ["xml", "json"])
 def test_export_and_back(tmp_path, labelled_work, kind):
     labelled_work()
