@@ -55,7 +55,9 @@ def require_image(content: bytes) -> None:
     try:
         with Image.open(io.BytesIO(content)) as image:
             width, height = image.size
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"more than {MAX_PIXELS:,} pixels: make the image smaller") from error
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
         raise ValueError(f"this is no image that Pillow can read ({type(error).__name__})") from error
     if width * height > MAX_PIXELS:
         raise ValueError(f"{width} x {height} pixels are more than {MAX_PIXELS:,}: make the image smaller")

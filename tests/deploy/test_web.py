@@ -84,6 +84,8 @@ def test_what_is_wrong_is_said_and_the_server_goes_on(ask, method, path, body, s
 def test_what_would_fill_the_memory_is_refused(ask, monkeypatch):
     monkeypatch.setattr(web, "MAX_PIXELS", 20)
     assert ask("POST", "/detect", picture())[1]["error"].startswith("8 x 6 pixels are more than 20")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)  # twice as many and Pillow does not open it
+    assert ask("POST", "/detect", picture())[1]["error"] == "more than 20 pixels: make the image smaller"
     monkeypatch.setattr(web, "MAX_BYTES", 10)
     assert ask("POST", "/detect", picture())[0] == 413
 
