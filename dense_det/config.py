@@ -243,7 +243,7 @@ def read_yaml(path: Path) -> dict:
 
     Raises:
         FileNotFoundError: no such file; the nearest names of its folder are suggested.
-        ValueError: YAML that does not parse, is not safe, or is no mapping.
+        ValueError: YAML that does not parse, is not safe, is empty, or is no mapping.
     """
     if not path.is_file():
         folder = path.parent if path.parent.is_dir() else Path(".")
@@ -251,11 +251,12 @@ def read_yaml(path: Path) -> dict:
             unknown(f"config file in {folder}/", path.name, sorted(p.name for p in folder.glob("*.yaml")))
         )
     try:
-        tree = yaml_formula.read(path.read_text(encoding="utf-8")) or {}
+        tree = yaml_formula.read(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: not a safe YAML file: {error}") from error
     if not isinstance(tree, dict):
-        raise ValueError(f"{path}: expected KEY: VALUE lines, got a {type(tree).__name__}")
+        got = "none" if tree is None else f"a {type(tree).__name__}"
+        raise ValueError(f"{path}: expected KEY: VALUE lines, got {got}")
     return tree
 
 
