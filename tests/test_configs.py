@@ -31,7 +31,7 @@ PARAMETERS = {
     "centermask_idcards": 3_660_394,
     "Base-IDCards-RetinaNet": 36_963_444,
     "idcards_student": 708_696,
-    "idcards_teacher": 2_316_664,
+    "idcards_teacher": 2_667_736,
     "docpages_student": 696_156,
     "retina_cspdarknet": 38_265_428,
     "retina_cspdensenet": 15_612_191,
