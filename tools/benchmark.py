@@ -58,10 +58,10 @@ def compare(args) -> Iterator[str]:
 
 def measure(args) -> dict:
     found = [(folder, images_in(images)) for folder, images in ((args.folder, args.images), *args.also)]
+    truth = load_ground_truth(args.labelled[0]) if args.labelled else None
+    truth_files = images_of(truth, args.labelled[1]) if truth else ()
     lineups = [Lineup(formats_of(folder, args.threads), some_of(files, args.rounds)) for folder, files in found]
-    if args.labelled:
-        truth = load_ground_truth(args.labelled[0])
-        lineups[0] = replace(lineups[0], truth=truth, truth_files=images_of(truth, args.labelled[1]))
+    lineups[0] = replace(lineups[0], truth=truth, truth_files=truth_files)
     result = benchmark(lineups, args.rounds)
     rows = zip(found, result.pop("lineups"), strict=True)
     return result | {"detectors": [{"folder": str(folder), "formats": own} for (folder, _), own in rows]}

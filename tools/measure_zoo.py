@@ -44,6 +44,8 @@ def measure(args) -> Iterator[str]:
     making = Making(args.out, steps, (), 1, missing_packages())
     sources = making.sources(entries, SHIPPED)
     failures, made = Failures(), {}
+    for stale in making.measured.glob("*/row.json"):  # of another day
+        stale.unlink()
     for name, entry in chosen({name: entries[name] for name in sources}, args.names).items():
         with failures:
             making.again(name, entry, *sources[name])
@@ -51,7 +53,7 @@ def measure(args) -> Iterator[str]:
     with failures:
         rows = making.together(made) if made else {}
         for name, row in rows.items() if args.write else ():
-            folder = SHIPPED if sources[name][0] == SHIPPED / name else SHIPPED / TABLE_ONLY
+            folder = SHIPPED if entries[name].ship else SHIPPED / TABLE_ONLY
             write_json(folder / name / "row.json", row)
     page = Path("README.md") if args.write else None
     folders = [making.measured, SHIPPED, SHIPPED / TABLE_ONLY]

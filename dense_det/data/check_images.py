@@ -21,6 +21,8 @@ _EXIF_ORIENTATION = 274
 _TURNED = (5, 6, 7, 8)  # orientations that swap width and height
 _PNG_METADATA = (b"eXIf", b"XML:com.adobe.xmp", b"Raw profile type")  # where a PNG may say its orientation
 _WHOLE_FILE_BYTES = 64 << 20  # larger files are never held in memory as bytes
+# Pillow would cut them off at 0 and 255, most of them to black
+FLOAT_MODE, FLOATS = "F", "32-bit floats, which do not say what is white: save it with 8 or 16 bits"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +68,6 @@ def read_image_file(path: str, decode: bool = False) -> ImageFile:
         return ImageFile(problem="image-missing", reason="a part of its path is not a folder")
     except Exception as error:  # no permission, a name with a null byte, ...
         return ImageFile(problem="image-unreadable", reason=f"{type(error).__name__}: {error}")
-
-
-# Pillow would cut them off at 0 and 255, most of them to black
-FLOAT_MODE, FLOATS = "F", "32-bit floats, which do not say what is white: save it with 8 or 16 bits"
 
 
 def read_image_stream(file, decode: bool = False) -> ImageFile:

@@ -2,6 +2,7 @@
 
 import functools
 import io
+import re
 
 import cv2
 import numpy as np
@@ -13,7 +14,7 @@ FORMATS, MODES = ("JPEG", "MPO"), ("RGB", "L")
 
 # part of a side -> OpenCV's way to decode so
 REDUCTIONS = {8: cv2.IMREAD_REDUCED_COLOR_8, 4: cv2.IMREAD_REDUCED_COLOR_4, 2: cv2.IMREAD_REDUCED_COLOR_2}
-_END = b"\xff\xd9"
+_MARKER, _END = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]"), b"\xff\xd9"  # what ends a scan, and the last one
 
 # EXIF's orientation -> upright pixels (H, W, C)
 UPRIGHT = {
@@ -55,15 +56,18 @@ def reduced_jpeg(content: bytes, least_edge: int) -> np.ndarray | None:
     whose shorter side has `least_edge` pixels. Not exactly the pixels of decoding all and resizing.
 
     Returns:
-        None where another way should decode: the file is not that large, not 8-bit colour or grey, or cut off.
+        None where another way should decode: the file is not that large, not 8-bit colour or grey in one scan (so not
+        progressive), damaged, or cut off.
 
     Raises:
         OSError: a file that is no image.
     """
     with Image.open(io.BytesIO(content)) as image:  # refuses what would fill the memory
-        plain = image.format in FORMATS and image.mode in MODES
+        plain = image.format == "JPEG" and image.mode in MODES
+        after = _MARKER.search(content, image.fp.tell())  # Pillow has read up to the scan
         parts = [part for part in REDUCTIONS if min(image.size) >= part * least_edge]
-    if not plain or not parts or content.rfind(_END, -1024) < 0:  # OpenCV fills up what is cut off
+    # OpenCV fills up what is damaged or cut off, in silence
+    if not plain or not parts or after is None or after.group() != _END:
         return None
     pixels = cv2.imdecode(np.frombuffer(content, np.uint8), REDUCTIONS[parts[0]])
     return None if pixels is None else np.ascontiguousarray(pixels[:, :, ::-1])

@@ -71,8 +71,7 @@ def benchmark_table(rows: list[dict]) -> str:
 
 
 def _pixels(lineup: Lineup, rounds: int) -> list[np.ndarray]:
-    images = itertools.islice(itertools.cycle(lineup.images), rounds)
-    return [lineup.formats[0].detector.read(path)[0][None] for path in images]
+    return [lineup.formats[0].detector.read(path)[0][None] for path in lineup.images[:rounds]]
 
 
 def _turns(detector, pixels: list[np.ndarray]):

@@ -12,6 +12,7 @@ import importlib
 import io
 import json
 import os
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 KEY = "dense_det"  # of the metadata in the file, as JSON
+_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # what ends the scan of a JPEG
 
 
 class Detections(NamedTuple):
@@ -54,20 +56,15 @@ class Detector:
     most_at_once = 8  # images of predict_all: each holds its activations
 
     def __init__(self, path, threads: int = 0, scaled_decode: bool = False):
-        path = Path(path)
-        openers = self._openers()
+        self._path = path = Path(path)
+        self.scaled_decode, self._threads, openers = scaled_decode, threads, self._openers()
         if path.suffix not in openers:
             raise ValueError(f"{path}: expected a file named {' or '.join(f'*{suffix}' for suffix in openers)}")
         if not path.is_file():
             raise ValueError(f"no file {path}: tools/export_model.py writes one")
         if path.suffix == ".xml" and not path.with_suffix(".bin").is_file():
             raise ValueError(f"{path}: its weights are missing: expected {path.with_suffix('.bin').name} beside it")
-        try:
-            self.run, metadata = openers[path.suffix](path, threads, 1)
-        except ImportError:
-            raise
-        except Exception as error:  # engines have kinds of their own
-            raise ValueError(f"{path}: damaged, or no model of this kind: {type(error).__name__}: {error}") from error
+        self.run, metadata = self._open(threads, 1)
         if metadata is None:
             raise ValueError(f"{path}: has no metadata {KEY!r}: expected a file that tools/export_model.py wrote")
         try:
@@ -77,8 +74,6 @@ class Detector:
                 raise KeyError(*missing)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{path}: its metadata {KEY!r} was changed: {type(error).__name__}: {error}") from error
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        self.scaled_decode, self._path, self._threads = scaled_decode, path, threads or cores or 1
         self._to_quads = _find_quads() if self.facts.get("quads") else None
 
     def predict(self, image, threshold: float | None = None, masks: bool = True) -> Detections:
@@ -90,44 +85,50 @@ class Detector:
             masks: False leaves out masks, each as large as the image, and corners.
         """
         pixels, size = self.read(image)
-        return self._found(self.run(pixels[None]), pixels.shape, size, threshold, masks)
+        return self._found(self.run(pixels[None]), pixels.shape[:2], size, threshold, masks)
 
     def predict_all(self, images: Iterable, threshold: float | None = None, masks: bool = True) -> Iterator[Detections]:
-        """`predict` of each image, in order: several at once, each on a thread of its own, up to `threads` and
-        `most_at_once`; a small network makes little use of a second core. Meanwhile the next ones are read."""
-        if isinstance(images, str | bytes | os.PathLike):
+        """`predict` of each image, in order; `threads` at once (up to `most_at_once`), a thread each: a small network
+        makes little use of a second core. So many are taken ahead; the first that cannot be read ends it."""
+        if isinstance(images, str | bytes | bytearray | os.PathLike) or hasattr(images, "read"):
             raise ValueError(f"expected several images, got {images!r}: predict() takes one")
         at_once, run = self._side_by_side
         free = threading.Semaphore(at_once)
 
-        def find(image) -> Detections:
+        def look(image) -> tuple:
             pixels, size = self.read(image)
             with free:
-                outputs = run(pixels[None])
-            return self._found(outputs, pixels.shape, size, threshold, masks)
+                return run(pixels[None]), pixels.shape[:2], size
 
-        for _, found in read_ahead(find, images, at_once, at_once + 1):
-            yield found()
+        for _, looked in read_ahead(look, images, at_once, at_once + 1):
+            yield self._found(*looked(), threshold, masks)
 
     @functools.cached_property
     def _side_by_side(self) -> tuple[int, Callable]:
-        """How many images at once, and a `run` for so many threads."""
-        if (at_once := min(self._threads, self.most_at_once)) == 1:
-            return 1, self.run
-        return at_once, self._openers()[self._path.suffix](self._path, self._threads, at_once)[0]
+        """How many images at once, and a `run` for them, which holds the weights a second time."""
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        threads = self._threads or cores or 1
+        at_once = min(threads, self.most_at_once)
+        return (at_once, self._open(threads, at_once)[0]) if at_once > 1 else (1, self.run)
+
+    def _open(self, threads: int, at_once: int) -> tuple[Callable, str | None]:
+        try:
+            return self._openers()[self._path.suffix](self._path, threads, at_once)
+        except ImportError:
+            raise
+        except Exception as error:  # engines have kinds of their own
+            raise ValueError(f"{self._path}: damaged, or no model of this kind: {error!r}") from error
 
     def _found(self, outputs, shown, size, threshold: float | None, masks: bool) -> Detections:
-        height, width = size
         boxes, scores, classes, *rest = outputs
         limits = np.array(self.facts["thresholds"]) if threshold is None else np.full(len(self.classes), threshold)
         good = scores >= limits[classes]
-        scale = np.tile([width / shown[1], height / shown[0]], 2)
-        boxes = boxes[good].astype(np.float64) * scale
+        boxes = boxes[good].astype(np.float64) * np.tile(np.divide(size, shown)[::-1], 2)
         found = Detections(boxes, scores[good], [self.classes[k] for k in classes[good]])
         if not (rest and masks):
             return found
         mask_scores, probabilities = (values[good] for values in rest)
-        found = found._replace(mask_scores=mask_scores, masks=paste(probabilities, boxes, (height, width)))
+        found = found._replace(mask_scores=mask_scores, masks=paste(probabilities, boxes, size))
         return found._replace(quads=self._to_quads(found.masks, boxes)) if self._to_quads else found
 
     def read(self, image) -> tuple[np.ndarray, tuple[int, int]]:
@@ -145,10 +146,10 @@ class Detector:
                 shrinking = min(side / less for side, less in zip(size, shown)) if self.scaled_decode else 1
                 reduction = min(1 << (max(int(shrinking), 1).bit_length() - 1), 8)
                 pixels = _upright(_jpeg(file, reduction) or file)
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # Pillow names no file
-            if not isinstance(image, str | os.PathLike) or str(image) in str(error):
+        except Exception as error:  # decoders of broken files raise anything, and name no file
+            if getattr(error, "filename", None):
                 raise
-            raise OSError(f"{image}: {error}") from error
+            raise OSError(f"{image if isinstance(image, str | os.PathLike) else 'image'}: {error}") from error
         if pixels.size == size[::-1]:
             return _resized(pixels, shown), size
         return cv2.resize(np.asarray(pixels), shown[::-1], interpolation=cv2.INTER_AREA), size  # decoded to fewer
@@ -214,14 +215,16 @@ def read_ahead(read: Callable, items: Iterable, ahead: int = 1, threads: int = 1
             waiting.append((item, pool.submit(read, item).result))
             if len(waiting) > ahead:
                 yield waiting.popleft()
-        while waiting:
-            yield waiting.popleft()
+    except Exception:  # of `items`: what was read before it is not lost
+        yield from waiting
+        raise
+    else:
+        yield from waiting
     finally:
         pool.shutdown(cancel_futures=True)
 
 
 def _upright_size(file: Image.Image) -> tuple[int, int]:
-    """(height, width) as EXIF turns it."""
     turned = file.getexif().get(0x0112) in (5, 6, 7, 8)  # orientations that swap the two
     return file.size if turned else file.size[::-1]
 
@@ -229,11 +232,13 @@ def _upright_size(file: Image.Image) -> tuple[int, int]:
 def _jpeg(file: Image.Image, reduction: int) -> Image.Image | None:
     """An opened JPEG as OpenCV decodes it, in half of the time and to Pillow's pixels, or to one of `reduction` (2, 4,
     8) in either direction; not yet upright. None where Pillow should decode."""
-    if file.format not in ("JPEG", "MPO") or file.mode not in ("RGB", "L"):
+    if file.format != "JPEG" or file.mode not in ("RGB", "L"):
         return None
+    scan = file.fp.tell()  # Pillow has read up to there
     file.fp.seek(0)
     content = file.fp.read()
-    if content.rfind(b"\xff\xd9", -1024) < 0:  # cut off: OpenCV would fill it up
+    after = _MARKER.search(content, scan)
+    if not after or after.group() != b"\xff\xd9":  # damaged or cut off, which OpenCV fills up in silence
         return None
     flag = cv2.IMREAD_COLOR if reduction == 1 else getattr(cv2, f"IMREAD_REDUCED_COLOR_{reduction}")
     pixels = cv2.imdecode(np.frombuffer(content, np.uint8), flag | cv2.IMREAD_IGNORE_ORIENTATION)
@@ -256,8 +261,7 @@ def _upright(file: Image.Image) -> Image.Image:
     return file.convert("RGB")
 
 
-def _resized(image: Image.Image, shown: tuple[int, int]) -> np.ndarray:
-    # OpenCV has no antialiased bilinear kernel, Pillow's is the one of training
+def _resized(image: Image.Image, shown: tuple[int, int]) -> np.ndarray:  # as in training; OpenCV has no such kernel
     return np.asarray(image if image.size == shown[::-1] else image.resize(shown[::-1], Image.Resampling.BILINEAR))
 
 
@@ -267,12 +271,10 @@ def _open_onnx(path: Path, threads: int, at_once: int):
     except ImportError as error:
         raise ImportError(f"{path} needs onnxruntime: pip install onnxruntime") from error
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads // at_once  # 1 is the calling thread
+    options.intra_op_num_threads = threads and max(threads - at_once + 1, 1)  # those that call count as one
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    return (
-        lambda image: session.run(None, {"image": image}),
-        session.get_modelmeta().custom_metadata_map.get(KEY),
-    )
+    metadata = session.get_modelmeta().custom_metadata_map.get(KEY)
+    return lambda image: session.run(None, {"image": image}), metadata
 
 
 def _open_openvino(path: Path, threads: int, at_once: int):
@@ -283,8 +285,8 @@ def _open_openvino(path: Path, threads: int, at_once: int):
     core = openvino.Core()
     model = core.read_model(path)
     # other hints let some CPUs compute in bfloat16: boxes would move
-    options = {"INFERENCE_PRECISION_HINT": "f32", **({"INFERENCE_NUM_THREADS": threads} if threads else {})}
-    compiled = core.compile_model(model, "CPU", {**options, **({"NUM_STREAMS": at_once} if at_once > 1 else {})})
+    options = {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": at_once}
+    compiled = core.compile_model(model, "CPU", options | ({"INFERENCE_NUM_THREADS": threads} if threads else {}))
     metadata = model.get_rt_info([KEY]).astype(str) if model.has_rt_info([KEY]) else None
     own = threading.local()  # a request answers one thread at a time
 

@@ -15,7 +15,8 @@ from dense_det.distillation.rule import REJECTED, Rule
 from dense_det.distillation.shard_file import ImagePredictions
 
 DECIMALS = 2  # of a pixel
-_SHAPES = {"x", "points", "rle", "vertices"}  # keys of Label Studio's regions that are drawn
+BOX = "rectanglelabels"  # what Label Studio calls one
+_SHAPES = {"x", "points", "rle", "vertices", "imageDataURL"}  # keys of Label Studio's regions that are drawn
 _CVAT_READ = {"box", "tag"}  # a tag is a word about the whole image
 
 
@@ -65,10 +66,10 @@ def write_label_studio(path, images: Iterable[ReviewImage], model: str) -> None:
                 "width": x1 - x0,
                 "height": y1 - y0,
                 "rotation": 0,
-                "rectanglelabels": [box.label],
+                BOX: [box.label],
             }
             result.append(
-                {"type": "rectanglelabels", "from_name": "label", "to_name": "image", "value": value}
+                {"type": BOX, "from_name": "label", "to_name": "image", "value": value}
                 | {"original_width": image.width, "original_height": image.height}
                 | ({} if box.score is None else {"score": box.score})
             )
@@ -109,15 +110,16 @@ def read_label_studio(path) -> list[ReviewImage]:
         answers = [a for a in task.get("annotations", []) if not a.get("was_cancelled")]
         if answers:
             name, size = _name_and_size(*(task["data"][key] for key in ("image", "width", "height")))
-            boxes = []
-            for region in answers[-1]["result"]:
-                value, kind = region.get("value", {}), region.get("type")
-                if kind == "rectanglelabels":
+            boxes, result = [], answers[-1]["result"]
+            known = {region.get("id") for region in result if region.get("type") == BOX} - {None}
+            for region in result:
+                value, kind = region.get("value") or {}, region.get("type")
+                if kind == BOX:
                     sides = (value["x"], value["y"], value["x"] + value["width"], value["y"] + value["height"])
                     sides = (side / 100 * of for side, of in zip(sides, size * 2, strict=True))
-                    label = next(iter(value["rectanglelabels"]), None)
+                    label = next(iter(value[BOX]), None)
                     boxes.append(_review_box(name, size, label, sides, value.get("rotation")))
-                elif _SHAPES & value.keys():  # others are words about the whole image
+                elif _SHAPES & value.keys() and region.get("id") not in known:  # else words about the image, or a box
                     raise ValueError(_other_shape(name, kind))
             images.append(ReviewImage(name, *size, tuple(boxes)))
     return images

@@ -20,12 +20,12 @@ IMAGE_SUFFIXES = (
 )  # fmt: skip
 MOST_BYTES = 1 << 30  # of one image: it is read whole
 _POINTS_PER_INCH = 72
-# members of a tar that tell of the next one, as long names do: tarfile reads them whole
-_WORDS = (
+# headers that tell of the next one, as long names do: tarfile reads them whole, and slowly (CVE-2024-6232)
+_HEADER_TYPES = (
     tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE,
 )  # fmt: skip
-_MOST_WORDS = 1 << 20  # bytes
-TAR_ERRORS = (tarfile.TarError, OSError, EOFError, ValueError, zlib.error, lzma.LZMAError)
+_MOST_HEADER_BYTES = 1 << 14
+TAR_ERRORS = (tarfile.TarError, OSError, EOFError, ValueError, RecursionError, zlib.error, lzma.LZMAError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,7 @@ class _Member(tarfile.TarInfo):
     @classmethod
     def frombuf(cls, buf, encoding, errors):
         member = super().frombuf(buf, encoding, errors)
-        if member.size < 0 or (member.type in _WORDS and member.size > _MOST_WORDS):
+        if member.size < 0 or (member.type in _HEADER_TYPES and member.size > _MOST_HEADER_BYTES):
             raise tarfile.InvalidHeaderError(f"a size of {member.size}")
         return member
 
@@ -197,7 +197,7 @@ def members_of(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
         tarfile.ReadError: a damaged header, which tarfile takes for the end: that is two blocks of zeros, or nothing.
     """
     while (member := archive.next()) is not None:
-        if archive.offset <= member.offset:  # a PAX header may say so, too
+        if member.size < 0 or archive.offset <= member.offset:  # a PAX header may say so, too
             raise tarfile.ReadError(f"a size of {member.size} at byte {member.offset}")
         yield member
         archive.members.clear()

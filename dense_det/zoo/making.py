@@ -83,7 +83,8 @@ class Making:
             if (shipped / name / SHIPPED_WEIGHTS).is_file() and (row := finished_row(shipped / name)):
                 found[name] = shipped / name, row
             elif row := finished_row(self.out / name):
-                found[name] = run_folder(self.out / name, row["seeds"][0]), row
+                run = run_folder(self.out / name, row["seeds"][0])
+                found |= {name: (run, row)} if (run / BEST_WEIGHTS).is_file() else {}
         return found
 
     def again(self, name: str, entry: Entry, source: Path, row: dict) -> dict:
@@ -240,9 +241,8 @@ def finished_row(folder: Path) -> dict | None:
 
 def _of_first(result: dict) -> dict:
     """What tools/benchmark.py wrote, of its first detector alone."""
-    return {key: value for key, value in result.items() if key != "detectors"} | {
-        "formats": result["detectors"][0]["formats"]
-    }
+    alone = {key: value for key, value in result.items() if key != "detectors"}
+    return alone | {"formats": result["detectors"][0]["formats"]}
 
 
 def _input_size(run: Path) -> list[int]:

@@ -15,6 +15,7 @@ from detectron2.layers import paste_masks_in_image
 from PIL import Image
 
 from dense_det import quad
+from dense_det.data.jpeg import reduced_jpeg
 from dense_det.data.mapper import read_image
 from dense_det.deploy import runtime
 from dense_det.deploy.runtime import Detector, paste, read_ahead
@@ -232,6 +233,38 @@ def test_a_damaged_file_is_named(make_detector, tmp_path):
             make_detector().read(tmp_path / name)
     with pytest.raises(OSError, match="none.jpg"):
         make_detector().predict("none.jpg")
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+@pytest.mark.parametrize("marker", [0xC0, 0xDA, 0xD8])
+def test_a_damaged_jpeg_is_not_filled_up_in_silence(make_detector, marker, scaled):
+    file = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (200, 300, 3), np.uint8)).save(file, "JPEG")
+    content, middle = file.getvalue(), len(file.getvalue()) // 2
+    stray = content[:middle] + bytes([0xFF, marker]) + content[middle + 2 :]
+    for damaged in (stray, content[:middle] + content):
+        with pytest.raises(OSError, match="^image: broken data stream"):
+            make_detector(scaled).read(damaged)
+        assert reduced_jpeg(damaged, 32) is None  # labelling says so, too
+    assert reduced_jpeg(content, 32) is not None
+
+
+def test_ordinary_jpeg_files_are_decoded_by_opencv(make_detector, tmp_path, monkeypatch):
+    Image.new("RGB", (60, 40), "red").save(tmp_path / "a.jpg", exif=Image.Exif())
+    monkeypatch.setattr(runtime.cv2, "imdecode", lambda *_: np.full((40, 60, 3), 7, np.uint8))
+    assert (make_detector(min_size=0).read(tmp_path / "a.jpg")[0] == 7).all()
+    assert (make_detector(min_size=0).read((tmp_path / "a.jpg").read_bytes())[0] == 7).all()
+
+
+def test_images_that_end_in_an_error_do_not_lose_what_was_read_before():
+    def images():
+        yield from (1, 2, 3)
+        raise RuntimeError("the camera is gone")
+
+    read = []
+    with pytest.raises(RuntimeError, match="camera"):
+        read.extend(call() for _, call in read_ahead(lambda item: 10 * item, images(), 8, 2))
+    assert read == [10, 20, 30]
 
 
 def test_reading_ahead_by_hand():

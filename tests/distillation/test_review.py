@@ -183,13 +183,21 @@ def test_other_shapes_are_not_lost_in_silence(tmp_path):
     write_label_studio_box(tmp_path / "b.json")
     tasks = json.loads((tmp_path / "b.json").read_text())
     result = tasks[0]["annotations"][-1]["result"]
-    result += [{"type": "choices", "value": {"choices": ["blurred"]}}, {"type": "relation"}]
+    result[0]["id"] = "b1"
+    # of the image, of nothing, and of the box: that has its sides once more
+    result += [{"type": "choices", "value": {"choices": ["blurred"]}}, {"type": "relation", "value": None}]
+    result.append({"type": "choices", "id": "b1", "value": result[0]["value"] | {"choices": ["blurred"]}})
     (tmp_path / "b.json").write_text(json.dumps(tasks))
     assert len(read_review(tmp_path / "b.json")[0].boxes) == 1
-    result.append({"type": "polygonlabels", "value": {"points": [[1, 2], [3, 4], [5, 6]], "polygonlabels": ["A"]}})
-    (tmp_path / "b.json").write_text(json.dumps(tasks))
-    with pytest.raises(ValueError, match="b.json: a polygonlabels on a.jpg: only boxes are read"):
-        read_review(tmp_path / "b.json")
+    for kind, value in (
+        ("polygonlabels", {"points": [[1, 2], [3, 4], [5, 6]]}),
+        ("bitmasklabels", {"imageDataURL": ""}),
+    ):
+        result.append({"type": kind, "id": "s1", "value": value | {kind: ["A"]}})
+        (tmp_path / "b.json").write_text(json.dumps(tasks))
+        with pytest.raises(ValueError, match=f"b.json: a {kind} on a.jpg: only boxes are read"):
+            read_review(tmp_path / "b.json")
+        result.pop()
 
 
 @pytest.mark.parametrize("kind", ["xml", "json"])

@@ -66,7 +66,7 @@ def test_a_size_below_zero_leads_round_in_no_circle(tar, size):
     overwrite(path := tar("a.tar"), 4 * BLOCK, with_size(info, size))
     assert found(path) == [("0.jpg", ""), ("1.jpg", ""), ("a.tar", DAMAGED)]
     info.type = tarfile.GNUTYPE_LONGNAME
-    for wrong in (size, 1 << 30):  # tarfile would read so much
+    for wrong in (size, 1 << 15):  # tarfile would read so much
         overwrite(path := tar("a.tar"), 4 * BLOCK, with_size(info, wrong))
         assert found(path) == [("0.jpg", ""), ("1.jpg", ""), ("a.tar", DAMAGED)]
 
@@ -80,6 +80,14 @@ def test_a_size_below_zero_in_a_pax_header(tar):
     *members, (name, reason) = found(path)
     assert members == [("0.jpg", ""), ("1.jpg", "")] and name == "a.tar"
     assert reason == "damaged tar file, from here on: ReadError: a size of -1536 at byte 2048"
+
+
+def test_headers_that_tell_of_the_next_one_without_end(tmp_path):
+    info = tarfile.TarInfo("name")
+    info.type = tarfile.GNUTYPE_LONGNAME
+    (tmp_path / "a.tar").write_bytes(info.tobuf(tarfile.GNU_FORMAT) * 2000)
+    ((name, reason),) = found(tmp_path / "a.tar")
+    assert name == "a.tar" and reason.startswith("damaged tar file, from here on: RecursionError")
 
 
 @pytest.mark.parametrize("size", [12 * BLOCK, 13 * BLOCK, 14 * BLOCK, 20 * BLOCK])

@@ -20,7 +20,7 @@ def shipped(monkeypatch, tmp_path):
     """A folder with two shipped rows and a page for the table, which is the working directory."""
 
     def again(self, name, entry, source, row):
-        (self.measured / name).mkdir(parents=True)
+        (self.measured / name).mkdir(parents=True, exist_ok=True)
         (self.measured / name / "row.json").write_text(json.dumps(row | {"ms": 2}))
 
     def together(self, entries):
@@ -60,12 +60,21 @@ def test_all_are_measured_and_written(shipped):
 
 def test_what_was_trained_here_and_not_shipped_is_measured_too(shipped):
     trained = shipped / "out" / "resnet50_idcards"
-    trained.mkdir(parents=True)
+    (trained / "seed7").mkdir(parents=True)
+    (trained / "seed7" / "model_best.pth").touch()
     (trained / "row.json").write_text(json.dumps({"name": "resnet50_idcards", "seeds": [7], "ms": 1}))
     assert measure("--write") == 0
     assert "snet_idcards:3 mobilenetv2_idcards:3 resnet50_idcards:3" in (shipped / "README.md").read_text()
     assert json.loads((shipped / "zoo" / "table_only" / "resnet50_idcards" / "row.json").read_text())["ms"] == 3
     assert not (shipped / "zoo" / "resnet50_idcards").exists()
+
+
+def test_what_was_measured_another_day_is_not_taken_for_new(shipped, capsys):
+    assert measure("snet_idcards") == 0
+    (shipped / "zoo" / "snet_idcards" / "row.json").write_text(json.dumps({"name": "snet_idcards", "ms": 7}))
+    capsys.readouterr()
+    assert measure("mobilenetv2_idcards") == 0
+    assert capsys.readouterr().out.strip() == "snet_idcards:7 mobilenetv2_idcards:3"
 
 
 def test_a_row_that_fails_does_not_end_the_others(shipped, monkeypatch, capsys):

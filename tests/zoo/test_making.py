@@ -63,8 +63,9 @@ def test_a_trained_row_that_is_not_shipped_is_measured_again_too(entries, steps,
     making = Making(tmp_path / "out", steps, (3, 1), 1, {})
     row = making.row("large", entries["large"])
     run = tmp_path / "out" / "large" / "seed3"
-    assert making.sources(entries, tmp_path / "zoo") == {"large": (run, row)}
+    assert making.sources(entries, tmp_path / "zoo") == {}  # somebody removed its weights
     (run / "model_best.pth").write_bytes(b"weights")
+    assert making.sources(entries, tmp_path / "zoo") == {"large": (run, row)}
     steps.seen.clear()
     again = making.again("large", entries["large"], run, row)
     assert (making.measured / "large" / "run" / "model_best.pth").read_bytes() == b"weights"
