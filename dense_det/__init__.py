@@ -36,6 +36,7 @@ elif importlib.util.find_spec("detectron2") is None:
 else:
     # Detectron2 and fvcore compile functions with it when they are imported; nobody here can change that
     warnings.filterwarnings("ignore", message=r".*torch\.jit\.script.* is deprecated", category=FutureWarning)
+    warnings.filterwarnings("ignore", message=r"torch\.meshgrid: in an upcoming release")  # of its anchors
     from dense_det import backbones, blocks, centermask, layers, retinanet, roi_heads  # noqa: F401  they register
     from dense_det.config import add_dense_det_config, get_cfg, load_cfg  # noqa: F401
     from dense_det.data.catalog import register_builtin
