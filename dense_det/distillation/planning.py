@@ -260,15 +260,14 @@ def _remove_abandoned(root: Path) -> None:
 
 
 def _in_words(counts: dict) -> str:
-    told = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in counts.items() if count)
-    return f"{told} (rejected.jsonl says why)" if told else "nothing"
+    return ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in counts.items() if count) or "no files"
 
 
 def as_text(plan: Plan, seconds_per_image: float | None = None) -> str:
     """What a person wants to know about a plan; `seconds_per_image` of one worker, None where nobody knows."""
     lines = [
         f"{plan.num_images} images in {plan.num_shards} shards of {plan.shard_size}",
-        f"left out: {_in_words(plan.counts)}",
+        f"left out: {_in_words(plan.counts)}{' (rejected.jsonl says why)' if any(plan.counts.values()) else ''}",
     ]
     if plan.labelled:
         density = plan.labelled["instances"] / max(1, plan.labelled["images"])
