@@ -25,7 +25,7 @@ from dense_det.speed.race import Goal, Race
 MAX_SIZE = 1333  # of the longer edge
 THEIRS, EXACT, SCALED = "Detectron2", "the same pixels", "scaled decode"
 SNET = "SNet"
-FILES = 4  # that a contender takes from JPEG to boxes, one after the other, in a call
+FILES = 12  # that a contender takes from JPEG to boxes in a call: several may be on their way at once
 
 
 def reading_race(folder: Path, size: tuple[int, int], edge: int) -> Race:
@@ -69,6 +69,7 @@ def boxes_race(folder: Path, size: tuple[int, int], edge: int, threads: int) -> 
     last = f"{SNET} in OpenVINO int8, {SCALED}"
     goals = (
         Goal(f"{SNET} by DefaultPredictor", f"{SNET} as a teacher", 2),
+        Goal(f"{SNET} by DefaultPredictor", f"{SNET} in onnxruntime", 2),
         Goal(f"{SNET} by DefaultPredictor", last, 5),
         Goal(f"{R50} by DefaultPredictor", last, 40),
     )
