@@ -3,7 +3,7 @@
 Weights use seven of the eight bits: a CPU without VNNI adds two products in 16 bits, where 2 * 255 * 127 has no room.
 On such a CPU mobilenetv2_idcards of configs/zoo.yaml, after 400 steps, fell from 60.2 AP to 55.0 (onnxruntime, eight
 bits), 49.9 (OpenVINO, eight bits) and 58.4 (OpenVINO, eight in all but the first layers, NNCF's default); with seven
-everywhere it had 59.7 in both. After 1,000 steps, with seven: 72.0 to 71.7.
+everywhere it had 59.7 in both.
 """
 
 import logging

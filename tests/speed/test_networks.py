@@ -13,16 +13,8 @@ def test_the_race_compares_what_it_says():
     assert all(build_detector(*LIGHT[name][:2]).num_classes == 1 for name in LIGHT)
     assert count_macs(DenseNetwork(build_detector(config, words)), 224) <= 166.5e6
     race = network_race(64)
-    assert {goal.slow for goal in race.goals} == {R50} and [goal.least for goal in race.goals] == [
-        20,
-        20,
-        12,
-        12,
-        4,
-        4,
-        4,
-        4,
-    ]
+    assert {goal.slow for goal in race.goals} == {R50}
+    assert [goal.least for goal in race.goals] == [20, 20, 12, 12, 4, 4, 4, 4]  # each as it is, and folded
     (found,) = race.calls["SNet (P4-P7)"]()
     (folded,) = race.calls["SNet (P4-P7), folded"]()
     assert len(found["instances"]) and "pred_boxes" in found["instances"].get_fields()
