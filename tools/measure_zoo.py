@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = """examples:
   python tools/measure_zoo.py --out output/zoo
   python tools/measure_zoo.py mobilenetv2_idcards --out output/zoo --write
+  python tools/measure_zoo.py --out output/zoo --times
 In the end all that it measured takes turns, so that the times of rows compare. Nothing is trained."""
 
 
@@ -34,6 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("names", nargs="*", metavar="NAME", help="of these detectors (default: all)")
     add("--out", type=Path, required=True, metavar="DIR", help="folder of all that is made")
     add("--list", type=Path, default=Path("configs/zoo.yaml"), metavar="YAML", help="default: configs/zoo.yaml")
+    add("--times", action="store_true", help="of the files, sizes and times alone: the AP of each stays as it was")
     add("--write", action="store_true", help="put the figures into zoo/ and the table into README.md")
     return parser
 
@@ -48,7 +50,7 @@ def measure(args) -> Iterator[str]:
         stale.unlink()
     for name, entry in chosen({name: entries[name] for name in sources}, args.names).items():
         with failures:
-            making.again(name, entry, *sources[name])
+            making.again(name, entry, *sources[name], judged=not args.times)
             made[name] = entry
     with failures:
         rows = making.together(made) if made else {}

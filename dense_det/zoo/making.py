@@ -87,12 +87,13 @@ class Making:
                 found |= {name: (run, row)} if (run / BEST_WEIGHTS).is_file() else {}
         return found
 
-    def again(self, name: str, entry: Entry, source: Path, row: dict) -> dict:
+    def again(self, name: str, entry: Entry, source: Path, row: dict, judged: bool = True) -> dict:
         """The row of a detector with the files written and measured anew, on this machine; nothing is trained.
 
         Args:
             source: its folder, see `sources`; it is only read.
             row: as it was.
+            judged: whether the AP of the files is measured; else the row's stays, and so do its times until `together`.
 
         Raises:
             ValueError: a step failed.
@@ -104,8 +105,8 @@ class Making:
             (run / part).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source / part, run / part)
         self._prepare(f"prepare-{name}-data", entry.data.prepare)
-        self._export(name, entry, run / weights)
-        row = row | {"missing": self.missing, "benchmark": self._measure(name, entry, run)}
+        self._export(name, entry, run / weights, judged)
+        row = row | {"missing": self.missing} | ({"benchmark": self._measure(name, entry, run)} if judged else {})
         write_json(self.measured / name / "row.json", row)
         return row
 
@@ -124,8 +125,8 @@ class Making:
         result, rows = _read(file), {}
         for name, timed in zip(entries, result["detectors"], strict=True):
             row = rows[name] = finished_row(self.measured / name)
-            own = zip(timed["formats"], row["benchmark"]["formats"], strict=True)
-            formats = [now | {"ap": alone["ap"]} for now, alone in own]
+            own = {alone["name"]: alone["ap"] for alone in row["benchmark"]["formats"]}
+            formats = [now | {"ap": own.get(now["name"])} for now in timed["formats"]]
             row["benchmark"] = _of_first(result) | {"formats": formats, "in_turns_with": list(entries)}
             write_json(self.measured / name / "row.json", row)
         return rows
@@ -171,16 +172,17 @@ class Making:
         opts = (*entry.opts, "SEED", str(seed))
         return training_step(f"{name}-seed{seed}", entry.config, *entry.data.splits, folder, opts)
 
-    def _export(self, name: str, entry: Entry, weights: Path) -> None:
+    def _export(self, name: str, entry: Entry, weights: Path, judged: bool = True) -> None:
         train, (truth, images) = entry.data.splits
+        # with --labelled a file of integers that loses 1 AP fails
+        against = ("--labelled", truth, images) if judged else ("--images", images)
         calibration = link_images(*train, weights.parents[1] / "calibration")
         words = ("tools/export_model.py", str(weights.with_name("config.yaml")), "--weights", str(weights))
         steps = {
             "ONNX": Step(f"{name}-onnx", (*words, "--images", images), weights.with_suffix(".onnx")),
             "OpenVINO int8": Step(
                 f"{name}-int8",
-                # with --labelled a file that loses 1 AP fails
-                (*words, "--format", "openvino", "--int8", str(calibration), "--labelled", truth, images),
+                (*words, "--format", "openvino", "--int8", str(calibration), *against),
                 weights.with_name(f"{weights.stem}_int8.xml"),
             ),
         }

@@ -19,12 +19,13 @@ _SPEC.loader.exec_module(tool)
 def shipped(monkeypatch, tmp_path):
     """A folder with two shipped rows and a page for the table, which is the working directory."""
 
-    def again(self, name, entry, source, row):
+    def again(self, name, entry, source, row, judged):
+        row = row | ({} if judged else {"times": "alone"})
         (self.measured / name).mkdir(parents=True, exist_ok=True)
         (self.measured / name / "row.json").write_text(json.dumps(row | {"ms": 2}))
 
     def together(self, entries):
-        rows = {name: {"name": name, "ms": 3} for name in entries}
+        rows = {name: json.loads((self.measured / name / "row.json").read_text()) | {"ms": 3} for name in entries}
         for name, row in rows.items():
             (self.measured / name / "row.json").write_text(json.dumps(row))
         return rows
@@ -58,6 +59,12 @@ def test_all_are_measured_and_written(shipped):
     assert all(json.loads(file.read_text())["ms"] == 3 for file in (shipped / "zoo").glob("*/row.json"))
 
 
+def test_times_alone_are_asked_for(shipped):
+    assert measure("snet_idcards", "--times", "--write") == 0
+    assert json.loads((shipped / "zoo" / "snet_idcards" / "row.json").read_text())["times"] == "alone"
+    assert measure("snet_idcards", "--write") == 0 and "snet_idcards:3" in (shipped / "README.md").read_text()
+
+
 def test_what_was_trained_here_and_not_shipped_is_measured_too(shipped):
     trained = shipped / "out" / "resnet50_idcards"
     (trained / "seed7").mkdir(parents=True)
@@ -80,10 +87,10 @@ def test_what_was_measured_another_day_is_not_taken_for_new(shipped, capsys):
 def test_a_row_that_fails_does_not_end_the_others(shipped, monkeypatch, capsys):
     again = tool.Making.again
 
-    def fails(self, name, *words):
+    def fails(self, name, *words, **options):
         if name == "snet_idcards":
             raise StepFailed("snet_idcards-onnx ended with code 1")
-        again(self, name, *words)
+        again(self, name, *words, **options)
 
     monkeypatch.setattr(tool.Making, "again", fails)
     assert measure("--write") == 2

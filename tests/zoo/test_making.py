@@ -97,6 +97,20 @@ def test_times_of_all_rows_are_taken_in_turns(entries, steps, tmp_path):
     assert rows == {name: finished_row(making.measured / name) for name in entries}
 
 
+def test_times_alone_leave_the_ap_as_it_was(entries, steps, tmp_path):
+    making, shipped = Making(tmp_path / "out", steps, (), 1, {}), tmp_path / "zoo" / "large"
+    before = {"formats": [{"name": "torch", "ms": 7, "ap": 12.5}]}  # of a day without the other packages
+    steps.write(shipped / "row.json", {"name": "large", "AP": [31], "benchmark": before, "missing": {"ONNX": "onnx"}})
+    steps.write_detector(shipped)
+    making.again("large", entries["large"], shipped, finished_row(shipped), judged=False)
+    assert names(steps) == ["prepare-large-data", "large-onnx", "large-int8"]
+    assert not any("--labelled" in step.words for step in steps.seen)
+    row = making.together({"large": entries["large"]})["large"]
+    found = {each["name"]: (each["ms"], each["ap"]) for each in row["benchmark"]["formats"]}
+    assert found["torch"] == (40, 12.5) and found["torch, folded, channels_last"] == (20, None)
+    assert row["missing"] == {} and row["AP"] == [31]
+
+
 def test_a_finished_row_is_not_made_again(entries, steps, tmp_path):
     making = Making(tmp_path / "out", steps, (0,), 1, {})
     row = making.row("large", entries["large"])
