@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 
 import torch
 
+from dense_det.distillation.failure_budget import FailureBudget
 from dense_det.distillation.image_reader import ImageReader
 from dense_det.distillation.progress import Outlook
-from dense_det.distillation.shard_worker import failure_budget, label_share, label_tasks, never
+from dense_det.distillation.shard_worker import label_share, label_tasks, never
 from dense_det.distillation.share import Share, Task
 from dense_det.distillation.work_folder import WorkFolder
 
@@ -95,17 +96,15 @@ def run_ray(work: WorkFolder, open_labeller: Callable, share: Share, num: int | 
         outlook = Outlook(work, tasks, min(num_cpus, max(1, len(tasks))))
         remote = ray.remote(num_cpus=1, max_retries=_RAY_RETRIES)(_ray_task)
         shared = ray.put(open_labeller)
-        budget, waiting, remaining = failure_budget(work, plan, rate), [], iter(tasks)
-        ahead = 2 * num_cpus
+        waiting, remaining, ahead = [], iter(tasks), 2 * num_cpus
         while True:
             while len(waiting) < ahead and (task := next(remaining, None)) is not None:
-                waiting.append(remote.remote(str(work.root), task, shared, budget))
+                waiting.append(remote.remote(str(work.root), task, shared, rate))
             if not waiting:
                 return
             ready, waiting = ray.wait(waiting)
             for report in _results(ray, ready):
                 if report is not None:
-                    budget -= report.failures
                     yield f"{report}{outlook}"
     finally:
         ray.shutdown()
@@ -127,14 +126,14 @@ def _results(ray, ready) -> list:
 _opened: dict[str, tuple] = {}
 
 
-def _ray_task(root: str, task: Task, open_labeller: Callable, budget: float):
+def _ray_task(root: str, task: Task, open_labeller: Callable, rate: float):
+    work = WorkFolder(root)
     if root not in _opened:
         torch.set_num_threads(1)
         labeller = open_labeller()
-        WorkFolder(root).settle_manifest(labeller.manifest())
-        _opened[root] = labeller, ImageReader(labeller.least_edge)
-    labeller, reader = _opened[root]
-    return next(label_tasks(WorkFolder(root), [task], labeller, reader, budget, never), None)
+        work.settle_manifest(labeller.manifest())
+        _opened[root] = labeller, ImageReader(labeller.least_edge), FailureBudget(work, work.read_plan(), rate)
+    return next(label_tasks(work, [task], *_opened[root], never), None)
 
 
 def _work(work: WorkFolder, open_labeller: Callable, share: Share, rate: float, stop: Callable):

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from dense_det.deploy.runtime import read_ahead
 from dense_det.distillation.claim import claimed
+from dense_det.distillation.failure_budget import FailureBudget
 from dense_det.distillation.image_reader import BadImage
 from dense_det.distillation.shard_file import ShardPredictions
 from dense_det.distillation.share import Task
@@ -67,13 +68,13 @@ def label_share(
         TooManyFailures: with the reasons of the last failures.
         OSError: a full disk, among others; nothing finished is lost.
     """
-    yield from label_tasks(work, tasks, labeller, reader, failure_budget(work, plan, max_failure_rate), stop)
+    yield from label_tasks(work, tasks, labeller, reader, FailureBudget(work, plan, max_failure_rate), stop)
 
 
 def label_tasks(
-    work: WorkFolder, tasks: Iterable[Task], labeller, reader, failures_left: float, stop: Callable
+    work: WorkFolder, tasks: Iterable[Task], labeller, reader, budget: FailureBudget, stop: Callable
 ) -> Iterator[ShardReport]:
-    """As label_share, where `failures_left` more images may be unreadable."""
+    """As label_share, with the `budget` of a worker that is given its tasks little by little."""
     told = False
     while tasks:
         elsewhere = []
@@ -86,9 +87,8 @@ def label_tasks(
                 if claim is None:
                     elsewhere.append(task)
                     continue
-                report = label_shard(work, task, labeller, reader, failures_left, stop, claim.touch)
+                report = label_shard(work, task, labeller, reader, budget, stop, claim.touch)
             if report is not None:
-                failures_left -= report.failures
                 yield report
         if elsewhere and not told:
             told = True
@@ -100,17 +100,8 @@ def label_tasks(
         tasks = elsewhere
 
 
-def failure_budget(work: WorkFolder, plan: Plan, max_failure_rate: float) -> float:
-    """How many more images may fail; negative when finished shards hold too many already, infinite at a rate of 1."""
-    if max_failure_rate >= 1:
-        return math.inf
-    finished = (shard for shard in range(plan.num_shards) if work.images.is_finished(shard))
-    failed = sum(sum(1 for _ in work.images.read_failures(shard)) for shard in finished)
-    return int(max_failure_rate * plan.num_images) - failed
-
-
 def label_shard(
-    work: WorkFolder, task: Task, labeller, reader, failures_left: float, stop: Callable, touch: Callable
+    work: WorkFolder, task: Task, labeller, reader, budget: FailureBudget, stop: Callable, touch: Callable
 ) -> ShardReport | None:
     """Label one shard, reading the next images while the teacher looks at one; None when it was finished already, or
     `stop()` came before its end; `touch()` every image."""
@@ -129,7 +120,7 @@ def label_shard(
             failures.append(Failure(image.id, image.file_name, image.member, image.page, str(error)))
             continue
         predictions.append(_label(labeller, pixels, image))
-    _require_few(failures, len(predictions), failures_left)
+    _require_few(failures, len(predictions), budget.left())
     joined = ShardPredictions.join(predictions)
     report = ShardReport(
         task, len(predictions), len(failures), len(joined.scores), round(time.perf_counter() - start, 3)
@@ -158,7 +149,7 @@ def _require_few(failures: list[Failure], num_labelled: int, failures_left: floa
     examples = "\n".join(f"  {failure.file_name}: {failure.reason}" for failure in failures[:5])
     raise TooManyFailures(
         f"{len(failures)} of {num_labelled + len(failures)} images of a shard cannot be read, more than "
-        f"--max-failure-rate allows. Is the disk there?\n{examples}\n"
+        f"--max-failure-rate allows beside those of the other shards. Is the disk there?\n{examples}\n"
         "The shard is not finished: mend it and run again, or raise --max-failure-rate."
     )
 

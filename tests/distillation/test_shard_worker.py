@@ -123,6 +123,19 @@ def test_too_many_failures(tmp_path):
     assert len(run(work, bad={1, 7, 8}, rate=0.15)) == 4
 
 
+def test_the_failures_of_all_workers_count(tmp_path):
+    work = make_work(tmp_path, 20, 4)
+    plan = work.read_plan()
+    mine, others = (
+        label_share(work, plan, share.tasks(plan), FakeLabeller(), FakeReader({1, 5, 9}), 0.1, never)
+        for share in Share(0, 1).split(2)
+    )
+    done = [next(mine).task.shard, next(others).task.shard]
+    assert sorted(done) == [0, 1], "two of 20 have failed, as many as may"
+    with pytest.raises(TooManyFailures, match="1 of 4 images .* beside those of the other shards"):
+        list(mine)
+
+
 def test_a_disk_that_is_not_there(tmp_path):
     work = make_work(tmp_path, 100, 8)
     with pytest.raises(TooManyFailures, match="Is the disk there"):
