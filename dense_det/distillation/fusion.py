@@ -54,12 +54,12 @@ class Fused:
 Merge = Callable[[np.ndarray, np.ndarray, float, int], list[tuple[np.ndarray, float, np.ndarray]]]
 
 
-def fuse(kind: str, found: Boxes, num_sources: int, iou: float) -> Fused:
+def fuse(kind: str, found: Boxes, num_sources: int | np.ndarray, iou: float) -> Fused:
     """All boxes of an image, class by class.
 
     Args:
         kind: one of FUSIONS.
-        num_sources: how many sources looked, also those that found nothing.
+        num_sources: how many sources looked, also those that found nothing; (K,) where not all know every class.
         iou: boxes that overlap more are the same thing.
 
     Raises:
@@ -71,15 +71,17 @@ def fuse(kind: str, found: Boxes, num_sources: int, iou: float) -> Fused:
         raise ValueError(f"the IoU of fusion must lie between 0 and 1, got {iou}")
     rows = []
     for k, index in by_class(found.scores, found.classes):
-        for box, score, members in FUSIONS[kind](found.boxes[index], found.scores[index], iou, num_sources):
-            rows.append((box, score, k, index[members]))
+        looked = int(num_sources[k] if np.ndim(num_sources) else num_sources)
+        for box, score, members in FUSIONS[kind](found.boxes[index], found.scores[index], iou, looked):
+            votes = len(np.unique(found.source[index[members]])) / looked
+            rows.append((box, score, k, index[members], votes))
     rows.sort(key=lambda row: -row[1])  # stable: equal scores stay in the order of class and first member
     members = tuple(row[3] for row in rows)
     return Fused(
         boxes=np.array([row[0] for row in rows], np.float64).reshape(-1, 4),
         scores=np.array([row[1] for row in rows], np.float64),
         classes=np.array([row[2] for row in rows], np.int64),
-        votes=np.array([len(np.unique(found.source[m])) / num_sources for m in members], np.float64),
+        votes=np.array([row[4] for row in rows], np.float64),
         spread=np.array([spread(found.boxes[m]) for m in members], np.float64),
         members=members,
     )

@@ -50,6 +50,13 @@ def test_edges(kind):
     assert twice.votes.tolist() == [0.5], "one source has one vote"
 
 
+@pytest.mark.parametrize(("kind", "scores"), [("wbf", [0.9, 0.25]), ("voting", [0.9, 0.5]), ("nms", [0.9, 0.5])])
+def test_a_source_that_does_not_know_a_class_has_no_say_in_it(kind, scores):
+    fused = fuse(kind, found([(A, 0.9, 1), (FAR, 0.5, 0)], []), np.array([2, 1]), 0.5)
+    assert fused.classes.tolist() == [1, 0] and fused.votes.tolist() == [1, 0.5]
+    assert fused.scores.tolist() == pytest.approx(scores)
+
+
 def test_what_is_refused():
     with pytest.raises(ValueError, match="no fusion named 'soft'"):
         fuse("soft", found([]), 1, 0.5)
