@@ -47,6 +47,13 @@ class Labeller:
             fusion={"kind": "none"} if self.is_alone else {"kind": self.fusion, "iou": self.iou},
             floor=self.floor,
             detections_per_image=self.detections_per_image,
+            class_tables=[
+                [
+                    [name, self.classes[k] if k != DROPPED else None]
+                    for name, k in zip(teacher.classes, table, strict=True)
+                ]
+                for teacher, table in zip(self.teachers, self.tables, strict=True)
+            ],
             least_edge=self.least_edge,
         )
 
@@ -58,7 +65,7 @@ class Labeller:
             for view in views
         ]
         boxes = Boxes.join(found)
-        fused = leave_alone(boxes) if self.is_alone else fuse(self.fusion, boxes, len(found), self.iou)
+        fused = leave_alone(boxes) if self.is_alone else fuse(self.fusion, boxes, self._num_sources(), self.iou)
         keep = np.flatnonzero(fused.scores >= self.floor)[: self.detections_per_image]
         boxes, classes = fused.boxes[keep].astype(np.float32), fused.classes[keep].astype(np.int32)
         size = size or image.shape[:2]
@@ -86,6 +93,10 @@ class Labeller:
     def has_masks(self) -> bool:
         """Masks are averaged over all views of all teachers, so all must have them."""
         return all(teacher.has_masks for teacher in self.teachers)
+
+    def _num_sources(self) -> np.ndarray:
+        """(K,) views that can find a class: a teacher that has none for it says nothing against it."""
+        return sum(len(v) * np.isin(range(len(self.classes)), t) for v, t in zip(self.views, self.tables, strict=True))
 
     def _masks(self, image, boxes, classes, enlarged, size) -> tuple[bytes, ...]:
         """Masks within the fused boxes, predicted under every view: their probabilities are averaged."""

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from dense_det.atomic_file import atomic_file, create_file
 
-VERSION = 1
+VERSION, MANIFEST_VERSION = 1, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,8 @@ class Plan:
 class Manifest:
     """manifest.json: what makes predictions comparable. `teachers`: [{"kind", "config_sha256", "weights_sha256",
     "name"}], `views`: [{"short_edge", "flip"}], `fusion`: {"kind", "iou"}, or of one view {"kind": "none"},
-    `least_edge`: see ImageReader."""
+    `class_tables`: of each teacher the names of its classes, in order, and what each is among `classes`: [[name, name
+    or None]], `least_edge`: see ImageReader."""
 
     classes: list[str]
     teachers: list[dict]
@@ -94,8 +95,9 @@ class Manifest:
     fusion: dict
     floor: float
     detections_per_image: int
+    class_tables: list[list] = field(default_factory=list)
     least_edge: int = 0
-    version: int = VERSION
+    version: int = MANIFEST_VERSION
 
     @property
     def sha256(self) -> str:
@@ -131,6 +133,11 @@ class Shards:
     def is_finished(self, shard: int) -> bool:
         """The predictions are the last file that a shard writes."""
         return self.predictions(shard).exists()
+
+    def finished(self) -> set[int]:
+        """All that are; the folder is read once, however many shards there are."""
+        numbers = (file.stem.removeprefix("shard-") for file in self.predictions(0).parent.glob("shard-*.npz"))
+        return {int(number) for number in numbers if number.isdecimal()}
 
     def read_inputs(self, shard: int) -> Iterator[InputImage]:
         return (InputImage(**row) for row in read_lines(self.inputs(shard)))
@@ -175,7 +182,7 @@ class WorkFolder:
 
     def read_plan(self) -> Plan:
         """Raises ValueError when the folder has no complete plan of this version."""
-        tree = self._read(self.plan_path, "no finished plan: run tools/pseudo_label.py plan first")
+        tree = self._read(self.plan_path, VERSION, "no finished plan: run tools/pseudo_label.py plan first")
         return _made(Plan, tree, self.plan_path)
 
     def write_plan(self, plan: Plan) -> None:
@@ -183,7 +190,8 @@ class WorkFolder:
 
     def read_manifest(self) -> Manifest:
         """Raises ValueError when nothing was run yet, or the file was changed by hand."""
-        tree = self._read(self.manifest_path, "nothing was labelled yet: run tools/pseudo_label.py run first")
+        missing = "nothing was labelled yet: run tools/pseudo_label.py run first"
+        tree = self._read(self.manifest_path, MANIFEST_VERSION, missing)
         claimed = tree.pop("sha256", None)
         manifest = _made(Manifest, tree, self.manifest_path)
         if claimed != manifest.sha256:
@@ -223,7 +231,7 @@ class WorkFolder:
         return (failure for shard in finished for failure in self.images.read_failures(shard))
 
     @staticmethod
-    def _read(path: Path, missing: str) -> dict:
+    def _read(path: Path, known: int, missing: str) -> dict:
         try:
             tree = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError as error:
@@ -231,8 +239,11 @@ class WorkFolder:
         except ValueError as error:
             raise ValueError(f"{path}: not JSON ({error})") from error
         version = tree.get("version") if isinstance(tree, dict) else None
-        if version != VERSION:
-            raise ValueError(f"{path}: version {version!r}, this program reads {VERSION}")
+        if version != known:
+            raise ValueError(
+                f"{path}: version {version!r}, this program reads {known}: plan a new folder, or go on with the "
+                "program that began this one"
+            )
         return tree
 
 

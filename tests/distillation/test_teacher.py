@@ -6,6 +6,7 @@ import torch
 from detectron2.structures import Boxes, Instances
 
 from dense_det.config import get_cfg
+from dense_det.distillation.class_table import DROPPED
 from dense_det.distillation.labelling import Labeller
 from dense_det.distillation.teacher import DetectorTeacher, Identity, build_teacher
 from dense_det.distillation.views import OWN_SIZE, View
@@ -67,6 +68,28 @@ def test_labeller_by_hand(image):
     assert np.allclose(larger.boxes, [[40, 80, 160, 120]]) and larger.scores == found.scores
     dropped = Labeller((teacher,), (views,), (np.array([-1, 0]),), ("a",), "nms", 0.5, 0.05, 9).label(image, 7)
     assert len(dropped) == 0
+
+
+def test_a_teacher_without_a_class_says_nothing_against_it(image):
+    teacher = DetectorTeacher(RedFinder(), ("red", "corner"), "BGR", 100, 1000, (View(50),), WHO)
+    tables = (np.array([1, 0]), np.array([DROPPED, 0]))  # the second one's "red" is none of ours
+    pair = Labeller((teacher,) * 2, ((View(50),), (View(50), View(100))), tables, ("a", "b"), "wbf", 0.55, 0.01, 10)
+    found = pair.label(image, 7)
+    assert found.classes.tolist() == [1, 0] and np.allclose(found.boxes, [[20, 40, 80, 60], [0, 0, 8, 8]])
+    # the red one: one view looks for it; the corner lies there in two of three
+    assert found.votes.tolist() == pytest.approx([1, 2 / 3]) and found.scores.tolist() == pytest.approx([0.8, 0.04 / 3])
+
+
+def test_the_manifest_tells_the_classes_and_what_became_of_them():
+    teacher = DetectorTeacher(RedFinder(), ("red", "corner"), "BGR", 100, 1000, (View(50),), WHO)
+
+    def manifest(classes, table):
+        return Labeller((teacher,), ((View(50),),), (np.array(table),), classes, "wbf", 0.55, 0.05, 10).manifest()
+
+    one = manifest(("a", "b"), [1, DROPPED])
+    assert one.class_tables == [[["red", "b"], ["corner", None]]]
+    assert len({one.sha256, manifest(("a", "b"), [0, 1]).sha256, manifest(("a", "b"), [1, 0]).sha256}) == 3
+    assert one.differences(manifest(("a", "b"), [0, 1]))[0].startswith("class_tables: ")
 
 
 class TwoBoxes:

@@ -75,6 +75,21 @@ def test_the_first_run_settles_the_manifest(tmp_path):
     assert work.read_manifest() == MANIFEST
 
 
+def test_a_manifest_of_an_earlier_program(tmp_path):
+    (tmp_path / "manifest.json").write_text('{"version": 1, "classes": []}')
+    with pytest.raises(ValueError, match="version 1, this program reads 2: plan a new folder, or go on with"):
+        WorkFolder(tmp_path).read_manifest()
+
+
+def test_finished_shards(tmp_path):
+    shards = WorkFolder(tmp_path).images
+    assert shards.finished() == set()
+    shards.predictions(0).parent.mkdir()
+    for name in ("shard-000002.npz", "shard-000010.npz", ".shard-000003.npz.x.tmp", "shard-copy.npz"):
+        (tmp_path / "predictions" / name).touch()
+    assert shards.finished() == {2, 10}
+
+
 def test_a_manifest_changed_by_hand(tmp_path):
     work = WorkFolder(tmp_path)
     work.settle_manifest(MANIFEST)
