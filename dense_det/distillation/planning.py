@@ -95,6 +95,11 @@ def make_plan(work: WorkFolder, settings: PlanSettings) -> Plan:
         with _locked(work.root):
             if work.plan_path.exists():
                 return _same_plan(work, plan)
+            if work.manifest_path.exists() or work.images.finished():
+                raise ValueError(
+                    f"{work.root} has no plan, but predictions of one that is gone: they would be taken for those of "
+                    "this list. Give another folder, or remove this one whole"
+                )
             _publish(draft, work, plan)
             return plan
     finally:
@@ -231,7 +236,7 @@ def _same_plan(work: WorkFolder, plan: Plan) -> Plan:
         raise ValueError(
             f"{work.root} has a plan already, and a list that changes under its labels is no list:\n  "
             + "\n  ".join(differences)
-            + "\nGive another folder, or delete this one."
+            + "\nGive another folder, or remove this one whole."
         )
     return old
 

@@ -216,6 +216,16 @@ def test_a_plan_cut_short_is_made_anew(work, photos, monkeypatch):
     assert not work.images.inputs(1).exists() and not abandoned.exists()
 
 
+def test_predictions_are_not_taken_for_those_of_another_list(work, photos, jpeg):
+    make_plan(work, PlanSettings((str(photos),)))
+    work.images.predictions(0).parent.mkdir()
+    work.images.predictions(0).touch()
+    work.plan_path.unlink()
+    with pytest.raises(ValueError, match="has no plan, but predictions of one that is gone"):
+        make_plan(work, PlanSettings((str(photos),)))
+    assert work.images.is_finished(0) and not work.plan_path.exists()
+
+
 def test_what_cannot_be_planned(work, photos, coco, tmp_path):
     with pytest.raises(ValueError, match="nothing at .*nowhere"):
         plan(work, tmp_path / "nowhere")
