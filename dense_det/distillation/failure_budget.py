@@ -1,4 +1,4 @@
-"""How many more images of a plan may be unreadable."""
+"""How many more images of a plan may fail."""
 
 import math
 
@@ -10,7 +10,7 @@ class FailureBudget:
     would end well on a disk that is not there.
 
     Args:
-        rate: share of the plan's images that may be unreadable.
+        rate: share of the plan's images that may fail: cannot be read, or the teacher fails on them.
     """
 
     def __init__(self, work: WorkFolder, plan: Plan, rate: float):

@@ -28,7 +28,7 @@ _POLL_SECONDS = 0.5
 
 
 class TooManyFailures(ValueError):
-    """More images cannot be read than --max-failure-rate allows; the shard at hand is not finished."""
+    """More images cannot be labelled than --max-failure-rate allows; the shard at hand is not finished."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,7 @@ def label_share(
     Raises:
         TooManyFailures: with the reasons of the last failures.
         OSError: a full disk, among others; nothing finished is lost.
+        Exception: what the teacher raised on every image of a shard that could be read.
     """
     yield from label_tasks(work, tasks, labeller, reader, FailureBudget(work, plan, max_failure_rate), stop)
 
@@ -109,17 +110,24 @@ def label_shard(
     if shards.is_finished(task.shard):
         return None
     start = time.perf_counter()
-    predictions, failures = [], []
+    predictions, failures, fault = [], [], None
     for image, read in read_ahead(reader.read, shards.read_inputs(task.shard)):
         if stop():
             return None
         touch()
         try:
             pixels = read()
+            predictions.append(labeller.label(pixels, image.id, (image.height, image.width)))
+        except MemoryError:  # it may be there in an hour
+            raise
         except BadImage as error:
-            failures.append(Failure(image.id, image.file_name, image.member, image.page, str(error)))
-            continue
-        predictions.append(_label(labeller, pixels, image))
+            failures.append(_failure(image, str(error)))
+        except Exception as error:  # one odd image shall not end the run
+            logger.warning("the teacher failed on image %d, %s", image.id, image.file_name, exc_info=True)
+            failures.append(_failure(image, f"the teacher failed: {type(error).__name__}: {error}"))
+            fault = error
+    if fault and not predictions:  # not one odd image
+        raise fault
     _require_few(failures, len(predictions), budget.left())
     joined = ShardPredictions.join(predictions)
     report = ShardReport(
@@ -134,12 +142,8 @@ def label_shard(
     return report
 
 
-def _label(labeller, pixels, image: InputImage):
-    try:
-        return labeller.label(pixels, image.id, (image.height, image.width))
-    except Exception:
-        logger.error("the teacher failed on image %d, %s", image.id, image.file_name)
-        raise
+def _failure(image: InputImage, reason: str) -> Failure:
+    return Failure(image.id, image.file_name, image.member, image.page, reason)
 
 
 def _require_few(failures: list[Failure], num_labelled: int, failures_left: float) -> None:
@@ -148,7 +152,7 @@ def _require_few(failures: list[Failure], num_labelled: int, failures_left: floa
         return
     examples = "\n".join(f"  {failure.file_name}: {failure.reason}" for failure in failures[:5])
     raise TooManyFailures(
-        f"{len(failures)} of {num_labelled + len(failures)} images of a shard cannot be read, more than "
+        f"{len(failures)} of {num_labelled + len(failures)} images of a shard cannot be labelled, more than "
         f"--max-failure-rate allows beside those of the other shards. Is the disk there?\n{examples}\n"
         "The shard is not finished: mend it and run again, or raise --max-failure-rate."
     )

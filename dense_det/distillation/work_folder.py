@@ -5,7 +5,7 @@ inputs/              shard-000000.jsonl ...: one line an image
 rejected.jsonl       what the plan left out, and why
 manifest.json        classes, teachers, views and fusion: what all predictions of a folder have in common
 predictions/         shard-000000.npz ...: see shard_file
-failures/            shard-000000.jsonl ...: images of a finished shard that could not be read
+failures/            shard-000000.jsonl ...: images of a finished shard that could not be labelled
 seconds/             shard-000000.json ...: how long a shard took; apart, so that predictions are the same bytes
 claims/              shard-000000.0.json ...: who labels a shard now; see claim
 validation/          inputs/, predictions/, ... of labelled images, and truth.json, their COCO file
@@ -53,7 +53,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A planned image that could not be read."""
+    """A planned image that could not be read, or that the teacher failed on."""
 
     id: int
     file_name: str

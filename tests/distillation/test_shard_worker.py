@@ -136,6 +136,37 @@ def test_the_failures_of_all_workers_count(tmp_path):
         list(mine)
 
 
+class Stumbling(FakeLabeller):
+    """Raises an error on some images."""
+
+    def __init__(self, images, error=None):
+        super().__init__()
+        self.images, self.error = images, error or RuntimeError("stride 0")
+
+    def label(self, pixels, image_id, size):
+        if image_id in self.images:
+            raise self.error
+        return super().label(pixels, image_id, size)
+
+
+def test_a_teacher_that_fails_on_one_image_goes_on(tmp_path, caplog):
+    work = make_work(tmp_path)
+    assert len(run(work, labeller=Stumbling({7}), rate=0.1)) == 6
+    (failure,) = work.images.read_failures(1)
+    assert (failure.id, failure.reason) == (7, "the teacher failed: RuntimeError: stride 0")
+    assert "the teacher failed on image 7, /7.jpg" in caplog.text and "Traceback" in caplog.text
+
+
+def test_a_teacher_that_fails_on_all_images_ends_the_run(tmp_path):
+    work = make_work(tmp_path)
+    with pytest.raises(RuntimeError, match="stride 0"):
+        run(work, labeller=Stumbling(range(5, 99)), rate=1.0)
+    assert work.images.is_finished(0) and not work.images.is_finished(1)
+    with pytest.raises(MemoryError):
+        run(work, labeller=Stumbling({6}, MemoryError()), rate=1.0)
+    assert not work.images.is_finished(1), "there may be more in an hour"
+
+
 def test_a_disk_that_is_not_there(tmp_path):
     work = make_work(tmp_path, 100, 8)
     with pytest.raises(TooManyFailures, match="Is the disk there"):
