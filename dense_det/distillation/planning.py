@@ -17,6 +17,7 @@ from pathlib import Path
 
 from dense_det.atomic_file import atomic_file
 from dense_det.data.check_images import read_image_files
+from dense_det.distillation.coco_files import CocoFiles
 from dense_det.distillation.digest_set import DigestSet
 from dense_det.distillation.image_name import full_name, printable
 from dense_det.distillation.input_writer import InputWriter
@@ -24,34 +25,13 @@ from dense_det.distillation.inspection import Inspected, inspect
 from dense_det.distillation.progress import duration
 from dense_det.distillation.sources import Candidate, Expansion
 from dense_det.distillation.work_folder import InputImage, Plan, Rejected, WorkFolder, to_line
-from dense_det.evaluation.ground_truth import GroundTruth, load_ground_truth
+from dense_det.evaluation.ground_truth import GroundTruth
 
 logger = logging.getLogger(__name__)
 
 _AHEAD = 32  # candidates in work at a time: what bounds memory
+_LARGEST_ID = 2**63 - 1
 _THE_LIST = ("shard_size", "num_images", "inputs_sha256", "labelled", "validation")  # the rest tells of its making
-
-
-@dataclass(frozen=True)
-class CocoFiles:
-    """A COCO file and the folder that its file names are relative to."""
-
-    json_file: str
-    image_root: str
-
-    def load(self) -> GroundTruth:
-        """Raises ValueError when it is no COCO file, or one whose images name no files."""
-        try:
-            truth = load_ground_truth(self.json_file)
-        except (OSError, KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{self.json_file}: no COCO file ({type(error).__name__}: {error})") from error
-        for image in truth.images:
-            if not isinstance(name := image.get("file_name"), str):
-                raise ValueError(f"{self.json_file}: image {image['id']!r} has file_name {name!r}, expected a text")
-        return truth
-
-    def path(self, image: dict) -> str:
-        return os.path.join(os.path.abspath(self.image_root), image["file_name"])
 
 
 @dataclass(frozen=True)
@@ -107,10 +87,11 @@ def make_plan(work: WorkFolder, settings: PlanSettings) -> Plan:
 
 
 def _write_draft(draft: WorkFolder, settings: PlanSettings) -> Plan:
-    labelled_digests, labelled = set(), None
+    labelled_digests, labelled, trained_on = set(), None, frozenset()
     if settings.labelled:
         truth = settings.labelled.load()
         labelled_digests |= _digests(settings.labelled, truth)
+        trained_on = frozenset(labelled_digests)
         counts = truth.counts().tolist()
         labelled = {
             "json_file": os.path.abspath(settings.labelled.json_file),
@@ -122,7 +103,13 @@ def _write_draft(draft: WorkFolder, settings: PlanSettings) -> Plan:
         labelled_digests |= _digests(files, files.load())
     validation = None
     if settings.validation:
-        validation = _write_validation(draft, settings, labelled_digests)
+        validation, digests = _write_validation(draft, settings)
+        if shared := trained_on.intersection(digests):
+            logger.warning(
+                "%d of %d validation images stand in the labelled file, too: select judges on what the teacher learned",
+                len(shared), validation["num_images"],
+            )  # fmt: skip
+        labelled_digests |= digests
 
     counts = Counter(bad=0, duplicate=0, labelled=0, other_files=0)
     writer = InputWriter(draft.images, settings.shard_size)
@@ -193,29 +180,33 @@ def _digests(files: CocoFiles, truth: GroundTruth) -> set[bytes]:
     return digests
 
 
-def _write_validation(draft: WorkFolder, settings: PlanSettings, labelled_digests: set[bytes]) -> dict:
-    """The shards of the validation images, and their truth; puts their hashes into `labelled_digests`."""
+def _write_validation(draft: WorkFolder, settings: PlanSettings) -> tuple[dict, set[bytes]]:
+    """The shards of the validation images, and their truth; what the plan says of them, and their hashes."""
     files = settings.validation
     truth = files.load()
     if not truth.annotated or not truth.images:
         raise ValueError(f"{files.json_file}: validation needs images with annotations")
-    if odd := next((image["id"] for image in truth.images if not isinstance(image["id"], int)), None):
-        raise ValueError(f"{files.json_file}: image ids must be whole numbers, as COCO's are, got {odd!r}")
-    writer = InputWriter(draft.validation, settings.shard_size)
+    ids = [image["id"] for image in truth.images]
+    if odd := [number for number in ids if not isinstance(number, int) or abs(number) > _LARGEST_ID]:
+        raise ValueError(
+            f"{files.json_file}: image ids must be whole numbers of 64 bits, as COCO's are, got {odd[0]!r}"
+        )
+    writer, digests = InputWriter(draft.validation, settings.shard_size), set()
     candidates = (Candidate(files.path(image)) for image in truth.images)
     pairs = zip(truth.images, _inspected(candidates, settings), strict=True)
     for image, (candidate, found) in pairs:
         if found.reason:
             raise ValueError(f"validation image {candidate.file_name}: {found.reason}; tools/check_data.py lists all")
-        labelled_digests.add(found.digest)
+        digests.add(found.digest)
         writer.add(_input(candidate, found, image["id"]))
     writer.close()
     shutil.copyfile(files.json_file, draft.truth_path)
-    return {
+    plan = {
         "json_file": os.path.abspath(files.json_file),
         "image_root": os.path.abspath(files.image_root),
         "num_images": writer.num_images,
     }
+    return plan, digests
 
 
 @contextmanager

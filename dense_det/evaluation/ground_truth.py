@@ -1,6 +1,7 @@
 """The annotations of a COCO file as arrays."""
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,7 +79,8 @@ def load_ground_truth(json_file, class_of_category: dict | None = None) -> Groun
             images that the file does not list, are left out, as COCOeval does.
 
     Raises:
-        ValueError: an annotation without a box of four finite numbers, or with a "quad" that is not eight.
+        ValueError: an image id that stands twice, an annotation without a box of four finite numbers, or with a "quad"
+            that is not eight.
     """
     dataset = json.loads(Path(json_file).read_text(encoding="utf-8"))
     names = {category["id"]: category["name"] for category in dataset["categories"]}
@@ -86,6 +88,9 @@ def load_ground_truth(json_file, class_of_category: dict | None = None) -> Groun
         class_of_category = {category: k for k, category in enumerate(sorted(names))}
     category_ids = sorted(class_of_category, key=class_of_category.get)
     images = sorted({image["id"]: image for image in dataset["images"]}.values(), key=lambda image: image["id"])
+    if len(images) < len(dataset["images"]):
+        (number, count), *_ = Counter(image["id"] for image in dataset["images"]).most_common(1)
+        raise ValueError(f"{json_file}: {count} images have the id {number!r}: see tools/check_data.py --fix")
     place = {image["id"]: k for k, image in enumerate(images)}
     rows = [
         (place[a["image_id"]], class_of_category[a["category_id"]], _box(a, json_file), bool(a.get("iscrowd")), a)

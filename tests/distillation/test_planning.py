@@ -16,7 +16,8 @@ import pytest
 from PIL import Image
 
 from dense_det.distillation import planning
-from dense_det.distillation.planning import CocoFiles, PlanSettings, as_text, make_plan
+from dense_det.distillation.coco_files import CocoFiles
+from dense_det.distillation.planning import PlanSettings, as_text, make_plan
 from dense_det.distillation.sources import Expansion
 from dense_det.distillation.work_folder import WorkFolder, page_digest
 
@@ -216,6 +217,12 @@ def test_a_plan_cut_short_is_made_anew(work, photos, monkeypatch):
     assert not work.images.inputs(1).exists() and not abandoned.exists()
 
 
+def test_validation_images_that_the_teacher_learned_from_are_told(work, photos, coco, caplog):
+    files = CocoFiles(*coco("both", 1, 2))
+    plan(work, photos, labelled=files, validation=files)
+    assert "2 of 2 validation images stand in the labelled file, too" in caplog.text
+
+
 def test_predictions_are_not_taken_for_those_of_another_list(work, photos, jpeg):
     make_plan(work, PlanSettings((str(photos),)))
     work.images.predictions(0).parent.mkdir()
@@ -241,7 +248,12 @@ def test_what_cannot_be_planned(work, photos, coco, tmp_path):
         plan(work, photos, validation=CocoFiles(json_file, folder))
     json_file, folder = coco("odd", 2)
     Path(json_file).write_text(Path(json_file).read_text().replace('"id": 5', '"id": "five"'))
-    with pytest.raises(ValueError, match="whole numbers, as COCO's are, got 'five'"):
+    with pytest.raises(ValueError, match="whole numbers of 64 bits, as COCO's are, got 'five'"):
+        plan(work, photos, validation=CocoFiles(json_file, folder))
+    json_file, folder = coco("huge", 2)
+    text = Path(json_file).read_text()
+    Path(json_file).write_text(text.replace('"id": 5', f'"id": {2**64}'))
+    with pytest.raises(ValueError, match=f"of 64 bits, as COCO's are, got {2**64}"):
         plan(work, photos, validation=CocoFiles(json_file, folder))
     with pytest.raises(ValueError, match="no COCO file"):
         plan(work, photos, labelled=CocoFiles(str(photos / "notes.md"), folder))

@@ -7,7 +7,8 @@ and image files. Bytes that were seen before, or stand in a labelled file, are l
 import os
 from collections.abc import Iterator
 
-from dense_det.distillation.planning import CocoFiles, PlanSettings, as_text, make_plan
+from dense_det.distillation.coco_files import CocoFiles
+from dense_det.distillation.planning import PlanSettings, as_text, make_plan
 from dense_det.distillation.progress import read_progress
 from dense_det.distillation.sources import Expansion
 from dense_det.distillation.work_folder import WorkFolder
