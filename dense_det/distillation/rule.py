@@ -18,7 +18,8 @@ REJECTED, UNSURE, KEPT = 0, 1, 2
 class Rule:
     """Args:
     thresholds: (K,) float32; a box with at least its class's score is kept. Infinity keeps none.
-    ignore_share: boxes from this share of the threshold on, up to it, are unsure: too good for background.
+    ignore_share: boxes from this share of the threshold on, up to it, are unsure: too good for background. Of an
+        infinite threshold it is a share of 1.
     min_votes: with fewer votes (a share of the views) a box above the threshold is unsure, too.
     """
 
@@ -35,7 +36,7 @@ class Rule:
         """(R,) of REJECTED, UNSURE and KEPT."""
         thresholds = self.thresholds[found.classes]
         above = found.scores >= thresholds
-        unsure = above | (found.scores >= thresholds * np.float32(self.ignore_share))
+        unsure = above | (found.scores >= np.minimum(thresholds, 1) * np.float32(self.ignore_share))
         return np.where(above & (found.votes >= self.min_votes), KEPT, np.where(unsure, UNSURE, REJECTED))
 
 

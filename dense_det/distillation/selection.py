@@ -138,6 +138,8 @@ def refusals(names: list[str], kept, num_images: int, instances=None, num_labell
         for k, name in enumerate(names)
         if not kept[k] and (instances is None or instances[k])
     ]
+    if instances is not None and not np.sum(instances):
+        reasons.append("the labelled set has no box of these classes: nothing to compare with")
     if instances is None or not num_labelled or not num_images:
         return reasons
     density, wanted = float(np.sum(kept)) / num_images, float(np.sum(instances)) / num_labelled

@@ -29,8 +29,9 @@ def run_select(root, *options):
 
 def test_verdicts_by_hand(predictions):
     rule = Rule(np.array([0.8, np.inf], np.float32), ignore_share=0.5, min_votes=0.6)
-    found = predictions(1, (0.9, 0, 1), (0.9, 0, 0.5), (0.4, 0, 1), (0.39, 0, 1), (0.99, 1, 1))
-    assert rule.verdicts(found).tolist() == [KEPT, UNSURE, UNSURE, REJECTED, REJECTED]
+    found = predictions(1, (0.9, 0, 1), (0.9, 0, 0.5), (0.4, 0, 1), (0.39, 0, 1), (0.99, 1, 1), (0.49, 1, 1))
+    # no score is enough for the second class: what may well be one is not background for that
+    assert rule.verdicts(found).tolist() == [KEPT, UNSURE, UNSURE, REJECTED, UNSURE, REJECTED]
     with pytest.raises(ValueError, match="ignore_share"):
         Rule(np.zeros(1, np.float32), ignore_share=1.5)
 
@@ -112,10 +113,30 @@ def test_refusals(tmp_path, labelled_work):
     assert run_select(tmp_path, "--rule", "fixed", "--value", "0.85", "--force")[-1].endswith("2, dropped")
     with pytest.raises(ValueError, match="needs --value"):
         run_select(tmp_path, "--rule", "precision")
+    for value in ("55", "nan", "-3", "0"):
+        with pytest.raises(ValueError, match=f"more than 0 and at most 1, got {value}"):
+            run_select(tmp_path, "--rule", "fixed", f"--value={value}")
     with pytest.raises(ValueError, match="needs validation images"):
         run_select(tmp_path, "--rule", "f1")
     work.images.predictions(1).unlink()
     with pytest.raises(ValueError, match="shard 1 of 2 is not finished"):
+        run_select(tmp_path)
+
+
+def test_a_class_that_the_labelled_set_does_not_know(tmp_path, labelled_work):
+    work = labelled_work()
+    plan = work.read_plan()
+    work.write_plan(dataclasses.replace(plan, labelled=plan.labelled | {"per_class": {"table": 2, "Text": 1}}))
+    parser = argparse.ArgumentParser()
+    select.add_arguments(parser)
+    told = []
+    with pytest.raises(ValueError, match="nothing is written"):
+        for line in select.main(parser.parse_args([str(tmp_path / "work"), "--out", str(tmp_path / "pseudo.json")])):
+            told.append(line)
+    against = "against it: the labelled set has no class 'Table', only table, Text: its labels would be another class"
+    assert against in told
+    work.write_plan(dataclasses.replace(plan, labelled=plan.labelled | {"per_class": {"Table": 0, "Text": 0}}))
+    with pytest.raises(ValueError, match="nothing is written"):
         run_select(tmp_path)
 
 

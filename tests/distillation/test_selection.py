@@ -117,3 +117,4 @@ def test_refusals_name_the_reason():
     (drift,) = refusals(names, [35, 35], 10, [100, 200], 100)
     assert "7.00" in drift and "3.00" in drift
     assert "gets no box" in refusals(names, [0, 1], 10)[0]
+    assert refusals(names, [0, 0], 10, [0, 0], 100)[0].startswith("the labelled set has no box of these classes")

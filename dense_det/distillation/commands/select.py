@@ -53,6 +53,8 @@ def add_arguments(parser) -> None:
 def main(args) -> Iterator[str]:
     if (args.value is None) == (args.rule in ("precision", "fixed")):
         raise ValueError(f"--rule {args.rule} " + ("needs --value" if args.value is None else "takes no --value"))
+    if args.value is not None and not 0 < args.value <= 1:
+        raise ValueError(f"--value is a precision or a score, more than 0 and at most 1, got {args.value:g}")
     work = WorkFolder(args.work)
     plan, manifest = work.read_plan(), work.read_manifest()
     num_images = plan.num_images - work.join_failures(plan.num_shards)
@@ -64,7 +66,9 @@ def main(args) -> Iterator[str]:
     kept = count_kept(work, plan, rule)
     yield from _table(manifest, plan, instances, thresholds, kept, num_images, found)
     num_labelled = plan.labelled["images"] if plan.labelled else 0
-    if reasons := refusals(manifest.classes, kept, num_images, instances, num_labelled):
+    reasons = _unknown_classes(plan, manifest)
+    reasons += refusals(manifest.classes, kept, num_images, instances, num_labelled)
+    if reasons:
         for reason in reasons:
             yield f"against it: {reason}"
         if not args.force:
@@ -78,6 +82,15 @@ def main(args) -> Iterator[str]:
     write_json(manifest_path(args.out), about | _results(args, manifest, counts, found))
     yield f"{args.out}: {counts.images} images, {counts.kept.sum()} labels, {counts.unsure.sum()} ignore regions"
     yield f"images without a label: {counts.empty}, " + ("kept" if args.empty == "keep" else "dropped")
+
+
+def _unknown_classes(plan: Plan, manifest: Manifest) -> list[str]:
+    known = plan.labelled["per_class"] if plan.labelled else manifest.classes
+    return [
+        f"the labelled set has no class {name!r}, only {', '.join(known)}: its labels would be another class"
+        for name in manifest.classes
+        if name not in known
+    ]
 
 
 def labelled_instances(plan: Plan, manifest: Manifest) -> list[int] | None:
