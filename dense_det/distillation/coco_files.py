@@ -1,10 +1,13 @@
 """A labelled set as a user names it."""
 
+import json
 import os
 from collections import Counter
 from dataclasses import dataclass
 
 from dense_det.evaluation.ground_truth import GroundTruth, load_ground_truth
+
+NO_JSON = json.JSONDecodeError, UnicodeDecodeError  # what else is a ValueError names the file
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,7 @@ class CocoFiles:
         """Raises ValueError when it is no COCO file, or one whose images name no files."""
         try:
             truth = load_ground_truth(self.json_file)
-        except (OSError, KeyError, TypeError, ValueError, RecursionError) as error:
+        except (OSError, KeyError, TypeError, AttributeError, RecursionError, *NO_JSON) as error:
             raise ValueError(f"{self.json_file}: no COCO file ({type(error).__name__}: {error})") from error
         if twice := [name for name, count in Counter(truth.class_names).items() if count > 1]:
             raise ValueError(f"{self.json_file}: two categories are named {twice[0]!r}: make them one")
