@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -65,6 +66,7 @@ class Steps:
     def __init__(self, root: Path, folder: Path, say: Callable[[str], None], threads: int):
         self.root, self.folder, self.say, self.threads = root, folder, say, threads
         self._times = folder / "steps.json"
+        self._guard = threading.Lock()  # of what steps that run side by side note
         self.seconds: dict[str, float] = json.loads(self._times.read_text()) if self._times.is_file() else {}
 
     def run(self, steps: list[Step], at_once: int = 1) -> None:
@@ -97,9 +99,10 @@ class Steps:
                 f"{step.name} ended with code {code}; {log} ends with:\n  " + "\n  ".join(last) + "\n"
                 "what is finished stays: the same command goes on from here"
             )
-        self.seconds[step.name] = self.seconds.get(step.name, 0.0) + time.monotonic() - start
-        with atomic_file(self._times) as file:
-            json.dump(self.seconds, file, indent=1)
+        with self._guard:
+            self.seconds[step.name] = self.seconds.get(step.name, 0.0) + time.monotonic() - start
+            with atomic_file(self._times) as file:
+                json.dump(self.seconds, file, indent=1)
         self.say(f"{step.name}: {self.seconds[step.name] / 60:.1f} min")
 
 

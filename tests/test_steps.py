@@ -1,7 +1,11 @@
 import json
+import subprocess
+import time
+from contextlib import contextmanager
 
 import pytest
 
+from dense_det.atomic_file import atomic_file
 from dense_det.steps import Failures, Step, StepFailed, Steps, training_step
 
 TOOL = """import os, pathlib, sys
@@ -42,6 +46,24 @@ def test_steps_side_by_side_share_the_threads(steps, tmp_path):
     steps.run([Step(n, ("tool.py", str(tmp_path / n)), tmp_path / n) for n in "abc"], at_once=2)
     assert (tmp_path / "out" / "logs" / "b.log").read_text() == "threads 2\n"
     assert sorted(steps.seconds) == ["a", "b", "c"]
+
+
+def test_steps_that_end_at_once_are_all_noted(steps, tmp_path, monkeypatch):
+    writing = []
+
+    @contextmanager
+    def alone(path):
+        assert not writing, "two threads write steps.json"
+        writing.append(path)
+        time.sleep(0.01)  # the others come meanwhile
+        with atomic_file(path) as file:
+            yield file
+        writing.clear()
+
+    monkeypatch.setattr("dense_det.steps.atomic_file", alone)
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 0))
+    steps.run([Step(name, ("tool.py",), None) for name in "abcdefgh"], at_once=4)
+    assert sorted(json.loads((tmp_path / "out" / "steps.json").read_text())) == list("abcdefgh")
 
 
 def test_a_failure_shows_the_last_words_and_keeps_what_is_done(steps, tmp_path):
