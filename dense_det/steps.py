@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dense_det.atomic_file import atomic_file
+from dense_det.folder_lock import FolderLock
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,9 @@ class Failures:
 class Steps:
     """Runs tools, one after the other or several at once, and keeps the seconds that each took.
 
+    `with Steps(...) as steps:` holds the folder: no other job begins in it until this one and all of its tools have
+    ended; a tool outlives a `kill -9` of its job.
+
     Args:
         root: of the repository.
         folder: for logs/<name>.log and steps.json.
@@ -67,7 +71,19 @@ class Steps:
         self.root, self.folder, self.say, self.threads = root, folder, say, threads
         self._times = folder / "steps.json"
         self._guard = threading.Lock()  # of what steps that run side by side note
+        self._lock: FolderLock | None = None
+        self._at_work = {os.getpid(): Path(sys.argv[0]).name}
         self.seconds: dict[str, float] = json.loads(self._times.read_text()) if self._times.is_file() else {}
+
+    def __enter__(self) -> "Steps":
+        """ValueError: others are at work in the folder."""
+        self._lock = FolderLock(self.folder)
+        self._lock.tell(self._at_work)
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._lock.release()
+        self._lock = None
 
     def run(self, steps: list[Step], at_once: int = 1) -> None:
         """All of `steps`, `at_once` of them side by side.
@@ -75,6 +91,7 @@ class Steps:
         Raises:
             StepFailed: of the first that failed; those that run beside it go on to their end, later ones do not start.
         """
+        assert self._lock, "with Steps(...) as steps: ..."
         open_steps = [step for step in steps if step.result is None or not step.result.exists()]
         with ThreadPoolExecutor(max(1, at_once)) as pool:
             futures = [pool.submit(self._run, step, max(1, self.threads // max(1, at_once))) for step in open_steps]
@@ -92,7 +109,7 @@ class Steps:
         command = [sys.executable, str(self.root / step.words[0]), *step.words[1:]]
         start = time.monotonic()
         with open(log, "ab") as file:
-            code = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, env=environment).returncode
+            code = self._call(step.name, command, stdout=file, stderr=subprocess.STDOUT, env=environment)
         if code or (step.result is not None and not step.result.exists()):
             last = log.read_text(errors="replace").strip().splitlines()[-3:]
             raise StepFailed(
@@ -104,6 +121,18 @@ class Steps:
             with atomic_file(self._times) as file:
                 json.dump(self.seconds, file, indent=1)
         self.say(f"{step.name}: {self.seconds[step.name] / 60:.1f} min")
+
+    def _call(self, name: str, command: list[str], **options) -> int:
+        """The exit code of a process, which holds the folder, too."""
+        with subprocess.Popen(command, pass_fds=(self._lock.descriptor,), **options) as process:
+            with self._guard:
+                self._at_work[process.pid] = name
+                self._lock.tell(self._at_work)
+            code = process.wait()
+        with self._guard:
+            del self._at_work[process.pid]
+            self._lock.tell(self._at_work)
+        return code
 
 
 def training_step(name: str, config, train, validation, folder: Path, opts, pseudo_labels=None) -> Step:

@@ -51,6 +51,7 @@ COMMON = {
     "suggest",
     "drawing",
     "environment",
+    "folder_lock",
     "marked_page",
     "quad",
     "steps",

@@ -1,5 +1,5 @@
 import json
-import subprocess
+import os
 import time
 from contextlib import contextmanager
 
@@ -8,12 +8,17 @@ import pytest
 from dense_det.atomic_file import atomic_file
 from dense_det.steps import Failures, Step, StepFailed, Steps, training_step
 
-TOOL = """import os, pathlib, sys
+TOOL = """import contextlib, os, sys
 print("threads", os.environ["OMP_NUM_THREADS"])
 if sys.argv[1] == "fail":
     sys.exit("the disk is full")
 with open(sys.argv[1], "a") as file:
     file.write("x")
+if sys.argv[2:]:
+    lock = os.stat(sys.argv[2])
+    for number in range(3, 99):
+        with contextlib.suppress(OSError):
+            print("holds it" if os.path.samestat(os.fstat(number), lock) else "")
 """
 
 
@@ -21,9 +26,9 @@ with open(sys.argv[1], "a") as file:
 def steps(tmp_path):
     (tmp_path / "tool.py").write_text(TOOL)
     said = []
-    made = Steps(tmp_path, tmp_path / "out", said.append, threads=4)
-    made.said = said
-    return made
+    with Steps(tmp_path, tmp_path / "out", said.append, threads=4) as made:
+        made.said = said
+        yield made
 
 
 def test_a_step_is_run_once_and_leaves_log_and_time(steps, tmp_path):
@@ -61,9 +66,22 @@ def test_steps_that_end_at_once_are_all_noted(steps, tmp_path, monkeypatch):
         writing.clear()
 
     monkeypatch.setattr("dense_det.steps.atomic_file", alone)
-    monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 0))
+    monkeypatch.setattr(Steps, "_call", lambda *_, **__: 0)
     steps.run([Step(name, ("tool.py",), None) for name in "abcdefgh"], at_once=4)
     assert sorted(json.loads((tmp_path / "out" / "steps.json").read_text())) == list("abcdefgh")
+
+
+def test_a_folder_is_that_of_one_job_and_its_tools(steps, tmp_path):
+    lock = tmp_path / "out" / ".lock"
+    steps.run([Step("one", ("tool.py", str(tmp_path / "r"), str(lock)), None)])
+    assert "holds it" in (tmp_path / "out" / "logs" / "one.log").read_text()
+    with (
+        pytest.raises(ValueError, match=rf"out: at work here is .* \(pid {os.getpid()}\): wait"),
+        Steps(tmp_path, tmp_path / "out", print, 4),
+    ):
+        pass
+    with Steps(tmp_path, tmp_path / "other", print, 4):
+        pass
 
 
 def test_a_failure_shows_the_last_words_and_keeps_what_is_done(steps, tmp_path):

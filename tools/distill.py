@@ -15,6 +15,7 @@ from dense_det.distillation.recipe import parse_recipe
 from dense_det.steps import Steps
 from dense_det.terminal import tell
 
+ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = """examples:
   python tools/distill.py configs/distill/idcards.yaml
   python tools/distill.py configs/distill/idcards.yaml --ways "three views fused"   # the others may follow
@@ -46,12 +47,12 @@ def distil(args) -> Iterator[str]:
     recipe = parse_recipe(tree | ({"seeds": args.seeds} if args.seeds else {}), args.recipe)
     recipe = recipe.only(args.ways) if args.ways else recipe
     out = args.out or Path("output") / args.recipe.stem
-    steps = Steps(Path(__file__).resolve().parents[1], out, lambda line: print(line, flush=True), os.cpu_count() or 1)
-    job = Distillation(recipe, out, steps, args.workers)
-    for results in job.rounds(args.rounds):
-        table = job.table(results)
-        write_table(out / "table.md", recipe.title, table, steps.seconds)
-        yield f"\n{table}\n"
+    with Steps(ROOT, out, lambda line: print(line, flush=True), os.cpu_count() or 1) as steps:
+        job = Distillation(recipe, out, steps, args.workers)
+        for results in job.rounds(args.rounds):
+            table = job.table(results)
+            write_table(out / "table.md", recipe.title, table, steps.seconds)
+            yield f"\n{table}\n"
     yield f"all of it: {out} (table.md, steps.json, logs/, round-1/report.html)"
 
 

@@ -46,20 +46,20 @@ def make(args) -> Iterator[str]:
         raise ValueError(f"--workers is at least 1 and --seeds are different, got {args.workers} and {args.seeds}")
     entries = parse_zoo(read_yaml(args.list), args.list)
     wanted = chosen(entries, args.names)
-    steps = Steps(ROOT, args.out, lambda line: print(line, flush=True), os.cpu_count() or 1)
-    making = Making(args.out, steps, tuple(args.seeds), args.workers, missing_packages())
-    making.train(wanted)
-    failures = Failures()
-    for name, entry in wanted.items():
-        with failures:
-            row = making.row(name, entry)
-            if args.ship and entry.ship:
-                yield f"{ship(row, entry, args.out / name, args.ship, steps)}"
-            elif args.ship:
-                write_json(args.ship / TABLE_ONLY / name / "row.json", row)
-    folders = [args.out, SHIPPED, SHIPPED / TABLE_ONLY]
-    yield f"\n{write_table(entries, folders, args.out, Path('README.md') if args.write else None)}"
-    failures.tell()
+    with Steps(ROOT, args.out, lambda line: print(line, flush=True), os.cpu_count() or 1) as steps:
+        making = Making(args.out, steps, tuple(args.seeds), args.workers, missing_packages())
+        making.train(wanted)
+        failures = Failures()
+        for name, entry in wanted.items():
+            with failures:
+                row = making.row(name, entry)
+                if args.ship and entry.ship:
+                    yield f"{ship(row, entry, args.out / name, args.ship, steps)}"
+                elif args.ship:
+                    write_json(args.ship / TABLE_ONLY / name / "row.json", row)
+        folders = [args.out, SHIPPED, SHIPPED / TABLE_ONLY]
+        yield f"\n{write_table(entries, folders, args.out, Path('README.md') if args.write else None)}"
+        failures.tell()
 
 
 def main(argv=None) -> int:

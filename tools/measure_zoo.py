@@ -42,25 +42,25 @@ def build_parser() -> argparse.ArgumentParser:
 
 def measure(args) -> Iterator[str]:
     entries = parse_zoo(read_yaml(args.list), args.list)
-    steps = Steps(ROOT, args.out, lambda line: print(line, flush=True), os.cpu_count() or 1)
-    making = Making(args.out, steps, (), 1, missing_packages())
-    sources = making.sources(entries, SHIPPED)
-    failures, made = Failures(), {}
-    for stale in making.measured.glob("*/row.json"):  # of another day
-        stale.unlink()
-    for name, entry in chosen({name: entries[name] for name in sources}, args.names).items():
+    with Steps(ROOT, args.out, lambda line: print(line, flush=True), os.cpu_count() or 1) as steps:
+        making = Making(args.out, steps, (), 1, missing_packages())
+        sources = making.sources(entries, SHIPPED)
+        failures, made = Failures(), {}
+        for stale in making.measured.glob("*/row.json"):  # of another day
+            stale.unlink()
+        for name, entry in chosen({name: entries[name] for name in sources}, args.names).items():
+            with failures:
+                making.again(name, entry, *sources[name], judged=not args.times)
+                made[name] = entry
         with failures:
-            making.again(name, entry, *sources[name], judged=not args.times)
-            made[name] = entry
-    with failures:
-        rows = making.together(made) if made else {}
-        for name, row in rows.items() if args.write else ():
-            folder = SHIPPED if entries[name].ship else SHIPPED / TABLE_ONLY
-            write_json(folder / name / "row.json", row)
-    page = Path("README.md") if args.write else None
-    folders = [making.measured, SHIPPED, SHIPPED / TABLE_ONLY]
-    yield f"\n{write_table(entries, folders, making.measured, page)}"
-    failures.tell()
+            rows = making.together(made) if made else {}
+            for name, row in rows.items() if args.write else ():
+                folder = SHIPPED if entries[name].ship else SHIPPED / TABLE_ONLY
+                write_json(folder / name / "row.json", row)
+        page = Path("README.md") if args.write else None
+        folders = [making.measured, SHIPPED, SHIPPED / TABLE_ONLY]
+        yield f"\n{write_table(entries, folders, making.measured, page)}"
+        failures.tell()
 
 
 def main(argv=None) -> int:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from dense_det.folder_lock import FolderLock
 from dense_det.steps import StepFailed
 from dense_det.zoo import table
 
@@ -60,6 +61,15 @@ def test_what_is_typed_wrong_is_answered(rows, tmp_path, capsys):
     assert "did you mean 'snet_idcards'" in capsys.readouterr().err
     assert tool.main(["--out", str(tmp_path), "--seeds", "1", "1"]) == 2
     assert "--seeds are different" in capsys.readouterr().err
+
+
+def test_a_folder_is_made_by_one_at_a_time(rows, tmp_path, capsys):
+    lock = FolderLock(tmp_path)
+    assert tool.main(["snet_idcards", "--out", str(tmp_path)]) == 2
+    assert f"error: {tmp_path}: at work here is" in capsys.readouterr().err
+    lock.release()
+    rows["snet_idcards"] = {"name": "snet_idcards"}
+    assert tool.main(["snet_idcards", "--out", str(tmp_path)]) == 0
 
 
 def test_the_table_has_shipped_rows_too(rows, tmp_path, monkeypatch):
