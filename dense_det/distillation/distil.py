@@ -12,7 +12,7 @@ from dense_det.atomic_file import atomic_file
 from dense_det.data.pdf.document import sha256_of
 from dense_det.distillation.comparison import METRICS, Results, comparison_table
 from dense_det.distillation.recipe import ALONE, Labels, Model, Recipe, slug
-from dense_det.distillation.rule import read_shards
+from dense_det.distillation.rule import manifest_path, read_shards
 from dense_det.distillation.work_folder import WorkFolder, write_json
 from dense_det.evaluation.coco_ap import coco_stats
 from dense_det.steps import Step, Steps, training_step
@@ -132,7 +132,8 @@ class Distillation:
                 results.append(_teacher_results(f"the teacher's {name}", WorkFolder(work)))
             made[name] = folder / f"{slug(name)}.json"
             select = ("select", str(works[way.run]), "--out", str(made[name]), *way.select)
-            self._pseudo_label(f"{number}-select-{slug(name)}", select, made[name])
+            # the manifest is written last: labels without it were cut short
+            self._pseudo_label(f"{number}-select-{slug(name)}", select, manifest_path(made[name]))
         first = next(iter(made))
         report = ("report", str(works[ways[first].run]), str(made[first]), "--out", str(folder / "report.html"))
         self._pseudo_label(f"{number}-report", report, folder / "report.html")

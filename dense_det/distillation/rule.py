@@ -100,7 +100,8 @@ def read_rule(labels, manifest: Manifest) -> tuple[Rule, dict]:
         thresholds = [np.inf if rows[name] is None else rows[name] for name in manifest.classes]
         rule = Rule(np.array(thresholds, np.float32), about["ignore_share"], about["min_votes"])
     except (OSError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path}: not what select writes beside {labels} ({type(error).__name__}: {error})") from error
+        reason = f"{type(error).__name__}: {error}"
+        raise ValueError(f"{path}: not what select writes beside {labels} ({reason}): run select again") from error
     if about.get("manifest_sha256") != manifest.sha256:
         raise ValueError(f"{labels} was selected from another teacher's predictions: select again")
     if about.get("labels_sha256") != file_digest(labels):

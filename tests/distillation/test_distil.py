@@ -99,6 +99,17 @@ def test_one_round(distillation, tmp_path):
     assert [s.words[1] for s in steps.seen[seen:]] == ["--out", "run", "run"]
 
 
+def test_labels_without_their_manifest_are_selected_again(distillation, tmp_path):
+    """A kill between the two files."""
+    job, steps = distillation(lambda folder: 1.0)
+    next(job.rounds(1))
+    (tmp_path / "out/round-1/fused.json").touch()
+    (tmp_path / "out/round-1/fused.manifest.json").unlink()
+    seen = len(steps.seen)
+    next(job.rounds(1))
+    assert [s.name for s in steps.seen[seen:] if s.words[1] == "select"] == ["round-1-select-fused"]
+
+
 def test_the_best_student_teaches_the_next_round_until_nothing_rises(distillation, tmp_path):
     def ap(folder):
         seed = 1.0 if folder.name.endswith("1") else 0.0

@@ -65,6 +65,9 @@ def test_labels_that_changed_have_no_rule(tmp_path, labelled_work):
     labels.unlink()
     with pytest.raises(FileNotFoundError, match=r"pseudo\.json"):
         read_rule(labels, manifest)
+    (tmp_path / "pseudo.manifest.json").unlink()
+    with pytest.raises(ValueError, match="FileNotFoundError: .*: run select again"):
+        read_rule(labels, manifest)
 
 
 @pytest.mark.parametrize(
