@@ -1,5 +1,7 @@
 """Every configuration key that dense_det adds to Detectron2's, and the one door to a config file."""
 
+import hashlib
+import json
 from importlib.resources import files
 from pathlib import Path
 
@@ -220,22 +222,37 @@ def load_cfg(path, opts=()) -> CN:
     return cfg
 
 
-def _merge_file(cfg: CN, path: Path, children: tuple[Path, ...] = ()) -> None:
-    """Merge the `_BASE_` chain of `path`, ground first, naming file and key when something is wrong."""
+def config_digests(path) -> dict[str, str]:
+    """SHA-256 of what each file of a config's `_BASE_` chain says, its comments and the order of keys aside, by path.
+
+    Raises as load_cfg does where a file of the chain cannot be read.
+    """
+    texts = {str(file): json.dumps(tree, sort_keys=True, default=str) for file, tree in _chain(Path(path))}
+    return {file: hashlib.sha256(text.encode()).hexdigest() for file, text in texts.items()}
+
+
+def _merge_file(cfg: CN, path: Path) -> None:
+    """Merge the `_BASE_` chain of `path`, naming file and key when something is wrong."""
+    for file, said in _chain(path):
+        tree = {key: value for key, value in said.items() if key != "_BASE_"}
+        known = _key_names(cfg)
+        for key in _key_names(tree):
+            if key not in known:
+                raise ValueError(f"{file}: {_unknown_key(key, known)}")
+        try:
+            cfg.merge_from_other_cfg(CN(tree))
+        except (ValueError, AssertionError, KeyError) as error:
+            raise ValueError(f"{file}: {error}") from error
+
+
+def _chain(path: Path, children: tuple[Path, ...] = ()) -> list[tuple[Path, dict]]:
+    """The file and those that its `_BASE_` leads to, ground first, each with what it says itself."""
     if path.resolve() in children:
         raise ValueError(f"{path}: _BASE_ leads back to this file")
     tree = read_yaml(path)
-    base = tree.pop("_BASE_", None)
-    if base is not None:
-        _merge_file(cfg, path.parent / Path(base).expanduser(), (*children, path.resolve()))
-    known = _key_names(cfg)
-    for key in _key_names(tree):
-        if key not in known:
-            raise ValueError(f"{path}: {_unknown_key(key, known)}")
-    try:
-        cfg.merge_from_other_cfg(CN(tree))
-    except (ValueError, AssertionError, KeyError) as error:
-        raise ValueError(f"{path}: {error}") from error
+    base = tree.get("_BASE_")
+    below = _chain(path.parent / Path(base).expanduser(), (*children, path.resolve())) if base is not None else []
+    return [*below, (path, tree)]
 
 
 def read_yaml(path: Path) -> dict:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from dense_det.config import find_config, get_cfg, load_cfg
+from dense_det.config import config_digests, find_config, get_cfg, load_cfg
 
 
 def write(path, text):
@@ -15,6 +15,18 @@ def test_a_leaf_overrides_its_base_and_options_override_the_leaf(tmp_path):
     leaf = write(tmp_path / "leaf.yaml", "_BASE_: base.yaml\nSOLVER: {MAX_ITER: 6}\n")
     cfg = load_cfg(leaf, ["SEED", "7"])
     assert (cfg.SOLVER.MAX_ITER, cfg.SOLVER.BASE_LR, cfg.SEED) == (6, 0.5, 7)
+
+
+def test_digests_of_a_config_tell_which_file_of_its_chain_changed(tmp_path):
+    base = write(tmp_path / "base.yaml", "SOLVER: {MAX_ITER: 5, BASE_LR: 0.5}\n")
+    leaf = write(tmp_path / "leaf.yaml", "_BASE_: base.yaml\nSEED: 3\n")
+    before = config_digests(leaf)
+    assert list(before) == [str(base), str(leaf)]
+    write(base, "# a reason\nSOLVER: {BASE_LR: 0.5, MAX_ITER: 5}\n")
+    assert config_digests(leaf) == before
+    write(base, "SOLVER: {BASE_LR: 0.5, MAX_ITER: 9000}\n")
+    after = config_digests(leaf)
+    assert after[str(leaf)] == before[str(leaf)] and after[str(base)] != before[str(base)]
 
 
 def test_our_keys_do_not_touch_detectron2s_own_defaults():

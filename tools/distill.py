@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from dense_det.config import read_yaml
+from dense_det.config import config_digests, read_yaml
 from dense_det.distillation.distil import Distillation, write_table
 from dense_det.distillation.recipe import parse_recipe
 from dense_det.steps import Steps
@@ -48,7 +48,7 @@ def distil(args) -> Iterator[str]:
     recipe = recipe.only(args.ways) if args.ways else recipe
     out = args.out or Path("output") / args.recipe.stem
     with Steps(ROOT, out, lambda line: print(line, flush=True), os.cpu_count() or 1) as steps:
-        job = Distillation(recipe, out, steps, args.workers)
+        job = Distillation(recipe, out, steps, args.workers, config_digests)
         for results in job.rounds(args.rounds):
             table = job.table(results)
             write_table(out / "table.md", recipe.title, table, steps.seconds)

@@ -2,7 +2,8 @@
 
 import dataclasses
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,12 +25,14 @@ class Distillation:
     out: the folder of everything that is made.
     steps: runs the tools.
     workers: processes that label, and trainings of the student side by side.
+    config_digests: of a config's files, by path; dense_det.config has it.
     """
 
     recipe: Recipe
     out: Path
     steps: Steps
     workers: int
+    config_digests: Callable[[str], dict[str, str]]
 
     def rounds(self, most: int) -> Iterator[list[Results]]:
         """After each round the results of everything so far, the student alone and the teacher included.
@@ -96,11 +99,21 @@ class Distillation:
         ):
             if path and not Path(path).is_file():
                 raise ValueError(f"no file {path} ({what}): make it, or name the right one in the recipe")
-        settled = self.out / "data.json"
-        digests = {file: sha256_of(file) for file in (self.recipe.data.labelled, self.recipe.data.validation)}
-        if settled.is_file() and (changed := json.loads(settled.read_text()).items() ^ digests.items()):
-            raise ValueError(f"{min(changed)[0]} is not what {self.out} was begun with: choose another --out")
-        write_json(settled, digests)
+        settled, digests = self.out / "data.json", self._digests()
+        before = json.loads(settled.read_text()) if settled.is_file() else {}
+        if changed := [file for file, digest in digests.items() if before.get(file, digest) != digest]:
+            raise ValueError(f"{changed[0]} is not what {self.out} was begun with: choose another --out")
+        write_json(settled, before | digests)
+
+    def _digests(self) -> dict[str, str]:
+        """Of the files that the recipe names and all results hang on, by path."""
+        data, teacher, student = self.recipe.data, self.recipe.teacher, self.recipe.student
+        weights = (teacher.onnx, teacher.weights, teacher.initial_weights, student.initial_weights)
+        there = [file for file in (data.labelled, data.validation, *weights) if os.path.isfile(file)]
+        digests = {file: sha256_of(file) for file in there}
+        for config in filter(None, (teacher.config, student.config)):
+            digests |= self.config_digests(config)
+        return digests
 
     def _teacher(self, results: list[Results]) -> Model:
         """The recipe's teacher with weights; if it is trained here, its own results are noted, too."""

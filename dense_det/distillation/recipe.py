@@ -53,6 +53,11 @@ class Model:
     onnx: str = ""
     class_map: dict | None = None
 
+    @property
+    def initial_weights(self) -> str:
+        """The file that its training begins from; "" begins from what the config says."""
+        return dict(zip(self.opts[::2], self.opts[1::2], strict=False)).get("MODEL.WEIGHTS", "")
+
 
 @dataclass(frozen=True)
 class Labels:
@@ -90,7 +95,8 @@ class Recipe:
         return next(iter(self.labels))
 
     def sha256(self) -> str:
-        """Changes when anything does that changes a result of the student alone, or of all ways of labelling."""
+        """Changes when anything does that changes a result of the student alone, or of all ways of labelling; of files
+        the name counts, not what they hold."""
         tree = dataclasses.asdict(self) | {"title": "", "labels": {}}
         return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()
 

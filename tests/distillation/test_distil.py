@@ -49,6 +49,11 @@ def distillation(tmp_path, labelled_work):
     work.truth_path.write_text(json.dumps({"images": [], "annotations": [], "categories": [
         {"id": 3, "name": "Table"}, {"id": 8, "name": "Text"}]}))  # fmt: skip
     plan = work.read_plan()
+    for name in ("teacher", "student"):
+        (tmp_path / f"{name}.yaml").touch()
+
+    def digests(config):
+        return {config: Path(config).read_text()}
 
     def make(ap, **changes):
         tree = {
@@ -68,7 +73,7 @@ def distillation(tmp_path, labelled_work):
             **changes,
         }
         steps = Pretended(tmp_path, lambda root: shutil.copytree(work.root, root), ap)
-        return Distillation(parse_recipe(tree, tmp_path / "r.yaml"), tmp_path / "out", steps, 2), steps
+        return Distillation(parse_recipe(tree, tmp_path / "r.yaml"), tmp_path / "out", steps, 2, digests), steps
 
     assert plan.num_validation_shards == 0
     return make
@@ -170,6 +175,33 @@ def test_a_folder_belongs_to_its_data(distillation, tmp_path):
     steps.run = lambda *_: None  # the tool that makes the data would find it
     with pytest.raises(ValueError, match="few.json is not what .* was begun with: choose another --out"):
         next(job.rounds(1))
+
+
+@pytest.mark.parametrize("name", ["student.yaml", "teacher.yaml", "t.pth", "zoo.pth"])
+def test_a_folder_belongs_to_its_configs_and_weights(distillation, tmp_path, name):
+    """Seeds of two configs would stand in one row."""
+    models = {
+        "teacher": {"config": "teacher.yaml", "weights": str(tmp_path / "t.pth")},
+        "student": {"config": "student.yaml", "opts": f"MODEL.WEIGHTS {tmp_path}/zoo.pth"},
+    }
+    for file in ("t.pth", "zoo.pth"):
+        (tmp_path / file).touch()
+    job, _ = distillation(lambda folder: 1.0, **models)
+    next(job.rounds(1))
+    next(job.rounds(1))
+    (tmp_path / name).write_text("SOLVER: {MAX_ITER: 9000}")
+    with pytest.raises(ValueError, match=f"/{name} is not what .* was begun with: choose another --out"):
+        next(job.rounds(1))
+
+
+def test_a_folder_of_an_older_version_goes_on(distillation, tmp_path):
+    """It noted the data alone."""
+    job, _ = distillation(lambda folder: 1.0)
+    next(job.rounds(1))
+    noted = json.loads((tmp_path / "out/data.json").read_text())
+    (tmp_path / "out/data.json").write_text(json.dumps({f"{tmp_path}/few.json": noted[f"{tmp_path}/few.json"]}))
+    next(job.rounds(1))
+    assert json.loads((tmp_path / "out/data.json").read_text()) == noted
 
 
 def test_views_are_one_teacher_s():
