@@ -212,7 +212,7 @@ def _teacher_words(teacher: Model) -> tuple[str, ...]:
 
 def _without_views(labels: Labels) -> Labels:
     """Views are sizes that one teacher knows: another one has its own."""
-    words = list(labels.run)
+    words = [word for word in labels.run if not word.startswith("--views=")]
     if "--views" in words:
         place = words.index("--views")
         del words[place : place + 2]
