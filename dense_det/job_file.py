@@ -16,7 +16,7 @@ def checked(tree, kind, place: str, words=()) -> dict:
         place: what stands before a key in messages: "data." or "".
 
     Raises:
-        TypeError: no mapping.
+        TypeError: no mapping, or words that are none.
         ValueError: a key that does not exist; the nearest ones are suggested.
         KeyError: one that is missing.
     """
@@ -29,12 +29,12 @@ def checked(tree, kind, place: str, words=()) -> dict:
     for f in dataclasses.fields(kind):
         if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING and f.name not in tree:
             raise KeyError(f"{place}{f.name}")
-    return {key: _split(value) if key in words else _filled(value) for key, value in tree.items()}
+    return {key: _split(value, f"{place}{key}") if key in words else _filled(value) for key, value in tree.items()}
 
 
 def preparation(line) -> tuple[str, ...]:
-    """The words of a tool of this repository that fetches or makes data; ValueError for anything else."""
-    words = _split(line)
+    """The words of a tool of this repository that fetches or makes data; ValueError or TypeError for anything else."""
+    words = _split(line, "prepare")
     if not words or not _PREPARES.fullmatch(words[0]):
         raise ValueError(f"prepare runs datasets/prepare_*.py and tools/prepare_*.py of this repository, got {line!r}")
     return words
@@ -45,8 +45,10 @@ def portable_words(words) -> str:
     return " ".join(words).replace(str(cache_folder()), "{cache}")
 
 
-def _split(value) -> tuple[str, ...]:
+def _split(value, place: str) -> tuple[str, ...]:
     words = value.split() if isinstance(value, str) else value
+    if not isinstance(words, list | tuple) or any(isinstance(word, dict) for word in words):
+        raise TypeError(f"{place}: expected words, as a list or as one string with blanks, got {value!r}")
     return tuple(_filled(str(word)) for word in words)
 
 

@@ -131,10 +131,10 @@ def parse_recipe(tree: dict, path) -> Recipe:
         teacher, student = (_model(folder, known[name], f"{name}.") for name in ("teacher", "student"))
         labels = {
             str(name): Labels(**checked(how or {}, Labels, f"labels.{name}.", words=("run", "select", "opts")))
-            for name, how in known["labels"].items()
+            for name, how in _ways(known["labels"])
         }
-        prepare = tuple(preparation(line) for line in known.get("prepare", ()))
-        seeds = tuple(int(seed) for seed in known.get("seeds", (0, 1, 2)))
+        prepare = _preparations(known.get("prepare", []))
+        seeds = _seeds(known.get("seeds", [0, 1, 2]))
     except KeyError as error:
         raise ValueError(f"{path}: the key {error.args[0]} is missing") from error
     except (TypeError, AttributeError, ValueError) as error:
@@ -160,3 +160,21 @@ def slug(name: str) -> str:
 def _model(folder: Path, tree, place: str) -> Model:
     model = Model(**checked(tree, Model, place, words=("opts",)))
     return dataclasses.replace(model, config=str(folder / model.config)) if model.config else model
+
+
+def _ways(labels):
+    if not isinstance(labels, dict):
+        raise TypeError(f"labels: expected NAME: HOW lines, got {labels!r}")
+    return labels.items()
+
+
+def _preparations(lines) -> tuple[tuple[str, ...], ...]:
+    if not isinstance(lines, list):
+        raise TypeError(f"prepare: expected a list of lines, got {lines!r}")
+    return tuple(preparation(line) for line in lines)
+
+
+def _seeds(seeds) -> tuple[int, ...]:
+    if not isinstance(seeds, list) or any(type(seed) is not int for seed in seeds):
+        raise TypeError(f"seeds: expected a list of whole numbers such as [0, 1, 2], got {seeds!r}")
+    return tuple(seeds)
