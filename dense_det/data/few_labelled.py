@@ -14,7 +14,8 @@ def few_labelled(tree: dict, count: int, seed: int) -> dict:
     Raises:
         ValueError: fewer images than that have objects.
     """
-    with_objects = sorted({annotation["image_id"] for annotation in tree["annotations"]})
+    there = {image["id"] for image in tree["images"]}
+    with_objects = sorted({annotation["image_id"] for annotation in tree["annotations"]} & there)
     if not 1 <= count <= len(with_objects):
         raise ValueError(f"{count} labelled images were asked for, {len(with_objects)} have objects")
     drawn = set(np.random.default_rng(seed).choice(with_objects, count, replace=False).tolist())

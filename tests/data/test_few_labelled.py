@@ -24,6 +24,14 @@ def test_images_with_objects_and_all_of_their_annotations(tmp_path):
     assert json.loads((tmp_path / "few.json").read_text()) == few
 
 
+def test_annotations_of_images_that_are_not_there_count_for_nothing():
+    strays = [{"id": 9, "image_id": 77}, {"id": 10, "image_id": 78}]
+    tree = TREE | {"annotations": [*TREE["annotations"], *strays]}
+    assert few_labelled(tree, 3, seed=0) == few_labelled(TREE, 3, seed=0)
+    with pytest.raises(ValueError, match="6 labelled images were asked for, 5 have objects"):
+        few_labelled(tree, 6, 0)
+
+
 @pytest.mark.parametrize("count", [0, 6])
 def test_numbers_without_sense(count):
     with pytest.raises(ValueError, match=f"{count} labelled images were asked for, 5 have objects"):
