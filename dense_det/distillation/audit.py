@@ -31,6 +31,7 @@ COLUMNS = (
     "labels",
     "answer",
 )
+_NUMBERS = ("page", "band", "score", "x0", "y0", "x1", "y1")
 Z = 1.959964  # of a 95 % interval
 ENOUGH = 10  # answers of a class
 
@@ -160,10 +161,19 @@ def join_answers(samples: Iterable[list[dict]]) -> list[dict]:
     """The rows of several samples from the same labels; a box that was drawn twice counts once, as answered last."""
     boxes = {}
     for row in itertools.chain.from_iterable(samples):
-        box = tuple(str(row.get(column)) for column in COLUMNS if column not in ("number", "answer"))
+        box = tuple(_value(row, column) for column in COLUMNS if column not in ("number", "answer"))
         if box not in boxes or str(row["answer"]).strip():
             boxes[box] = row
     return list(boxes.values())
+
+
+def _value(row: dict, column: str) -> str | float:
+    """As the CSV, the page's JSON and spreadsheets all have it: 10.0, 10 and "10" are one number."""
+    text = str(row.get(column, "")).strip()
+    try:
+        return float(text) if column in _NUMBERS else text
+    except ValueError:
+        return text
 
 
 def write_strata(path, population: Counter, labels_sha256: str) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from dense_det.distillation.audit import (
+    COLUMNS,
     Z,
     draws_for,
     estimate,
@@ -16,6 +17,7 @@ from dense_det.distillation.audit import (
     read_answers,
     read_strata,
     wilson,
+    write_answers,
 )
 from dense_det.distillation.commands import audit, select
 from dense_det.distillation.rule import Rule
@@ -89,6 +91,18 @@ def test_two_samples_count_a_box_once():
         [[row(1, 5.0, "yes"), row(2, 7.0, "")], [row(1, 7.0, "no"), row(2, "5.0", ""), row(3, 9.0, "yes")]]
     )
     assert [(r["x0"], r["answer"]) for r in joined] == [(5.0, "yes"), (7.0, "no"), (9.0, "yes")]
+
+
+def test_a_box_of_the_csv_is_that_of_the_page(tmp_path):
+    """The page saves 10.0 as 10, and no file name is a number."""
+    row = dict.fromkeys(COLUMNS, "") | {"file_name": "10", "class": "x", "band": 2, "score": 0.9, "x0": 0.0, "x1": 10.0}
+    row |= {"labels": KEY, "answer": "yes"}
+    write_answers(tmp_path / "answers.csv", [row])
+    as_saved = row | {"x0": 0, "x1": 10, "answer": "no"}
+    (tmp_path / "answers.json").write_text(json.dumps([as_saved, as_saved | {"file_name": "10.0"}]))
+    files = tmp_path / "answers.csv", tmp_path / "answers.json"
+    joined = join_answers(read_answers(file, Counter({(0, 2): 5}), ["x"], "a" * 64) for file in files)
+    assert [(r["file_name"], r["answer"]) for r in joined] == [("10", "no"), ("10.0", "no")]
 
 
 def test_strata_weigh_as_many_boxes_as_they_have():
