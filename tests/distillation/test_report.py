@@ -1,9 +1,13 @@
 import argparse
+import base64
+import hashlib
+import io
 import json
 import re
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from dense_det.distillation.commands import report, select
 from dense_det.distillation.histogram import BINS, ScoreCounts, score_chart
@@ -62,11 +66,13 @@ def test_gathering_by_hand(predictions):
 
 
 def test_redaction_leaves_no_detail():
-    picture = np.zeros((64, 64, 3), np.uint8)
+    picture = np.zeros((64, 48, 3), np.uint8)
     picture[::2] = 255  # lines of a pixel
-    hidden = redact(picture, [[8, 8, 56, 56], [60, 60, 999, 999]])
-    assert hidden[16:48, 16:48].std() < 5 and (hidden[:8] == picture[:8]).all()
-    assert (picture[::2] == 255).all()
+    picture[:, 24:] //= 2
+    hidden = redact(picture)
+    assert hidden.shape == picture.shape and np.ptp(hidden, 0).max() <= 1
+    assert hidden[:, 0].mean() == pytest.approx(127, abs=15) and hidden[:, -1].mean() == pytest.approx(63, abs=15)
+    assert redact(np.full((1, 5, 3), 9, np.uint8)).tolist() == [[[9] * 3] * 5]
 
 
 def test_a_table_escapes_and_dashes():
@@ -84,6 +90,31 @@ def test_the_page_is_self_contained(tmp_path, labelled_work):
     assert "http" not in page and not re.findall(r'(?:src|href)="(?!data:)', page)
     assert page.count("<figure>") == page.count("data:image/jpeg") == 5  # two accepted, two unsure, one empty
     assert page.count("<svg") == 2
+
+
+def test_a_redacted_page_shows_no_detail_of_any_picture(tmp_path, labelled_work):
+    """Also of those on which nothing was found, and outside of boxes."""
+    work = labelled_work()
+    lines = np.zeros((40, 60, 3), np.uint8)
+    lines[::4] = lines[1::4] = 255
+    images = [json.loads(line) for shard in (0, 1) for line in work.images.inputs(shard).read_text().splitlines()]
+    for number, row in enumerate(images, 1):
+        Image.fromarray(lines).save(tmp_path / f"{number}.png")
+        row |= {"file_name": str(tmp_path / f"{number}.png")}
+        row["sha256"] = hashlib.sha256((tmp_path / f"{number}.png").read_bytes()).hexdigest()
+    for shard, rows in enumerate((images[:2], images[2:])):
+        work.images.inputs(shard).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    run(select, tmp_path / "work", "--out", tmp_path / "pseudo.json", "--force")
+
+    def steepest(*options):
+        """Of the last columns of each picture, where no box stands."""
+        run(report, tmp_path / "work", tmp_path / "pseudo.json", "--out", tmp_path / "report.html", *options)
+        found = re.findall('jpeg;base64,([^"]+)', (tmp_path / "report.html").read_text())
+        pictures = [np.array(Image.open(io.BytesIO(base64.b64decode(code))).convert("L"), int) for code in found]
+        return [np.abs(np.diff(picture[:, 40:], axis=0)).max() for picture in pictures]
+
+    assert min(steepest()) > 100
+    assert len(steepest("--redact")) == 5 and max(steepest("--redact")) < 20
 
 
 def test_the_page_counts_the_ignore_regions_of_the_file(tmp_path, labelled_work):

@@ -1,7 +1,8 @@
 """Show on one HTML page what was labelled: counts, scores, drift, pace, pictures of all kinds, failures.
 
-The page needs no network and no other file. --redact makes the inside of all boxes unreadable and names no file:
-"image 17" is the one with that id in WORK/inputs, on every page of this work folder.
+The page needs no network and no other file. --redact leaves a coarse blur of each picture, since text and faces also
+stand where the teacher found nothing; boxes, classes and scores stay. It names no file: "image 17" is the one with that
+id in WORK/inputs, on every page of this work folder.
 """
 
 import dataclasses
@@ -41,7 +42,9 @@ def add_arguments(parser) -> None:
     parser.add_argument("labels", metavar="JSON", help="what select wrote")
     parser.add_argument("--out", required=True, metavar="HTML", help="the page to write")
     parser.add_argument("--pictures", type=int, default=50, metavar="N", help="of each kind (default 50)")
-    parser.add_argument("--redact", action="store_true", help="make boxes unreadable and name no files")
+    parser.add_argument(
+        "--redact", action="store_true", help="blur each picture whole, boxes stay drawn; name no files"
+    )
 
 
 def main(args) -> Iterator[str]:
@@ -148,7 +151,7 @@ def _picture(reader: ImageReader, kind: str, example, rule: Rule, manifest: Mani
         return figure(None, f"{name}: {reason_without_name(str(error), image) if hide else error}")
     rows = boxes_of_kind(kind, example, rule)
     if hide:
-        pixels = redact(pixels, found.boxes)
+        pixels = redact(pixels)
     # drawn at the size that is shown, so that lines and letters can be seen
     scale = min(1.0, 2 * _LONGEST / max(pixels.shape[:2]))
     colors = [class_color(int(k)) for k in found.classes[rows]]
