@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "job_file": {"data"},
     "distillation": {"data", "deploy", "evaluation", "tta", "fold_bn", "job_file"},
     "deploy": {"data", "evaluation", "analysis", "fold_bn"},
-    "prediction": {"distillation"},
+    "prediction": {"deploy", "distillation"},
     "zoo": {"checkpoint", "deploy", "distillation", "job_file"},
     "speed": {"analysis", "config", "data", "deploy", "distillation", "engine", "fold_bn"},
     "fold_bn": set(),

@@ -31,7 +31,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("sources", nargs="+", metavar="SOURCE", help="images, folders, globs, lists, tar files, PDFs")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to write")
     parser.add_argument("--threshold", type=float, metavar="S",
-                        help=f"least score (default: each class's best one, or {PLAIN_THRESHOLD})")  # fmt: skip
+                        help="least score (default: each class's best one on validation images; the median of "
+                        f"the others' where a class has none, {PLAIN_THRESHOLD} where all have none)")  # fmt: skip
     parser.add_argument("--pictures", action="store_true", help="draw what was found")
     parser.add_argument("--crops", action="store_true", help="cut out what was found")
     parser.add_argument("--num-workers", type=int, metavar="N", help="processes of one thread (default: one a core)")

@@ -4,16 +4,18 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from dense_det.deploy.facts import thresholds_of
+
 WEIGHTS = ("model_best.pth", "model_final.pth", "model.safetensors")
-PLAIN_THRESHOLD = 0.5  # where no validation chose one
+PLAIN_THRESHOLD = 0.5  # where no validation chose any
 
 
 @dataclass(frozen=True)
 class Trained:
     """Attributes:
     config, weights: files.
-    thresholds: class -> the score with the best F1 on validation images (0.5 where nothing was found of it), in the
-        order of training.
+    thresholds: class -> the score with the best F1 on validation images, in the order of training. A class of which
+        nothing was found there has the median of the others', as in an exported file; if all have none, it is 0.5.
     """
 
     config: Path
@@ -34,12 +36,11 @@ def find_trained(folder) -> Trained:
         raise ValueError(f"{folder} is no finished training: expected config.yaml and {expected} in it")
     path = folder / "evaluation" / "thresholds.json"
     try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
-        limits = {name: (row or {}).get("threshold") for name, row in rows.items()}
-        thresholds = {name: PLAIN_THRESHOLD if limit is None else float(limit) for name, limit in limits.items()}
+        points = json.loads(path.read_text(encoding="utf-8"))
+        thresholds = dict(zip(points, thresholds_of(points, points), strict=True))
         if not thresholds:
             raise ValueError("no class")
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f"{path}: expected the classes and their thresholds, which an evaluation leaves there "
             f"(tools/train_net.py --eval-only): {type(error).__name__}: {error}"

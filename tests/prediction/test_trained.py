@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from dense_det.deploy.facts import thresholds_of
 from dense_det.prediction.trained import find_trained
 
 
@@ -18,9 +19,19 @@ def folder(tmp_path):
 def test_what_a_training_leaves(folder):
     trained = find_trained(folder)
     assert trained.weights == folder / "model_final.pth"
-    assert list(trained.thresholds.items()) == [("Table", 0.3), ("Text", 0.5)]
+    assert list(trained.thresholds.items()) == [("Table", 0.3), ("Text", 0.3)]
     (folder / "model_best.pth").touch()
     assert find_trained(folder).weights == folder / "model_best.pth"
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [((0.2, None, 0.4, 0.3), [0.2, 0.3, 0.4, 0.3]), ((None, None), [0.5, 0.5])],
+)
+def test_a_class_without_a_threshold_has_the_one_of_exported_files(folder, limits, expected):
+    points = {f"class{k}": limit and {"threshold": limit} for k, limit in enumerate(limits)}
+    (folder / "evaluation" / "thresholds.json").write_text(json.dumps(points))
+    assert list(find_trained(folder).thresholds.values()) == expected == thresholds_of(points, points)
 
 
 def test_what_the_zoo_ships(folder):
