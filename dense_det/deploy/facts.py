@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import yaml
 
 from dense_det.data.pdf.document import sha256_of
 
@@ -69,12 +70,16 @@ def find_points(weights, classes) -> tuple[str, dict]:
 
     Args:
         classes: take only an evaluation of exactly these; () takes any.
+
+    Raises:
+        ValueError: evaluations of several data sets, see choose_evaluation; a file that is not JSON.
     """
-    for file in sorted((Path(weights).parent / "evaluation").rglob("thresholds.json")):
-        points = json.loads(file.read_text(encoding="utf-8"))
-        if not classes or list(points) == list(classes):
-            return str(file.relative_to(Path(weights).parent)), points
-    return "", {}
+    folder = Path(weights).parent
+    files = sorted((folder / "evaluation").rglob("thresholds.json"))
+    found = {file: json.loads(file.read_text(encoding="utf-8")) for file in files}
+    fitting = [file for file, points in found.items() if not classes or list(points) == list(classes)]
+    file = choose_evaluation(folder, fitting)
+    return (str(file.relative_to(folder)), found[file]) if file else ("", {})
 
 
 def thresholds_of(points: dict, classes) -> list[float]:
@@ -82,3 +87,31 @@ def thresholds_of(points: dict, classes) -> list[float]:
     known = [point["threshold"] for point in points.values() if point]
     other = float(np.median(known)) if known else 0.5
     return [points[name]["threshold"] if points.get(name) else other for name in classes]
+
+
+def choose_evaluation(folder: Path, files: list[Path]) -> Path | None:
+    """Of a run's thresholds.json the one to use; None of none.
+
+    That is the file in evaluation/ itself; else, of several data sets, which have a folder each, the one of the first
+    of DATASETS.TEST, on which the training chose its best weights; else the only one.
+
+    Raises:
+        ValueError: none of these.
+    """
+    own = folder / "evaluation"
+    by_name = {str(file.parent.relative_to(own)): file for file in files}
+    file = by_name.get(".") or by_name.get(_first_test_set(folder / "config.yaml"))
+    if file is None and len(files) > 1:
+        raise ValueError(
+            f"{own} has thresholds of several data sets ({', '.join(by_name)}), and none of them is the first of "
+            f"DATASETS.TEST in {folder / 'config.yaml'}: copy the thresholds.json to use into {own}"
+        )
+    return file or next(iter(files), None)
+
+
+def _first_test_set(config: Path) -> str | None:
+    """In the config.yaml that a run wrote; None where it names none."""
+    try:
+        return str(yaml.safe_load(config.read_text(encoding="utf-8"))["DATASETS"]["TEST"][0])
+    except (OSError, ValueError, KeyError, IndexError, TypeError, yaml.YAMLError):
+        return None

@@ -20,8 +20,29 @@ def test_the_evaluation_of_these_classes(tmp_path):
         (tmp_path / "evaluation" / name).mkdir(parents=True)
         (tmp_path / "evaluation" / name / "thresholds.json").write_text(json.dumps(points))
     assert find_points(tmp_path / "w.pth", ["a", "b", "c", "d"]) == ("evaluation/two/thresholds.json", POINTS)
-    assert find_points(tmp_path / "w.pth", ())[1] == {"x": None}
     assert find_points(tmp_path / "w.pth", ["d", "c", "b", "a"]) == ("", {})
+
+
+def test_of_several_evaluations_the_first_test_set_s(tmp_path):
+    for number, name in enumerate(("a_val", "b_val", "z_val")):
+        (tmp_path / "evaluation" / name).mkdir(parents=True)
+        text = json.dumps({"x": {"threshold": number / 10}})
+        (tmp_path / "evaluation" / name / "thresholds.json").write_text(text)
+    for config in (None, "", "DATASETS: {TEST: []}", "DATASETS: {TEST: [unlabelled]}", "{"):
+        if config is not None:
+            (tmp_path / "config.yaml").write_text(config)
+        with pytest.raises(ValueError, match=r"several data sets \(a_val, b_val, z_val\), and none .* DATASETS.TEST"):
+            find_points(tmp_path / "w.pth", ())
+    (tmp_path / "config.yaml").write_text("DATASETS: {TEST: [z_val, a_val]}")
+    assert find_points(tmp_path / "w.pth", ()) == ("evaluation/z_val/thresholds.json", {"x": {"threshold": 0.2}})
+    (tmp_path / "evaluation" / "thresholds.json").write_text(json.dumps({"x": None}))
+    assert find_points(tmp_path / "w.pth", ()) == ("evaluation/thresholds.json", {"x": None})
+
+
+def test_the_only_evaluation_is_the_one(tmp_path):
+    (tmp_path / "evaluation" / "cards").mkdir(parents=True)
+    (tmp_path / "evaluation" / "cards" / "thresholds.json").write_text(json.dumps(POINTS))
+    assert find_points(tmp_path / "w.pth", ()) == ("evaluation/cards/thresholds.json", POINTS)
 
 
 def test_facts(make_config, tmp_path):

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from dense_det.deploy.facts import thresholds_of
+from dense_det.deploy.facts import find_points, thresholds_of
 from dense_det.prediction.trained import find_trained
 
 
@@ -39,12 +39,24 @@ def test_what_the_zoo_ships(folder):
     assert find_trained(folder).weights == folder / "model.safetensors"
 
 
+def test_of_several_data_sets_the_one_that_exported_files_take(folder):
+    (folder / "evaluation" / "thresholds.json").unlink()
+    for name, limit in (("a_val", 0.1), ("z_val", 0.9)):
+        (folder / "evaluation" / name).mkdir()
+        (folder / "evaluation" / name / "thresholds.json").write_text(json.dumps({"Table": {"threshold": limit}}))
+    with pytest.raises(ValueError, match=r"several data sets \(a_val, z_val\)"):
+        find_trained(folder)
+    (folder / "config.yaml").write_text("DATASETS: {TEST: [z_val, a_val]}")
+    assert find_trained(folder).thresholds == {"Table": 0.9}
+    assert find_points(folder / "model_final.pth", ["Table"])[0] == "evaluation/z_val/thresholds.json"
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
         ("config.yaml", None, "no finished training: expected config.yaml"),
         ("model_final.pth", None, "model_best.pth, model_final.pth or model.safetensors"),
-        ("evaluation/thresholds.json", None, "--eval-only.*FileNotFoundError"),
+        ("evaluation/thresholds.json", None, "there is none; tools/train_net.py --eval-only"),
         ("evaluation/thresholds.json", "{", "thresholds.json: expected the classes"),
         ("evaluation/thresholds.json", "{}", "no class"),
         ("evaluation/thresholds.json", "[1]", "expected the classes"),
