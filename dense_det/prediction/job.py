@@ -58,8 +58,7 @@ class Prediction:
         workers = self.workers or os.cpu_count() or 1
         limits = (trained or open_onnx_teacher(self.model, PLAIN_THRESHOLD)).thresholds
         least = self.threshold or min(limits.values(), default=PLAIN_THRESHOLD)
-        # the work folder keeps what other thresholds may ask for
-        words = ["--floor", min(RunSettings.floor, least), "--num-workers", workers, "--max-failure-rate", 1]
+        words = ["--floor", find_floor(work, least), "--num-workers", workers, "--max-failure-rate", 1]
         yield from _all_but_the_last(self._verb(run, work.root, *teacher, *words))
         classes = work.read_manifest().classes
         thresholds = [self.threshold or limits.get(name, PLAIN_THRESHOLD) for name in classes]
@@ -76,6 +75,24 @@ class Prediction:
         parser.set_defaults(load_cfg=self.load_cfg, load_model=self.load_model)
         verb.add_arguments(parser)
         return verb.main(parser.parse_args([str(word) for word in words]))
+
+
+def find_floor(work: WorkFolder, least: float) -> float:
+    """The least score that is stored: lower than asked for, so that other thresholds may follow; the folder's own, if
+    it was begun already.
+
+    Raises:
+        ValueError: a threshold, of which `least` is the lowest, below what was stored.
+    """
+    if not work.manifest_path.exists():
+        return min(RunSettings.floor, least)
+    stored = work.read_manifest().floor
+    if stored > least:
+        raise ValueError(
+            f"{work.root} holds only what has a score of {stored} or more, and a threshold of {least} asks for more: "
+            "give another --out (all images are looked at again)"
+        )
+    return stored
 
 
 def build_words(cfg, trained: Trained) -> list:

@@ -119,6 +119,21 @@ def test_boxes_below_the_usual_floor_where_they_are_asked_for(training, pictures
     assert WorkFolder(tmp_path / "out" / "work").read_manifest().floor == 0.01
 
 
+def test_thresholds_in_turns(training, pictures, tmp_path):
+    def scores(threshold):
+        job = Prediction(str(training), [str(pictures)], tmp_path / "out", load_cfg, load_model, threshold, workers=1)
+        list(job.lines())
+        return [float(row["score"]) for row in csv.DictReader((tmp_path / "out" / "found.csv").open())]
+
+    low = scores(0.04)
+    assert low and min(low) >= 0.04
+    for higher in (0.5, None, 0.05):
+        assert set(scores(higher)) <= set(low)
+    assert scores(0.04) == low
+    with pytest.raises(ValueError, match="a score of 0.04 or more, and a threshold of 0.03 .*give another --out"):
+        scores(0.03)
+
+
 def test_a_name_that_is_no_utf8(training, pictures, tmp_path):
     os.rename(pictures / "a.png", os.fsencode(pictures) + b"/\xff.png")
     list(Prediction(str(training), [str(pictures)], tmp_path / "out", load_cfg, load_model, workers=1).lines())
