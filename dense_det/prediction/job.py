@@ -1,21 +1,32 @@
-"""From a detector and a heap of images to files of what it found: planned, looked at and written, each resumable."""
+"""From a detector and a heap of images to files of what it found: listed, looked at and written, each resumable."""
 
-import argparse
-import itertools
+import functools
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from dense_det.distillation.commands import plan, run
 from dense_det.distillation.onnx_teacher import open_onnx_teacher
+from dense_det.distillation.processes import run_here, run_processes
+from dense_det.distillation.progress import Outlook
 from dense_det.distillation.rule import Rule
-from dense_det.distillation.run_settings import RunSettings
-from dense_det.distillation.work_folder import WorkFolder
+from dense_det.distillation.run_settings import Detectron2Doors, RunSettings, open_labeller
+from dense_det.distillation.share import Share
+from dense_det.distillation.views import OWN_SIZE, View
+from dense_det.distillation.work_folder import Manifest, Plan, WorkFolder
 from dense_det.prediction.found import write_found
+from dense_det.prediction.listing import in_words, list_images, some_reasons
 from dense_det.prediction.trained import PLAIN_THRESHOLD, Trained, find_trained
+
+# what differs in a manifest -> what a person would call it
+_CHANGES = {
+    "classes": "other classes",
+    "teachers": "other weights or another config",
+    "views": "another size of testing",
+    "detections_per_image": "another number of boxes an image",
+}
 
 
 @dataclass(frozen=True)
@@ -48,33 +59,47 @@ class Prediction:
         """
         if self.threshold is not None and not 0 < self.threshold < 1:
             raise ValueError(f"--threshold must lie between 0 and 1, got {self.threshold}")
-        trained = None if self.model.endswith((".onnx", ".xml")) else find_trained(self.model)
         work = WorkFolder(self.out / "work")
-        ours = [self.out / name for name in ("work", "pictures", "crops")]
-        yield from self._verb(plan, work.root, *self.sources, "--skip", *ours)
-        teacher = ["--onnx", self.model]
-        if trained:
-            teacher = build_words(self.load_cfg(trained.config), trained)
-        workers = self.workers or os.cpu_count() or 1
-        limits = (trained or open_onnx_teacher(self.model, PLAIN_THRESHOLD)).thresholds
+        settings, limits = self._detector(work)
         least = self.threshold or min(limits.values(), default=PLAIN_THRESHOLD)
-        words = ["--floor", find_floor(work, least), "--num-workers", workers, "--max-failure-rate", 1]
-        yield from _all_but_the_last(self._verb(run, work.root, *teacher, *words))
-        classes = work.read_manifest().classes
-        thresholds = [self.threshold or limits.get(name, PLAIN_THRESHOLD) for name in classes]
+        opener = functools.partial(open_labeller, replace(settings, floor=find_floor(work, least)))
+        # the detector before the images: what is wrong with it is said at once, and nothing is left behind
+        manifest = opener().manifest()
+        require_same_detector(work, manifest)
+        plan = list_images(work, self.sources, [self.out / name for name in ("pictures", "crops")])
+        yield from in_words(plan, work)
+        work.settle_manifest(manifest)
+        yield from _look(work, plan, opener, self.workers or os.cpu_count() or 1)
+        thresholds = [self.threshold or limits.get(name, PLAIN_THRESHOLD) for name in manifest.classes]
         rule = Rule(np.array(thresholds, np.float32), ignore_share=1.0)
         counts = write_found(self.out, work, rule, self.pictures, self.crops)
-        failures = work.join_failures(work.read_plan().num_shards)
         yield f"{counts.pop('')} images: " + ", ".join(f"{name} {number}" for name, number in counts.items())
-        if failures:
-            yield f"{failures} images could not be read: {work.failures_path}"
+        if failures := work.join_failures(plan.num_shards):
+            yield f"{failures} images could not be read, {work.failures_path} names them:"
+            yield from some_reasons(f for shard in range(plan.num_shards) for f in work.images.read_failures(shard))
         yield f"{self.out}: found.json, found.csv" + ", pictures/" * self.pictures + ", crops/" * self.crops
 
-    def _verb(self, verb, *words) -> Iterator[str]:
-        parser = argparse.ArgumentParser()
-        parser.set_defaults(load_cfg=self.load_cfg, load_model=self.load_model)
-        verb.add_arguments(parser)
-        return verb.main(parser.parse_args([str(word) for word in words]))
+    def _detector(self, work: WorkFolder) -> tuple[RunSettings, dict[str, float]]:
+        """How to open it, and the thresholds of its classes."""
+        settings = RunSettings(str(work.root), (), (), Detectron2Doors(self.load_cfg, self.load_model))
+        if self.model.endswith((".onnx", ".xml")):
+            teacher = open_onnx_teacher(self.model, PLAIN_THRESHOLD)
+            return replace(settings, onnx=(self.model,), classes=teacher.classes), teacher.thresholds
+        trained = find_trained(self.model)
+        return build_settings(self.load_cfg(trained.config), trained, settings), trained.thresholds
+
+
+def build_settings(cfg, trained: Trained, settings: RunSettings) -> RunSettings:
+    """For the detector as it was judged: in the size of testing and with as many boxes an image."""
+    is_fcos = cfg.MODEL.PROPOSAL_GENERATOR.NAME == "DenseDetFCOS"
+    most = cfg.MODEL.FCOS.POST_NMS_TOPK_TEST if is_fcos else cfg.TEST.DETECTIONS_PER_IMAGE
+    return replace(
+        settings,
+        detectors=((str(trained.config), str(trained.weights)),),
+        classes=tuple(trained.thresholds),
+        views=(View(cfg.INPUT.MIN_SIZE_TEST or OWN_SIZE),),
+        detections_per_image=most if most > 0 else settings.detections_per_image,
+    )
 
 
 def find_floor(work: WorkFolder, least: float) -> float:
@@ -84,25 +109,58 @@ def find_floor(work: WorkFolder, least: float) -> float:
     Raises:
         ValueError: a threshold, of which `least` is the lowest, below what was stored.
     """
-    if not work.manifest_path.exists():
+    begun = _begun(work)
+    if begun is None:
         return min(RunSettings.floor, least)
-    stored = work.read_manifest().floor
-    if stored > least:
+    if begun.floor > least:
         raise ValueError(
-            f"{work.root} holds only what has a score of {stored} or more, and a threshold of {least} asks for more: "
-            "give another --out (all images are looked at again)"
+            f"{work.root} holds only what has a score of {begun.floor} or more, and a threshold of {least} asks for "
+            "more: give another --out (all images are looked at again)"
         )
-    return stored
+    return begun.floor
 
 
-def build_words(cfg, trained: Trained) -> list:
-    """Of pseudo_label's run: the detector as it was judged, in the size of testing and with as many boxes an image."""
-    is_fcos = cfg.MODEL.PROPOSAL_GENERATOR.NAME == "DenseDetFCOS"
-    most = cfg.MODEL.FCOS.POST_NMS_TOPK_TEST if is_fcos else cfg.TEST.DETECTIONS_PER_IMAGE
-    words = ["--teacher", trained.config, trained.weights, "--views", cfg.INPUT.MIN_SIZE_TEST or "own"]
-    return [*words, "--classes", *trained.thresholds] + (["--detections", most] if most > 0 else [])
+def require_same_detector(work: WorkFolder, manifest: Manifest) -> None:
+    """Raises ValueError where the folder was begun with another one."""
+    begun = _begun(work)
+    changed = begun.differences(manifest) if begun else []
+    if not changed:
+        return
+    before, now = begun.teachers[0]["name"], manifest.teachers[0]["name"]
+    keys = [line.partition(":")[0] for line in changed]
+    words = [f"{before}, now {now}"] * (before != now) + [_CHANGES.get(key, key) for key in keys]
+    raise ValueError(
+        f"{work.root.parent} was begun with another detector, or with this one as it was before ({', '.join(words)}): "
+        "give another --out"
+    )
 
 
-def _all_but_the_last(lines: Iterator[str]) -> Iterator[str]:
-    """As they come; the last one names the next verb of pseudo_label."""
-    return (before for before, _ in itertools.pairwise(lines))
+def _begun(work: WorkFolder) -> Manifest | None:
+    """What the detector of an earlier run was; None before the first."""
+    if not work.manifest_path.exists():
+        return None
+    try:
+        return work.read_manifest()
+    except ValueError as error:
+        raise ValueError(f"give another --out, this one cannot be gone on with: {error}") from error
+
+
+def _look(work: WorkFolder, plan: Plan, opener: Callable, workers: int) -> Iterator[str]:
+    """Look at all images that nobody has looked at yet; how far it is, whenever that changes."""
+    everything = Share(0, 1)
+    tasks, told = everything.tasks(plan), len(work.images.finished())
+    if told == len(tasks):
+        return
+    workers = min(workers, len(tasks))
+    outlook = Outlook(work, tasks, workers)
+    run = functools.partial(run_processes, num=workers, rate=1) if workers > 1 else _here
+    for _ in run(work, opener, everything):
+        done = work.images.finished()
+        if len(done) != told:
+            told = len(done)
+            seen = sum(task.num_images(plan) for task in tasks if task.shard in done)
+            yield f"looked at {seen} of {plan.num_images} images{outlook}"
+
+
+def _here(work: WorkFolder, opener: Callable, share: Share) -> Iterator[str]:
+    return run_here(work, opener, share, max_failure_rate=1)

@@ -1,8 +1,11 @@
 """A tiny detector of two classes with random weights, that finds something everywhere, on pictures good and bad."""
 
 import csv
+import functools
 import json
 import os
+import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +19,14 @@ from dense_det.config import load_cfg
 from dense_det.deploy.export import export_onnx
 from dense_det.deploy.facts import build_facts
 from dense_det.deploy.graph import deploy_graph
+from dense_det.distillation.planning import PlanSettings
+from dense_det.distillation.processes import run_here
 from dense_det.distillation.rule import Rule
 from dense_det.distillation.shard_file import ImagePredictions
 from dense_det.distillation.work_folder import InputImage, WorkFolder
 from dense_det.engine.model import build_model, load_model
+from dense_det.prediction import job as job_module
+from dense_det.prediction import listing
 from dense_det.prediction.found import kept, title
 from dense_det.prediction.job import Prediction
 
@@ -132,6 +139,83 @@ def test_thresholds_in_turns(training, pictures, tmp_path):
     assert scores(0.04) == low
     with pytest.raises(ValueError, match="a score of 0.04 or more, and a threshold of 0.03 .*give another --out"):
         scores(0.03)
+
+
+FOREIGN = re.compile("shard|seconds-per-image|plan|teacher|pseudo|select|label|setting|^ *sha256|floor")
+
+
+def test_what_is_said_is_for_one_who_never_heard_of_pseudo_labels(training, pictures, tmp_path):
+    Image.new("RGB", (20, 10)).save(pictures / "pages.tif", save_all=True, append_images=[Image.new("RGB", (20, 10))])
+    (pictures / "copy.png").write_bytes((pictures / "a.png").read_bytes())
+    (pictures / "notes.md").write_text("no image")
+    listed = tmp_path / "more.txt"
+    listed.write_text("nowhere.jpg\n")
+
+    def lines(*sources, model=training):
+        job = Prediction(str(model), [*map(str, sources)], tmp_path / "out", load_cfg, load_model, workers=1)
+        return list(job.lines())
+
+    told = lines(pictures, listed)
+    assert told[:3] == [
+        "2 images; 1 more have the same bytes as one of them; 1 files are not named like images",
+        f"3 left out, {tmp_path}/out/work/rejected.jsonl names them:",
+        f"  {pictures}/bad.jpg: not an image that Pillow knows",
+    ]
+    assert told[3:5] == [
+        f"  {pictures}/pages.tif: TIFF of 2 pages; save each as a file",
+        f"  {tmp_path}/nowhere.jpg: no such file",
+    ]
+    assert told[5] == "looked at 2 of 2 images"
+    # once more: nothing to look at
+    listed.write_text("nowhere.jpg\nhere_neither.jpg\n")
+    again = lines(pictures, listed)
+    assert again[1].startswith("4 left out") and again[5:] == told[6:]
+    assert "here_neither" in (tmp_path / "out" / "work" / "rejected.jsonl").read_text()
+    Image.new("RGB", (50, 40)).save(pictures / "c.png")
+    with pytest.raises(ValueError, match=r"other images \(2 images -> 3\).*give another --out") as grown:
+        lines(pictures)
+    other = tmp_path / "other"
+    shutil.copytree(training, other)
+    state = torch.load(other / "model_best.pth", weights_only=True)["model"]
+    torch.save({"model": {key: value + 1 for key, value in state.items()}}, other / "model_best.pth")
+    with pytest.raises(ValueError, match=r"another detector, .*\(other weights or .*\): give another --out") as swapped:
+        lines(pictures, model=other)
+    (tmp_path / "out" / "work" / "plan.json").unlink()
+    with pytest.raises(ValueError, match="is damaged .*remove it, or give another --out") as damaged:
+        lines(pictures)
+    for text in (*told, *again, *(str(error.value) for error in (grown, swapped, damaged))):
+        assert not FOREIGN.search(text.replace(str(tmp_path), "")), text
+    manifest = tmp_path / "out" / "work" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"version": 2', '"version": 1'))
+    with pytest.raises(ValueError, match="give another --out, this one cannot be gone on with"):
+        lines(pictures)
+
+
+def test_the_detector_is_looked_at_before_the_images(training, pictures, tmp_path):
+    broken = tmp_path / "broken"
+    shutil.copytree(training, broken)
+    (broken / "model_best.pth").write_bytes(b"no weights")
+    for model in (broken, tmp_path / "nope.onnx", tmp_path / "nope.xml"):
+        with pytest.raises((ValueError, OSError)):
+            list(Prediction(str(model), [str(pictures)], tmp_path / "out", load_cfg, load_model, workers=1).lines())
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_more_processes_than_work(training, pictures, tmp_path, monkeypatch):
+    asked = []
+
+    def run_processes(work, opener, share, num, rate):
+        asked.append(num)
+        return run_here(work, opener, share, rate)
+
+    monkeypatch.setattr(job_module, "run_processes", run_processes)
+    monkeypatch.setattr(listing, "PlanSettings", functools.partial(PlanSettings, shard_size=1))
+    words = (str(training), [str(pictures)], tmp_path / "out", load_cfg, load_model)
+    told = list(Prediction(*words, workers=9).lines())
+    assert asked == [2] and [line.partition(";")[0] for line in told if "looked" in line] == [
+        "looked at 1 of 2 images",
+        "looked at 2 of 2 images",
+    ]
 
 
 def test_a_name_that_is_no_utf8(training, pictures, tmp_path):

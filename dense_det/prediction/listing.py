@@ -1,0 +1,68 @@
+"""Which images a prediction looks at: the list of distillation's plan, told in the words of tools/predict.py."""
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+from dense_det.distillation.image_name import full_name, printable
+from dense_det.distillation.planning import PlanSettings, make_plan
+from dense_det.distillation.sources import Expansion
+from dense_det.distillation.work_folder import Failure, Plan, Rejected, WorkFolder
+
+_TOLD = 3  # reasons; the file has all
+
+
+def list_images(work: WorkFolder, sources: list[str], skip: Iterable) -> Plan:
+    """Freeze the list of images, or find the folder's own equal to it; what was left out is noted anew.
+
+    Args:
+        skip: folders that are not walked into.
+
+    Raises:
+        ValueError: no image, a source that is not there, or a folder that was begun with other images.
+    """
+    settings = PlanSettings(tuple(sources), expansion=Expansion(skip=tuple(map(os.path.abspath, (work.root, *skip)))))
+    if not work.plan_path.exists():
+        if work.manifest_path.exists() or work.images.finished():
+            raise ValueError(f"{work.root} is damaged (it has no list of images): remove it, or give another --out")
+        return make_plan(work, settings)
+    with tempfile.TemporaryDirectory(prefix=".again-", dir=work.root) as folder:
+        now = WorkFolder(folder)
+        plan = make_plan(now, settings)
+        _require_same_images(work, plan)
+        os.replace(now.rejected_path, work.rejected_path)
+    work.write_plan(plan)
+    return plan
+
+
+def _require_same_images(work: WorkFolder, plan: Plan) -> None:
+    try:
+        old = work.read_plan()
+    except ValueError as error:
+        raise ValueError(f"give another --out, this one cannot be gone on with: {error}") from error
+    if (old.inputs_sha256, old.shard_size) == (plan.inputs_sha256, plan.shard_size):
+        return
+    change = f"{old.num_images} images -> {plan.num_images}"
+    if old.num_images == plan.num_images:
+        change = f"{old.num_images} images, but not the same ones"
+    raise ValueError(
+        f"{work.root.parent} was begun with other images ({change}), and its answers are numbered by that list: give "
+        "another --out. It looks at all images; if you name only the new ones, at those alone"
+    )
+
+
+def in_words(plan: Plan, work: WorkFolder) -> Iterator[str]:
+    """How many images there are, how many files are none, and the first few reasons."""
+    counts = plan.counts
+    doubles = f"; {counts['duplicate']} more have the same bytes as one of them" if counts["duplicate"] else ""
+    others = f"; {counts['other_files']} files are not named like images" if counts["other_files"] else ""
+    yield f"{plan.num_images} images{doubles}{others}"
+    if counts["bad"]:
+        yield f"{counts['bad']} left out, {work.rejected_path} names them:"
+        yield from some_reasons(row for row in work.read_rejected() if row.kind == "bad")
+
+
+def some_reasons(rows: Iterable[Rejected | Failure]) -> Iterator[str]:
+    """A line each, of the first few."""
+    return (f"  {full_name(row)}: {printable(row.reason)}" for row in islice(rows, _TOLD))
