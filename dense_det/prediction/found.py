@@ -2,7 +2,8 @@
 
 import csv
 import json
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,12 @@ from dense_det.atomic_file import atomic_file
 from dense_det.distillation.image_name import printable
 from dense_det.distillation.image_reader import ImageReader
 from dense_det.distillation.label_file import write_labels
-from dense_det.distillation.rule import KEPT, Rule, read_images, read_inputs_and_shards
-from dense_det.distillation.shard_file import ImagePredictions
+from dense_det.distillation.rule import KEPT, Rule, read_inputs_and_shards
+from dense_det.distillation.shard_file import ImagePredictions, ShardPredictions
 from dense_det.distillation.work_folder import InputImage, WorkFolder, write_json
 from dense_det.drawing import class_color, draw_boxes, draw_quads, save_image
 from dense_det.prediction.crop import crop_box, straighten
+from dense_det.prediction.listing import read_copies
 from dense_det.quad import masks_to_quads
 
 COLUMNS = ("image", "class", "score", "x0", "y0", "x1", "y1")
@@ -64,26 +66,44 @@ def write_found(out: Path, work: WorkFolder, rule: Rule, pictures: bool, crops: 
     """Write what a finished run found: `out`/found.json (COCO with scores), found.csv, and pictures/ and crops/ where
     those are asked for. Pictures and crops that are there already stay, but for those of other thresholds.
 
+    Images that were looked at once, for their bytes are the same, are written one by one.
+
     Returns:
         {class: number of objects}, and under "" the number of images.
     """
     info = {"description": "what a detector found, not what people labelled"}
-    num_shards, classes = work.read_plan().num_shards, work.read_manifest().classes
-    shards = read_inputs_and_shards(work.images, num_shards)
+    classes, copies = work.read_manifest().classes, read_copies(work)
+    shards = _with_copies(work, copies)
     counts = write_labels(out / "found.json", classes, shards, rule, info, keep_empty=True, file_name=title)
-    _remove_drawn_with_others(out, work, rule)
+    _remove_drawn_with_others(out, work, rule, copies)
     reader = ImageReader()
     with atomic_file(out / "found.csv") as file:
-        table = csv.writer(file, lineterminator="\n")
-        for number, (image, predictions) in enumerate(read_images(work.images, num_shards)):
-            found = kept(image, predictions, rule)
-            if not number:
-                table.writerow(COLUMNS + (CORNERS if found.quads is not None else ()))
-            table.writerows(_rows(found, classes))
-            if (pictures or crops) and len(found.boxes):
-                _write_pictures(out, found, classes, reader, pictures, crops)
+        table, begun = csv.writer(file, lineterminator="\n"), False
+        for inputs, predictions in _with_copies(work, copies):
+            for found in (kept(inputs[one.image_id], one, rule) for one in predictions):
+                if not begun:
+                    begun = True
+                    table.writerow(COLUMNS + (CORNERS if found.quads is not None else ()))
+                table.writerows(_rows(found, classes))
+                if (pictures or crops) and len(found.boxes):
+                    _write_pictures(out, found, classes, reader, pictures, crops)
     reader.close()
     return {"": counts.images} | dict(zip(classes, counts.kept.tolist(), strict=True))
+
+
+def _with_copies(work: WorkFolder, copies: dict[str, list[InputImage]]) -> Iterator[tuple[dict, ShardPredictions]]:
+    """One shard after the other, as read_inputs_and_shards; copies come behind the image that was looked at."""
+    for inputs, predictions in read_inputs_and_shards(work.images, work.read_plan().num_shards):
+        if not copies:
+            yield inputs, predictions
+            continue
+        answers = []
+        for found in predictions:
+            image = inputs[found.image_id]
+            same = [copy for copy in copies.get(image.sha256, ()) if title(copy) != title(image)]
+            inputs |= {copy.id: replace(copy, width=image.width, height=image.height) for copy in same}
+            answers += [found, *(replace(found, image_id=copy.id) for copy in same)]
+        yield inputs, ShardPredictions.join(answers)
 
 
 def _rows(found: Found, classes: list[str]) -> list[list]:
@@ -95,15 +115,18 @@ def _rows(found: Found, classes: list[str]) -> list[list]:
     return rows
 
 
-def _remove_drawn_with_others(out: Path, work: WorkFolder, rule: Rule) -> None:
-    """Pictures and crops of other thresholds show other boxes."""
+def _remove_drawn_with_others(out: Path, work: WorkFolder, rule: Rule, copies: dict[str, list[InputImage]]) -> None:
+    """Pictures and crops of other thresholds show other boxes; names of pictures have the numbers of copies."""
     note = work.root / "drawn.json"
-    thresholds = [float(threshold) for threshold in rule.thresholds]
-    if note.exists() and json.loads(note.read_text(encoding="utf-8")) == thresholds:
+    drawn = {
+        "thresholds": [float(threshold) for threshold in rule.thresholds],
+        "copies": [f"{copy.id} {title(copy)}" for same in copies.values() for copy in same],
+    }
+    if note.exists() and json.loads(note.read_text(encoding="utf-8")) == drawn:
         return
     for path in (*(out / "pictures").glob("[0-9]*-*.jpg"), *(out / "crops").glob("[0-9]*-*.png")):
         path.unlink()
-    write_json(note, thresholds)
+    write_json(note, drawn)
 
 
 def _write_pictures(out: Path, found: Found, classes: list[str], reader: ImageReader, pictures: bool, crops: bool):

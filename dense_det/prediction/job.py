@@ -33,7 +33,7 @@ _CHANGES = {
 class Prediction:
     """Args:
     model: the OUTPUT_DIR of a training, or a file: .onnx, .xml.
-    sources: see pseudo_label's plan; files with the same bytes are looked at once.
+    sources: see pseudo_label's plan; files with the same bytes are looked at once, and written one by one.
     out: the folder to write.
     load_cfg, load_model: of the config and engine rooms, which this one may not import.
     threshold: least score; None is each class's own of the validation, or PLAIN_THRESHOLD.

@@ -8,7 +8,7 @@ from itertools import islice
 from dense_det.distillation.image_name import full_name, printable
 from dense_det.distillation.planning import PlanSettings, make_plan
 from dense_det.distillation.sources import Expansion
-from dense_det.distillation.work_folder import Failure, Plan, Rejected, WorkFolder
+from dense_det.distillation.work_folder import Failure, InputImage, Plan, Rejected, WorkFolder
 
 _TOLD = 3  # reasons; the file has all
 
@@ -52,10 +52,25 @@ def _require_same_images(work: WorkFolder, plan: Plan) -> None:
     )
 
 
+def read_copies(work: WorkFolder) -> dict[str, list[InputImage]]:
+    """sha256 -> what was not looked at, for an image before it has the same bytes; its width and height are that one's.
+
+    Numbers go on behind those of the list. An image that was named twice is its own copy, too.
+    """
+    copies, number = {}, work.read_plan().num_images
+    doubles = (row for row in work.read_rejected() if row.kind == "duplicate")
+    for name in dict.fromkeys((row.reason.rpartition(" ")[2], row.file_name, row.member, row.page) for row in doubles):
+        number += 1
+        copies.setdefault(name[0], []).append(InputImage(number, *name[1:], name[0], 0, 0))
+    return copies
+
+
 def in_words(plan: Plan, work: WorkFolder) -> Iterator[str]:
     """How many images there are, how many files are none, and the first few reasons."""
     counts = plan.counts
-    doubles = f"; {counts['duplicate']} more have the same bytes as one of them" if counts["duplicate"] else ""
+    doubles = (
+        f"; {counts['duplicate']} more have the bytes of one of them, and its boxes" if counts["duplicate"] else ""
+    )
     others = f"; {counts['other_files']} files are not named like images" if counts["other_files"] else ""
     yield f"{plan.num_images} images{doubles}{others}"
     if counts["bad"]:

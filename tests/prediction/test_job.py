@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -141,6 +142,37 @@ def test_thresholds_in_turns(training, pictures, tmp_path):
         scores(0.03)
 
 
+def test_every_copy_has_its_rows(training, pictures, tmp_path):
+    for name in ("z.png", "d.png"):
+        (pictures / name).write_bytes((pictures / "a.png").read_bytes())
+    with tarfile.open(tmp_path / "pack.tar", "w") as archive:
+        archive.add(pictures / "a.png", "in/one.png")
+
+    def rows():
+        sources = [str(pictures), str(pictures / "a.png"), str(pictures / "z.png"), str(tmp_path / "pack.tar")]
+        words = (load_cfg, load_model, None, True, False, 1)
+        lines = list(Prediction(str(training), sources, tmp_path / "out", *words).lines())
+        by_image = {}
+        for row in csv.DictReader((tmp_path / "out" / "found.csv").open()):
+            by_image.setdefault(Path(row.pop("image")).name, []).append(row)
+        return lines[-2], by_image
+
+    told, by_image = rows()
+    assert told.startswith("5 images: ") and list(by_image) == ["a.png", "d.png", "z.png", "one.png", "b c.jpg"]
+    assert by_image["a.png"] == by_image["d.png"] == by_image["z.png"] == by_image["one.png"] != by_image["b c.jpg"]
+    coco = json.loads((tmp_path / "out" / "found.json").read_text())
+    assert [image["id"] for image in coco["images"]] == [1, 3, 4, 6, 2]  # 5 is a.png once more
+    assert {(image["width"], image["height"]) for image in coco["images"]} == {(80, 60)}
+    scores = {k: [a["score"] for a in coco["annotations"] if a["image_id"] == k] for k in range(1, 7)}
+    assert scores[1] == scores[3] == scores[4] == scores[6] != scores[2]
+    # another copy comes: nothing is looked at, pictures have the numbers of today
+    (pictures / "c.png").write_bytes((pictures / "a.png").read_bytes())
+    told, by_image = rows()
+    assert told.startswith("6 images: ") and by_image["c.png"] == by_image["a.png"]
+    names = sorted(path.name for path in (tmp_path / "out" / "pictures").iterdir())
+    assert names == ["000001-a.jpg", "000002-b_c.jpg", "000003-c.jpg", "000004-d.jpg", "000005-z.jpg", "000007-one.jpg"]
+
+
 FOREIGN = re.compile("shard|seconds-per-image|plan|teacher|pseudo|select|label|setting|^ *sha256|floor")
 
 
@@ -157,7 +189,7 @@ def test_what_is_said_is_for_one_who_never_heard_of_pseudo_labels(training, pict
 
     told = lines(pictures, listed)
     assert told[:3] == [
-        "2 images; 1 more have the same bytes as one of them; 1 files are not named like images",
+        "2 images; 1 more have the bytes of one of them, and its boxes; 1 files are not named like images",
         f"3 left out, {tmp_path}/out/work/rejected.jsonl names them:",
         f"  {pictures}/bad.jpg: not an image that Pillow knows",
     ]
