@@ -73,9 +73,12 @@ def write_metrics(json_path, csv_path, metrics: dict) -> None:
 
 
 def write_thresholds(path, class_names, points) -> None:
-    """{class: {"threshold", "precision", "recall", "f1"}} at IoU 0.5, null for a class without a true detection."""
+    """{class: {"threshold", "precision", "recall", "f1"}} at IoU 0.5, null for a class without a true detection.
+
+    A threshold is the score of a detection, which rounded up it would leave out: all digits.
+    """
     table = {
-        name: None if point is None else {key: round(value, 6) for key, value in vars(point).items()}
+        name: point and vars(point) | {key: round(getattr(point, key), 6) for key in ("precision", "recall", "f1")}
         for name, point in zip(class_names, points, strict=True)
     }
     with atomic_file(path) as file:

@@ -59,6 +59,14 @@ def test_thresholds_are_null_without_a_true_detection(tmp_path):
     }
 
 
+def test_the_detection_that_gives_the_threshold_reaches_it(tmp_path):
+    score = np.float32(0.3850147)
+    write_thresholds(tmp_path / "t.json", ["Table"], [OperatingPoint(float(score), 1 / 3, 1.0, 0.5)])
+    row = json.loads((tmp_path / "t.json").read_text())["Table"]
+    assert score >= np.float32(row["threshold"]) and float(score) >= row["threshold"]
+    assert row["precision"] == 0.333333
+
+
 def test_masks_have_columns_of_their_own(tmp_path, rows):
     add_mask_columns(rows, np.array([0.5, NAN]), np.array([0.75, NAN]), np.array([0.25, NAN]))
     assert [rows[0][key] for key in ("segm_AP", "segm_AP50", "segm_AP75")] == [50, 75, 25]
