@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from pycocotools import mask as coco_mask
 
 from dense_det.atomic_file import atomic_file
 from dense_det.distillation.image_name import full_name
@@ -42,6 +43,7 @@ def write_labels(
     info: dict,
     keep_empty: bool,
     file_name: Callable[[InputImage], str] = lambda image: image.file_name,
+    fields_of_mask: Callable[[dict, np.ndarray], dict] = lambda rle, box: {},
 ) -> LabelCounts:
     """Write `path`, whole or not at all, without holding more than a shard of it.
 
@@ -53,6 +55,7 @@ def write_labels(
         shards: images by id, and what was found on those that could be read.
         keep_empty: write images without a kept box, too.
         file_name: where training finds the image.
+        fields_of_mask: more fields of an annotation, of its COCO RLE and its xyxy box, where there are masks.
     """
     num_images = num_annotations = empty = 0
     totals = np.zeros((3, len(classes)), np.int64)
@@ -74,7 +77,8 @@ def write_labels(
             rows = np.flatnonzero((verdicts != REJECTED) & written[place])
             np.add.at(totals, (verdicts[rows], found.classes[rows]), 1)
             sizes = np.array([(image.width, image.height) * 2 for image in images], np.float32).reshape(-1, 4)
-            for text in _annotations(found, rows, verdicts[rows] == UNSURE, sizes[place[rows]]):
+            texts = _annotations(found, rows, verdicts[rows] == UNSURE, sizes[place[rows]], fields_of_mask)
+            for text in texts:
                 num_annotations += 1
                 later.write(f'{"," if num_annotations > 1 else ""}\n{{"id": {num_annotations}, {text}}}')
         file.write('],\n"annotations": [')
@@ -129,7 +133,9 @@ class Extractor:
         return str(path)
 
 
-def _annotations(found: ShardPredictions, rows: np.ndarray, unsure: np.ndarray, sizes: np.ndarray) -> Iterator[str]:
+def _annotations(
+    found: ShardPredictions, rows: np.ndarray, unsure: np.ndarray, sizes: np.ndarray, fields_of_mask: Callable
+) -> Iterator[str]:
     """The fields of an annotation, but for its id, as JSON, of each of `rows` with (R, 4) `sizes` of their images.
 
     A million dictionaries would take json.dumps more time than all else of `select`.
@@ -146,16 +152,18 @@ def _annotations(found: ShardPredictions, rows: np.ndarray, unsure: np.ndarray, 
     for row, image, category, (x, y), (w, h), (width, height), crowd, score, votes, spread, size in zip(
         *(column.tolist() for column in columns), strict=True
     ):
+        area, more = round(w * h, 2), ""
+        if found.mask_counts is not None:
+            rle = _rle(found, row, size)
+            area = int(coco_mask.area(rle))  # COCO's is the mask's, where there is one
+            fields = {"segmentation": rle} | fields_of_mask(rle, found.boxes[row])
+            more = "".join(f', "{key}": {json.dumps(value)}' for key, value in fields.items())
         yield (
             f'"image_id": {image}, "category_id": {category}, "bbox": [{x}, {y}, {width}, {height}], '
-            f'"area": {round(w * h, 2)}, "iscrowd": {crowd}, "score": {score}, "votes": {votes}, "spread": {spread}'
-            + _segmentation(found, row, size)
+            f'"area": {area}, "iscrowd": {crowd}, "score": {score}, "votes": {votes}, "spread": {spread}{more}'
         )
 
 
-def _segmentation(found: ShardPredictions, row: int, size: list[int]) -> str:
-    if found.mask_counts is None:
-        return ""
+def _rle(found: ShardPredictions, row: int, size: list[int]) -> dict:
     start, end = found.mask_offsets[row : row + 2].tolist()
-    rle = {"size": size[::-1], "counts": found.mask_counts[start:end].tobytes().decode("ascii")}
-    return f', "segmentation": {json.dumps(rle)}'
+    return {"size": size[::-1], "counts": found.mask_counts[start:end].tobytes().decode("ascii")}

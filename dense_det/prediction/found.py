@@ -56,15 +56,27 @@ def kept(image: InputImage, found: ImagePredictions, rule: Rule) -> Found:
     rows = rows[np.argsort(-found.scores[rows], kind="stable")]
     quads = None
     if found.masks is not None:
-        size = [image.height, image.width]
-        masks = [coco_mask.decode({"size": size, "counts": found.masks[row]}).astype(bool) for row in rows]
-        quads = masks_to_quads(np.array(masks).reshape(-1, *size), found.boxes[rows])
+        rles = [{"size": [image.height, image.width], "counts": found.masks[row]} for row in rows]
+        quads = np.array([corners(*pair) for pair in zip(rles, found.boxes[rows], strict=True)]).reshape(-1, 4, 2)
     return Found(image, found.boxes[rows], found.scores[rows], found.classes[rows], quads)
+
+
+def corners(rle: dict, box: np.ndarray) -> np.ndarray:
+    """(4, 2) x, y in pixels, clockwise, of a mask as COCO's RLE within an xyxy box."""
+    return masks_to_quads(coco_mask.decode(rle).astype(bool)[None], box[None])[0]
+
+
+def _quad_field(rle: dict, box: np.ndarray) -> dict:
+    return {"quad": [round(float(side), 2) for side in corners(rle, box).ravel()]}
 
 
 def write_found(out: Path, work: WorkFolder, rule: Rule, pictures: bool, crops: bool) -> dict[str, int]:
     """Write what a finished run found: `out`/found.json (COCO with scores), found.csv, and pictures/ and crops/ where
     those are asked for. Pictures and crops that are there already stay, but for those of other thresholds.
+
+    Where the detector has masks, an annotation has "quad", as those of datasets/prepare_idcards.py: x, y of four
+    corners, clockwise. A mask does not tell which corner is the first in the document's own frame: it is the top left
+    one as the document is held.
 
     Images that were looked at once, for their bytes are the same, are written one by one.
 
@@ -74,7 +86,7 @@ def write_found(out: Path, work: WorkFolder, rule: Rule, pictures: bool, crops: 
     info = {"description": "what a detector found, not what people labelled"}
     classes, copies = work.read_manifest().classes, read_copies(work)
     shards = _with_copies(work, copies)
-    counts = write_labels(out / "found.json", classes, shards, rule, info, keep_empty=True, file_name=title)
+    counts = write_labels(out / "found.json", classes, shards, rule, info, True, title, _quad_field)
     _remove_drawn_with_others(out, work, rule, copies)
     reader = ImageReader()
     with atomic_file(out / "found.csv") as file:

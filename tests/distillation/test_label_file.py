@@ -235,12 +235,14 @@ def test_shards_with_gaps_by_hand(tmp_path, predictions):
 
 def test_masks_are_written_as_rle(tmp_path, predictions):
     mask = np.zeros((40, 60), np.uint8, order="F")
-    mask[5:15, 0:8] = 1
+    mask[5:15, 0:8] = np.tri(10, 8)
     found = dataclasses.replace(predictions(1, (0.9, 0, 1)), masks=(coco_mask.encode(mask)["counts"],))
     shards = [({1: InputImage(1, "a.jpg", None, None, "", 60, 40)}, ShardPredictions.join([found]))]
     write_labels(tmp_path / "a.json", ["Table"], shards, Rule(np.array([0.5], np.float32)), {}, False)
     (row,) = json.loads((tmp_path / "a.json").read_text())["annotations"]
     assert (coco_mask.decode(row["segmentation"]) == mask).all()
+    # the mask's, of 1 + 2 + ... + 8 + 8 + 8 pixels, not the box's
+    assert row["area"] == 52 and row["bbox"] == [0, 5, 8, 10]
 
 
 def test_rules_from_labelled_validation_images(tmp_path, labelled_work):

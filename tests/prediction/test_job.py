@@ -23,13 +23,14 @@ from dense_det.deploy.graph import deploy_graph
 from dense_det.distillation.planning import PlanSettings
 from dense_det.distillation.processes import run_here
 from dense_det.distillation.rule import Rule
-from dense_det.distillation.shard_file import ImagePredictions
-from dense_det.distillation.work_folder import InputImage, WorkFolder
+from dense_det.distillation.shard_file import ImagePredictions, ShardPredictions
+from dense_det.distillation.work_folder import InputImage, Manifest, WorkFolder
 from dense_det.engine.model import build_model, load_model
 from dense_det.prediction import job as job_module
 from dense_det.prediction import listing
-from dense_det.prediction.found import kept, title
+from dense_det.prediction.found import CORNERS, kept, title, write_found
 from dense_det.prediction.job import Prediction
+from dense_det.prediction.listing import list_images
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -272,6 +273,26 @@ def test_an_exported_file_brings_its_thresholds(training, pictures, tmp_path):
     # the lowest may tip over, in sums of another order
     assert np.allclose(scores[0][:10], scores[1][:10], atol=1e-3) and abs(len(scores[0]) - len(scores[1])) <= 2
     assert 0.06 <= scores[1][-1] < 0.5
+
+
+def test_corners_stand_in_both_files(tmp_path):
+    work = WorkFolder(tmp_path / "work")
+    Image.new("RGB", (60, 40)).save(tmp_path / "card.png")
+    list_images(work, [str(tmp_path / "card.png")], [])
+    work.settle_manifest(Manifest(["card"], [], [], {}, 0.05, 100))
+    mask = np.zeros((40, 60), np.uint8)
+    mask[10:30, 20:50] = 1
+    rle = coco_mask.encode(np.asfortranarray(mask))["counts"]
+    one = np.ones(1, np.float32)
+    box = np.array([[19, 9, 51, 31]], np.float32)
+    found = ImagePredictions(1, box, one * 0.9, np.zeros(1, np.int32), one, one, (rle,))
+    ShardPredictions.join([found]).save(work.images.predictions(0))
+    assert write_found(tmp_path, work, Rule(np.array([0.5], np.float32), 1.0), False, False) == {"": 1, "card": 1}
+    (row,) = csv.DictReader((tmp_path / "found.csv").open())
+    (annotation,) = json.loads((tmp_path / "found.json").read_text())["annotations"]
+    assert annotation["quad"] == pytest.approx([20, 10, 50, 10, 50, 30, 20, 30], abs=1)
+    assert [float(row[name]) for name in CORNERS] == pytest.approx(annotation["quad"], abs=0.006)
+    assert annotation["area"] == 600 and annotation["bbox"] == [19, 9, 32, 22]
 
 
 def test_masks_become_corners():
