@@ -59,6 +59,8 @@ class Prediction:
         """
         if self.threshold is not None and not 0 < self.threshold < 1:
             raise ValueError(f"--threshold must lie between 0 and 1, got {self.threshold}")
+        if self.workers is not None and self.workers < 1:
+            raise ValueError(f"--num-workers must be at least 1, got {self.workers}")
         work = WorkFolder(self.out / "work")
         settings, limits = self._detector(work)
         least = self.threshold or min(limits.values(), default=PLAIN_THRESHOLD)

@@ -95,6 +95,9 @@ def test_one_threshold_for_all(training, pictures, tmp_path):
     assert not (tmp_path / "0" / "pictures").exists()
     with pytest.raises(ValueError, match="--threshold must lie between 0 and 1, got 2"):
         list(Prediction(str(training), ["x"], tmp_path, load_cfg, load_model, 2).lines())
+    for workers in (0, -1):
+        with pytest.raises(ValueError, match=f"--num-workers must be at least 1, got {workers}"):
+            list(Prediction(str(training), ["x"], tmp_path, load_cfg, load_model, workers=workers).lines())
 
 
 def test_another_threshold_draws_anew(training, pictures, tmp_path):
