@@ -77,7 +77,7 @@ class Prediction:
         counts = write_found(self.out, work, rule, self.pictures, self.crops)
         yield f"{counts.pop('')} images: " + ", ".join(f"{name} {number}" for name, number in counts.items())
         if failures := work.join_failures(plan.num_shards):
-            yield f"{failures} images could not be read, {work.failures_path} names them:"
+            yield f"{failures} images have no answer, {work.failures_path} says why:"
             yield from some_reasons(f for shard in range(plan.num_shards) for f in work.images.read_failures(shard))
         yield f"{self.out}: found.json, found.csv" + ", pictures/" * self.pictures + ", crops/" * self.crops
 
@@ -129,8 +129,9 @@ def require_same_detector(work: WorkFolder, manifest: Manifest) -> None:
     if not changed:
         return
     before, now = begun.teachers[0]["name"], manifest.teachers[0]["name"]
+    renamed = {"teachers": f"{before}, now {now}"} if before != now else {}
     keys = [line.partition(":")[0] for line in changed]
-    words = [f"{before}, now {now}"] * (before != now) + [_CHANGES.get(key, key) for key in keys]
+    words = [(_CHANGES | renamed).get(key, key) for key in keys]
     raise ValueError(
         f"{work.root.parent} was begun with another detector, or with this one as it was before ({', '.join(words)}): "
         "give another --out"

@@ -26,14 +26,21 @@ def list_images(work: WorkFolder, sources: list[str], skip: Iterable) -> Plan:
     if not work.plan_path.exists():
         if work.manifest_path.exists() or work.images.finished():
             raise ValueError(f"{work.root} is damaged (it has no list of images): remove it, or give another --out")
-        return make_plan(work, settings)
+        return _plan(work, settings)
     with tempfile.TemporaryDirectory(prefix=".again-", dir=work.root) as folder:
         now = WorkFolder(folder)
-        plan = make_plan(now, settings)
+        plan = _plan(now, settings)
         _require_same_images(work, plan)
         os.replace(now.rejected_path, work.rejected_path)
     work.write_plan(plan)
     return plan
+
+
+def _plan(work: WorkFolder, settings: PlanSettings) -> Plan:
+    try:
+        return make_plan(work, settings)
+    except ValueError as error:
+        raise ValueError(str(error).replace("nothing to label in", "no image in", 1)) from error
 
 
 def _require_same_images(work: WorkFolder, plan: Plan) -> None:

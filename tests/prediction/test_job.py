@@ -216,15 +216,33 @@ def test_what_is_said_is_for_one_who_never_heard_of_pseudo_labels(training, pict
     torch.save({"model": {key: value + 1 for key, value in state.items()}}, other / "model_best.pth")
     with pytest.raises(ValueError, match=r"another detector, .*\(other weights or .*\): give another --out") as swapped:
         lines(pictures, model=other)
+    (other / "model_best.pth").rename(other / "model_final.pth")
+    with pytest.raises(ValueError, match=r"before \(model_best.pth, now model_final.pth\)"):
+        lines(pictures, model=other)
+    with pytest.raises(ValueError, match=r"no image in .*more.txt: 2 bad\n.*nowhere.jpg: no such file") as nothing:
+        lines(listed)
     (tmp_path / "out" / "work" / "plan.json").unlink()
     with pytest.raises(ValueError, match="is damaged .*remove it, or give another --out") as damaged:
         lines(pictures)
-    for text in (*told, *again, *(str(error.value) for error in (grown, swapped, damaged))):
+    for text in (*told, *again, *(str(error.value) for error in (grown, swapped, nothing, damaged))):
         assert not FOREIGN.search(text.replace(str(tmp_path), "")), text
     manifest = tmp_path / "out" / "work" / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"version": 2', '"version": 1'))
     with pytest.raises(ValueError, match="give another --out, this one cannot be gone on with"):
         lines(pictures)
+
+
+def test_an_image_that_is_gone_when_its_turn_comes_is_named(training, pictures, tmp_path, monkeypatch):
+    def list_and_lose(*words):
+        plan = list_images(*words)
+        (pictures / "a.png").unlink()
+        return plan
+
+    monkeypatch.setattr(job_module, "list_images", list_and_lose)
+    told = list(Prediction(str(training), [str(pictures)], tmp_path / "out", load_cfg, load_model, workers=1).lines())
+    failures = tmp_path / "out" / "work" / "failures.jsonl"
+    assert told[-4].startswith("1 images: ") and told[-3] == f"1 images have no answer, {failures} says why:"
+    assert told[-2].startswith(f"  {pictures}/a.png: ")
 
 
 def test_the_detector_is_looked_at_before_the_images(training, pictures, tmp_path):
