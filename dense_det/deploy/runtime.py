@@ -114,8 +114,9 @@ class Detector:
     def _open(self, threads: int, at_once: int) -> tuple[Callable, str | None]:
         try:
             return self._openers()[self._path.suffix](self._path, threads, at_once)
-        except ImportError:
-            raise
+        except ImportError as error:
+            engine = (error.name or "its engine").partition(".")[0]
+            raise ImportError(f"{self._path} needs {engine}: pip install {engine}") from error
         except Exception as error:  # engines have kinds of their own
             raise ValueError(f"{self._path}: damaged, or no model of this kind: {error!r}") from error
 
@@ -266,10 +267,8 @@ def _resized(image: Image.Image, shown: tuple[int, int]) -> np.ndarray:  # as in
 
 
 def _open_onnx(path: Path, threads: int, at_once: int):
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise ImportError(f"{path} needs onnxruntime: pip install onnxruntime") from error
+    import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads and max(threads - at_once + 1, 1)  # those that call count as one
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -278,10 +277,8 @@ def _open_onnx(path: Path, threads: int, at_once: int):
 
 
 def _open_openvino(path: Path, threads: int, at_once: int):
-    try:
-        import openvino
-    except ImportError as error:
-        raise ImportError(f"{path} needs openvino: pip install openvino") from error
+    import openvino
+
     core = openvino.Core()
     model = core.read_model(path)
     # other hints let some CPUs compute in bfloat16: boxes would move
