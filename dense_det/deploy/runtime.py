@@ -143,14 +143,15 @@ class Detector:
         try:
             with Image.open(io.BytesIO(image) if isinstance(image, bytes) else image) as file:
                 size = _upright_size(file)
-                shown = self.shown_size(*size)
-                shrinking = min(side / less for side, less in zip(size, shown)) if self.scaled_decode else 1
-                reduction = min(1 << (max(int(shrinking), 1).bit_length() - 1), 8)
-                pixels = _upright(_jpeg(file, reduction) or file)
+                shrinking = min(np.divide(size, self.shown_size(*size))) if self.scaled_decode else 1
+                jpeg = _jpeg(file, min(1 << (max(int(shrinking), 1).bit_length() - 1), 8))
+                pixels = _upright(jpeg or file)
         except Exception as error:  # decoders of broken files raise anything, and name no file
             if getattr(error, "filename", None):
                 raise
             raise OSError(f"{image if isinstance(image, str | os.PathLike) else 'image'}: {error}") from error
+        size = size if jpeg else pixels.size[::-1]  # of a turned TIFF, Pillow swaps the sides before it turns it
+        shown = self.shown_size(*size)
         if pixels.size == size[::-1]:
             return _resized(pixels, shown), size
         return cv2.resize(np.asarray(pixels), shown[::-1], interpolation=cv2.INTER_AREA), size  # decoded to fewer
