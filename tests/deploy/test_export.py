@@ -63,10 +63,12 @@ def test_several_images_at_once_are_found_as_one_is(exported, noise):
         assert np.allclose(found.boxes, alone.boxes, atol=1e-3) and np.allclose(found.scores, alone.scores, atol=1e-5)
 
 
-def test_plain_onnxruntime_as_readme_says(exported, noise, tmp_path, monkeypatch, capsys):
+# the second is shown 100.5 pixels wide, which Python rounds to 100; the third at 0.072 of its size, 151.5 pixels wide
+@pytest.mark.parametrize("size", [(256, 192), (67, 64), (2104, 1333)])
+def test_plain_onnxruntime_as_readme_says(exported, noise, size, tmp_path, monkeypatch, capsys):
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```\n(import json, numpy, onnxruntime\n.*?)```", readme, re.DOTALL)
-    Image.fromarray(noise(192, 256)).save(tmp_path / "scan.png")
+    Image.fromarray(noise(96, 128)).resize(size).save(tmp_path / "scan.png")
     code = code.replace("model_best.onnx", str(exported.path)).replace("scan.jpg", "scan.png")
     monkeypatch.chdir(tmp_path)
     exec(compile(code, "README.md", "exec"), {})
