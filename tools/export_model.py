@@ -10,10 +10,10 @@ from pathlib import Path
 
 from dense_det.config import load_cfg
 from dense_det.deploy.delivery import SUFFIXES, Delivery, deliver
-from dense_det.deploy.facts import build_facts
+from dense_det.deploy.facts import build_facts, find_points
 from dense_det.deploy.images import images_in, images_of, some_of
+from dense_det.deploy.labelled import load_labelled
 from dense_det.engine.model import load_model
-from dense_det.evaluation.ground_truth import load_ground_truth
 
 NUM_COMPARED, NUM_CALIBRATION = 16, 300
 
@@ -51,15 +51,15 @@ def main(argv=None) -> None:
 
 
 def export(args):
-    truth = load_ground_truth(args.labelled[0]) if args.labelled else None
+    classes = args.classes or list(find_points(args.weights, ())[1])
+    truth = load_labelled(args.labelled[0], classes) if args.labelled else None
     files = images_of(truth, args.labelled[1]) if truth else []
     calibration = some_of(images_in(args.int8), NUM_CALIBRATION) if args.int8 else []
     compared = files or calibration or (images_in(args.images) if args.images else [])
     if not compared:
         raise ValueError("nothing to compare on: give --labelled JSON IMAGES or --images DIR")
     cfg = load_cfg(args.config, [*args.opts, "MODEL.WEIGHTS", args.weights, "MODEL.DEVICE", "cpu"])
-    classes = args.classes or (truth.class_names if truth else [])
-    facts = build_facts(cfg, args.config, classes, dense_det.__version__)
+    facts = build_facts(cfg, args.config, classes or (truth.class_names if truth else []), dense_det.__version__)
     name = Path(args.weights).stem + ("_int8" if args.int8 else "")
     file = (args.out or Path(args.weights).parent) / f"{name}{SUFFIXES[args.format]}"
     yield from deliver(

@@ -54,6 +54,37 @@ def test_what_is_delivered(weights, delivered, capsys):
     assert "AP 8 bits cost was not measured" in capsys.readouterr().out
 
 
+def test_names_are_those_of_the_training(weights, delivered):
+    """Its file may order the categories otherwise: boxes would be named, and judged, as something else."""
+    images = [{"id": k, "file_name": f"{k:02}.png", "width": 30, "height": 20} for k in (1, 2)]
+    box = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 5, 5], "area": 25}
+
+    def export(*names, words=()):
+        categories = [{"id": k + 1, "name": name} for k, name in enumerate(names)]
+        (weights.parent / "val.json").write_text(
+            json.dumps({"images": images, "categories": categories, "annotations": [box]})
+        )
+        labelled = ["--labelled", str(weights.parent / "val.json"), str(weights.parent / "images")]
+        opts = ["--opts", "MODEL.RETINANET.NUM_CLASSES", "2"]
+        tool.main([CONFIG, "--weights", str(weights), *labelled, *words, *opts])
+        _, facts, delivery = delivered[-1]
+        return facts, delivery.truth
+
+    facts, truth = export("page", "card")
+    assert facts["classes"] == truth.class_names == ["card", "page"] and facts["thresholds"] == [0.7, 0.7]
+    assert truth.classes.tolist() == [1]
+    with pytest.raises(SystemExit, match="has the categories cat, dog, but the detector has the classes card, page"):
+        export("cat", "dog")
+    facts, truth = export("cat", "dog", words=["--classes", "dog", "cat"])
+    assert facts["classes"] == truth.class_names == ["dog", "cat"] and truth.classes.tolist() == [1]
+    (weights.parent / "evaluation").rename(weights.parent / "moved")
+    try:
+        facts, truth = export("cat", "dog")
+        assert facts["classes"] == truth.class_names == ["cat", "dog"] and facts["thresholds_from"] == ""
+    finally:
+        (weights.parent / "moved").rename(weights.parent / "evaluation")
+
+
 def test_what_is_wrong(weights, delivered):
     with pytest.raises(SystemExit, match="error: nothing to compare on: give --labelled JSON IMAGES or --images DIR"):
         tool.main([CONFIG, "--weights", str(weights)])
