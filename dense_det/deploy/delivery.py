@@ -21,8 +21,8 @@ SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "torch-export": ".pt2"}
 # how far the same computation in another order may lead
 MOST_PX, MOST_SCORE, MOST_MASK = 1e-3, 1e-5, 1e-3
 SIDE = 320  # of inputs up to which MOST_PX holds; beyond, in proportion: floats have so many digits, not decimals
-# boxes whose score or overlap lies within that of a threshold pass in one engine alone, and of two with equal scores
-# that suppress each other each engine may keep another (4 of 1,598 boxes, on one page): one in so many
+# boxes whose score or overlap lies within that of a threshold pass in one engine alone, and of two with nearly equal
+# scores that suppress each other each may keep another (4 of 1,598 boxes, on one page): one in so many
 ONE_ONLY_OF = 200
 MOST_AP_LOST = 1.0  # by 8-bit integers
 
@@ -115,7 +115,8 @@ def _check(model, detector: Detector, delivery: Delivery, exact: bool):
     if exact and not found.mask <= MOST_MASK:
         faults.append(f"masks may differ by {MOST_MASK} of probability")
     if exact and found.only_one > found.both / ONE_ONLY_OF:
-        faults.append(f"{found.only_one} boxes are found by one alone")
+        others = f" and {len(found.images) - 3} more" if len(found.images) > 3 else ""
+        faults.append(f"{found.only_one} boxes are found by one alone, in {', '.join(found.images[:3])}{others}")
     if delivery.truth is not None:
         before, after = (
             average_precisions(find, detector, delivery.truth_files, delivery.truth)

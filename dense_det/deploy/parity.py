@@ -2,12 +2,14 @@
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
 from detectron2.modeling import detector_postprocess
 from detectron2.structures import Instances
+from torchvision.ops import box_iou
 
 from dense_det.deploy.runtime import Detector, paste
 from dense_det.evaluation.coco_ap import coco_stats
@@ -18,19 +20,22 @@ from dense_det.evaluation.ground_truth import GroundTruth
 logger = logging.getLogger(__name__)
 
 SAME_PX = 1.0  # boxes that are further apart are not the same
+TIE = 1e-5  # scores that are nearer stand in either order
+RIVALS_IOU = 0.3  # of boxes of which one may have suppressed the other: less than NMS allows, as they were cut since
 Found = tuple[np.ndarray, ...]  # boxes (R, 4), scores (R,), classes (R,); with masks mask_scores (R,), masks (R, S, S)
 
 
 @dataclass(frozen=True)
 class Difference:
     """Between what two detectors find: the largest of boxes, in pixels of the network's input, of scores, and of masks'
-    probabilities, over boxes that both have; how many those are, and how many only one has."""
+    probabilities, over boxes that both have; how many those are, how many only one has, and in which images."""
 
     box_px: float = 0.0
     score: float = 0.0
     both: int = 0
     only_one: int = 0
     mask: float = 0.0
+    images: tuple[str, ...] = ()
 
     def __add__(self, other: "Difference") -> "Difference":
         return Difference(
@@ -39,38 +44,72 @@ class Difference:
             self.both + other.both,
             self.only_one + other.only_one,
             max(self.mask, other.mask),
+            self.images + other.images,
         )
 
 
 def compare(model: torch.nn.Module, detector: Detector, images: Iterable) -> Difference:
-    """Show the same pixels of image files to both."""
+    """Show the same pixels of image files to both.
+
+    An empty page has hundreds of equal scores, of which each cuts off and suppresses others. Where boxes that only one
+    has may be such, both see the image again with noise in its last two bits, which leaves no two scores equal: those
+    that only one has there are counted.
+    """
     total = Difference()
     for image in images:
         pixels, _ = detector.read(image)
-        total += difference(found_by(model, pixels), detector.run(pixels[None]))
+        ours, theirs = found_by(model, pixels), detector.run(pixels[None])
+        found = difference(ours, theirs)
+        if found.only_one and only_ties(ours, theirs):
+            pixels = pixels ^ np.random.default_rng(0).integers(0, 4, pixels.shape, np.uint8)
+            again = difference(found_by(model, pixels), detector.run(pixels[None]))
+            found = replace(found + again, both=again.both, only_one=again.only_one)
+        total += replace(found, images=(Path(image).name,) if found.only_one else ())
     return total
 
 
 def difference(ours: Found, theirs: Found) -> Difference:
-    """Each box of ours is compared to the nearest of the same class that is not taken."""
-    boxes, scores, classes, *rest = theirs
-    free = np.ones(len(boxes), bool)
-    box_px = score = mask = 0.0
-    for box, s, k, *own in zip(*ours, strict=True):
+    """Over the boxes that both have, see `pairs`."""
+    own_rows, rows = pairs(ours, theirs)
+    apart = [float(np.abs(own[own_rows] - other[rows]).max(initial=0)) for own, other in zip(ours, theirs, strict=True)]
+    alone = len(ours[0]) + len(theirs[0]) - 2 * len(rows)
+    return Difference(apart[0], max(apart[1:2] + apart[3:4]), len(rows), alone, max(apart[4:], default=0.0))
+
+
+def pairs(ours: Found, theirs: Found) -> tuple[np.ndarray, np.ndarray]:
+    """The rows of ours and of theirs that are the same: each box of ours and the nearest of its class that is free."""
+    boxes, scores, classes = theirs[:3]
+    free, found = np.ones(len(boxes), bool), []
+    for row, (box, score, kind) in enumerate(zip(*ours[:3], strict=True)):
         # a tie of places is broken by the scores
-        apart = np.abs(boxes - box).max(1, initial=0) + np.abs(scores - s) * 1e-3
-        apart[~free | (classes != k)] = np.inf
+        apart = np.abs(boxes - box).max(1, initial=0) + np.abs(scores - score) * 1e-3
+        apart[~free | (classes != kind)] = np.inf
         nearest = int(apart.argmin()) if len(apart) else -1
-        if nearest < 0 or apart[nearest] > SAME_PX:
-            continue
-        free[nearest] = False
-        box_px = max(box_px, float(np.abs(boxes[nearest] - box).max()))
-        score = max(score, float(abs(scores[nearest] - s)))
-        if own:
-            score = max(score, float(abs(rest[0][nearest] - own[0])))
-            mask = max(mask, float(np.abs(rest[1][nearest] - own[1]).max()))
-    both = int((~free).sum())
-    return Difference(box_px, score, both, len(ours[0]) + len(boxes) - 2 * both, mask)
+        if nearest >= 0 and apart[nearest] <= SAME_PX:
+            free[nearest] = False
+            found.append((row, nearest))
+    return tuple(np.array(found, int).reshape(-1, 2).T)
+
+
+def only_ties(ours: Found, theirs: Found) -> bool:
+    """Whether each box that only one has may be there because scores are equal.
+
+    Then the other one has, alone, a box of its class over it that is no worse; or it has as many boxes, none of them
+    worse. What is lost without another in its place is no tie.
+    """
+    rows = pairs(ours, theirs)
+    alone = [
+        [np.delete(values, taken, 0) for values in found[:3]] for found, taken in zip((ours, theirs), rows, strict=True)
+    ]
+    return _displaced(alone[0], alone[1], ours, theirs) and _displaced(alone[1], alone[0], theirs, ours)
+
+
+def _displaced(lone: Found, rivals: Found, own: Found, other: Found) -> bool:
+    """`only_ties` for the lone boxes of one of two detectors, the rivals being those of the other."""
+    no_room = (len(own[0]) <= len(other[0])) & (lone[1] <= other[1].min(initial=np.inf) + TIE)
+    no_worse = (rivals[1] >= lone[1][:, None] - TIE) & (rivals[2] == lone[2][:, None])
+    overlap = box_iou(torch.as_tensor(lone[0]), torch.as_tensor(rivals[0])).numpy()
+    return bool((no_room | (no_worse & (overlap > RIVALS_IOU)).any(1)).all())
 
 
 @torch.no_grad()

@@ -81,7 +81,8 @@ def test_an_equal_file_is_delivered(run):
 
 
 @pytest.mark.parametrize(
-    ("fault", "message"), [({"shift": 0.01}, "boxes may differ by 0.001 px"), ({"lost": 2}, "2 boxes are found by one")]
+    ("fault", "message"),
+    [({"shift": 0.01}, "boxes may differ by 0.001 px"), ({"lost": 2}, "2 boxes are found by one alone, in a.png")],
 )
 def test_another_is_not(run, fault, message):
     lines, out = run(**fault)
@@ -109,8 +110,9 @@ def test_a_tie_on_one_page_is_no_fault(run, monkeypatch):
     monkeypatch.setattr(delivery, "compare", lambda *a: Difference(both=1598, only_one=4))
     lines, out = run()
     assert "4 boxes of one alone" in next(lines) and list(lines) and out.exists()
-    monkeypatch.setattr(delivery, "compare", lambda *a: Difference(both=1598, only_one=8))
-    with pytest.raises(ValueError, match="8 boxes are found by one alone"):
+    pages = tuple("abcde")
+    monkeypatch.setattr(delivery, "compare", lambda *a: Difference(both=1598, only_one=8, images=pages))
+    with pytest.raises(ValueError, match="8 boxes are found by one alone, in a, b, c and 2 more"):
         list(run()[0])
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from dense_det.deploy.parity import Difference, average_precisions, difference
+from dense_det.deploy import parity
+from dense_det.deploy.parity import Difference, average_precisions, compare, difference, only_ties
 from dense_det.evaluation.ground_truth import GroundTruth
 
 OURS = (np.array([[0.0, 0, 10, 10], [20, 20, 30, 30]]), np.array([0.9, 0.5]), np.array([0, 1]))
@@ -22,6 +23,75 @@ def test_boxes_that_only_one_has():
     assert difference(OURS, (OURS[0], OURS[1], OURS[2][::-1])) == Difference(only_one=4)
     nothing = tuple(x[:0] for x in OURS)
     assert difference(OURS, nothing) == difference(nothing, OURS) == Difference(only_one=2)
+
+
+def found(*rows):
+    """Boxes of 10 x 10 and of class 0, (left, score) each."""
+    left = np.array([left for left, _ in rows], float).reshape(-1, 1)
+    boxes = np.concatenate([left, left * 0, left + 10, left * 0 + 10], 1)
+    return boxes, np.array([score for _, score in rows], float), np.zeros(len(rows), int)
+
+
+def test_of_equal_scores_each_keeps_another():
+    first = (0, 0.9)
+    # of two that lie 4 px apart, each detector has suppressed another; and again at the limit of one
+    assert only_ties(found(first, (20, 0.5)), found(first, (24, 0.5)))
+    assert only_ties(found(first, (50, 0.5), (20, 0.4)), found(first, (50, 0.5), (80, 0.4)))
+    assert only_ties(found(first), found(first))
+
+
+def test_what_is_lost_is_no_tie():
+    first = (0, 0.9)
+    assert not only_ties(found(first, (20, 0.5)), found(first))
+    assert not only_ties(found(), found(first))
+    # a neighbour that both have does not stand in its place, nor does one that is worse, or of another class
+    assert not only_ties(found(first, (4, 0.9)), found(first))
+    assert not only_ties(found(first, (20, 0.5), (50, 0.5)), found(first, (24, 0.4), (50, 0.5)))
+    two = found((20, 0.5), (50, 0.1))
+    assert not only_ties(two, (*two[:2], np.array([1, 0])))
+    # one that is better has no reason to be missing
+    assert not only_ties(found(first, (20, 0.5), (50, 0.1)), found(first, (50, 0.1), (80, 0.1)))
+
+
+class Shown:
+    """A detector with a fault: it finds what `answers` says, the first as it is and the second with noise."""
+
+    def __init__(self, *answers):
+        self.answers, self.seen = list(answers), []
+
+    def read(self, file):
+        return np.full((4, 5, 3), 255, np.uint8), (4, 5)
+
+    def run(self, image):
+        self.seen.append(image)
+        return self.answers.pop(0)
+
+
+@pytest.fixture
+def model(monkeypatch):
+    """Finds two boxes on the page, and the same with noise."""
+    monkeypatch.setattr(parity, "found_by", lambda model, pixels: found((0, 0.9), (20, 0.5)))
+
+
+def test_ties_are_looked_at_again_with_noise(model):
+    tied = found((0, 0.9), (24, 0.5))
+    detector = Shown(tied, found((0, 0.9), (20, 0.5)))
+    assert compare(None, detector, ["pages/white.png"]) == Difference(both=2)
+    plain, noisy = detector.seen
+    assert (plain == 255).all() and sorted(np.unique(noisy)) == [252, 253, 254, 255]
+
+
+def test_a_fault_that_looks_like_a_tie_stays_one(model):
+    moved = found((0, 0.9), (24, 0.5))
+    result = compare(None, Shown(moved, moved), ["pages/white.png"])
+    assert result == Difference(both=1, only_one=2, images=("white.png",))
+
+
+def test_a_box_that_is_lost_is_told_at_once(model):
+    detector = Shown(found((0, 0.9)))
+    assert compare(None, detector, ["a/b.png"]) == Difference(both=1, only_one=1, images=("b.png",))
+    total = compare(None, Shown(found((0, 0.9)), found((0, 0.9), (20, 0.5))), ["a/b.png", "a/c.png"])
+    assert (total.only_one, total.both, total.images) == (1, 3, ("b.png",))
 
 
 def test_masks_and_their_scores():
