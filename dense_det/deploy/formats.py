@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from dense_det.data.pdf.document import sha256_of
 from dense_det.deploy.parity import found_by
 from dense_det.deploy.runtime import Detector
 from dense_det.fold_bn import fold_bn
@@ -71,21 +72,22 @@ def torch_formats(load: Callable[[bool], torch.nn.Module], weights: Path, facts:
 
 
 def exported_formats(weights: Path, threads: int) -> list[Format]:
-    """The files beside the weights, in the order of EXPORTED; those that are not there or cannot run say why.
+    """The files beside the weights, in the order of EXPORTED; those that are not there, cannot run or are of other
+    weights say so.
 
     Args:
         threads: of the CPU; 0 is the engine's own choice.
     """
-    formats = []
+    formats, digest = [], sha256_of(weights)
     for name, (ending, words) in EXPORTED.items():
         file = weights.with_name(weights.stem + ending)
-        detector, missing = None, ""
+        detector, missing = None, f"no {file.name}: tools/export_model.py{words} writes it"
         if file.is_file():
             try:
-                detector = Detector(file, threads)
-            except ImportError as error:
-                missing = str(error).removeprefix(f"{file} ")
-        else:
-            missing = f"no {file.name}: tools/export_model.py{words} writes it"
+                detector, missing = Detector(file, threads), ""
+            except (ImportError, ValueError) as error:
+                missing = str(error).removeprefix(f"{file} ").replace(str(file), file.name)
+        if detector and detector.facts.get("weights_sha256") != digest:
+            detector, missing = None, f"{file.name} is of other weights: export again"
         formats.append(Format(name, file, detector, missing))
     return formats

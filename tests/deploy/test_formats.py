@@ -1,5 +1,7 @@
 """The same face for every format, and those that are not there."""
 
+import hashlib
+
 import numpy as np
 import pytest
 
@@ -36,6 +38,7 @@ def test_what_is_missing_says_how_to_get_it(tmp_path, monkeypatch):
         raise ImportError(f"{path} needs openvino: pip install openvino")
 
     monkeypatch.setattr(formats, "Detector", opened)
+    (tmp_path / "m.pth").write_bytes(b"weights")
     (tmp_path / "m_int8.xml").write_bytes(b"123")
     (tmp_path / "m_int8.bin").write_bytes(b"4567")
     found = {each.name: each for each in exported_formats(tmp_path / "m.pth", 1)}
@@ -43,6 +46,29 @@ def test_what_is_missing_says_how_to_get_it(tmp_path, monkeypatch):
     assert found["ONNX Runtime"].missing == "no m.onnx: tools/export_model.py writes it"
     assert found["OpenVINO int8"].missing == "needs openvino: pip install openvino"
     assert found["OpenVINO int8"].megabytes == pytest.approx(7e-6) and found["OpenVINO"].megabytes is None
+
+
+def test_a_file_of_other_weights_is_not_measured(tmp_path, monkeypatch):
+    """A run's weights may be replaced, and a file copied there from elsewhere."""
+    (tmp_path / "m.pth").write_bytes(b"weights")
+    made_of = {"m.onnx": b"weights", "m_int8.onnx": b"weights of yesterday", "m.xml": None}
+
+    class Opened(LiveDetector):
+        def __init__(self, path, threads):
+            if path.name not in made_of:
+                raise ValueError(f"{path}: damaged, or no model of this kind")
+            content = made_of[path.name]
+            digest = {"weights_sha256": hashlib.sha256(content).hexdigest()} if content else {}
+            super().__init__(None, FACTS | digest)
+
+    monkeypatch.setattr(formats, "Detector", Opened)
+    for name in (*made_of, "m_int8.xml"):
+        (tmp_path / name).touch()
+    own, yesterday, foreign, damaged = exported_formats(tmp_path / "m.pth", 1)
+    assert own.detector and not own.missing and not (yesterday.detector or foreign.detector or damaged.detector)
+    assert yesterday.missing == "m_int8.onnx is of other weights: export again"
+    assert foreign.missing == "m.xml is of other weights: export again"
+    assert damaged.missing == "m_int8.xml: damaged, or no model of this kind"
 
 
 def test_the_bin_counts_with_an_xml_alone(tmp_path):
