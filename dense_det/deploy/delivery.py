@@ -92,10 +92,11 @@ def _write(model, facts: dict, delivery: Delivery, folder: Path) -> Path:
         images = [image for image in images if len(reader.run(image)[0])]
         if not images:
             raise ValueError(f"nothing is found in the {len(delivery.calibration)} images of --int8: give others")
+    facts = facts | {"precision": "int8", "calibration_images": len(images)}
     if openvino:
         save_openvino(quantise_openvino(network, images), facts, final)
     else:
-        quantise_onnx(plain, final, images)
+        quantise_onnx(plain, final, images, facts)
     return final
 
 

@@ -19,7 +19,8 @@ def build_facts(cfg, config_file, classes, version: str) -> dict:
     """Plain values for JSON: how images go in, what the classes are called, and what the file was made of.
 
     "thresholds" has a number for each class, "thresholds_from" the evaluation's file, or "" where there was none;
-    "least_score" is the one below which the file has no boxes (FCOS: the class's alone).
+    "least_score" is the one below which the file has no boxes (FCOS: the class's alone); "precision" is that of a file
+    in 32-bit floats, see delivery for those in 8-bit integers.
 
     Args:
         classes: names, in the order of training (by rising category id); () takes those of the evaluation.
@@ -56,6 +57,7 @@ def build_facts(cfg, config_file, classes, version: str) -> dict:
         "thresholds": thresholds_of(points, classes),
         "thresholds_from": source,
         "least_score": least_score,
+        "precision": "float32",
         "config": Path(config_file).name,
         "config_sha256": hashlib.sha256(cfg.dump().encode()).hexdigest(),
         "weights": Path(cfg.MODEL.WEIGHTS).name,

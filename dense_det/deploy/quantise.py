@@ -6,12 +6,15 @@ bits), 49.9 (OpenVINO, eight bits) and 58.4 (OpenVINO, eight in all but the firs
 everywhere it had 59.7 in both.
 """
 
+import json
 import logging
 import os
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+
+from dense_det.deploy.runtime import KEY
 
 CONVOLUTIONS = ("Conv", "Convolution", "GroupConvolution")  # as ONNX and OpenVINO name them
 # operator -> its inputs that carry values, where others say what size, where to or how many; else all of them do
@@ -81,11 +84,12 @@ def quantise_openvino(model, images: list[np.ndarray]):
     )
 
 
-def quantise_onnx(source: Path, target: Path, images: list[np.ndarray]) -> None:
+def quantise_onnx(source: Path, target: Path, images: list[np.ndarray], facts: dict) -> None:
     """Write an ONNX file with weights and activations in 8 bits (static, QDQ nodes).
 
     Args:
         images: see quantise_openvino.
+        facts: for its metadata, in place of those of `source`.
 
     Raises:
         ImportError: onnxruntime is not installed.
@@ -117,6 +121,10 @@ def quantise_onnx(source: Path, target: Path, images: list[np.ndarray]) -> None:
             reduce_range=True,
             nodes_to_exclude=outside_the_network(nodes),
         )
+    model = onnx.load(target)
+    others = {prop.key: prop.value for prop in model.metadata_props}
+    onnx.helper.set_model_props(model, others | {KEY: json.dumps(facts, ensure_ascii=False)})
+    onnx.save(model, target)
 
 
 @contextmanager

@@ -43,8 +43,12 @@ def test_masks_are_calibrated_on_what_is_found(make_detector, noise, tmp_path, m
             end = len(boxes) if image.any() else 0
             return boxes[:end], scores[:end], classes[:end], scores[:end], np.zeros((end, 2, 2), np.float32)
 
+    def quantise(source, target, images, facts):
+        calibrated.extend(images)
+        assert (facts["precision"], facts["calibration_images"], facts["masks"]) == ("int8", 1, True)
+
     monkeypatch.setattr(delivery, "export_onnx", lambda graph, path, facts: path.write_bytes(b"12345"))
-    monkeypatch.setattr(delivery, "quantise_onnx", lambda source, target, images: calibrated.extend(images))
+    monkeypatch.setattr(delivery, "quantise_onnx", quantise)
     monkeypatch.setattr(delivery, "Detector", lambda path: Masks(model))
     monkeypatch.setattr(delivery, "compare", lambda *_: Difference())
     monkeypatch.setattr(delivery, "megabytes", lambda file: 0.0)
@@ -64,7 +68,7 @@ def run(make_detector, noise, tmp_path, monkeypatch):
 
     def run(shift=0.0, lost=0, **arguments):
         monkeypatch.setattr(delivery, "export_onnx", lambda graph, path, facts: path.write_bytes(b"12345"))
-        monkeypatch.setattr(delivery, "quantise_onnx", lambda source, target, images: target.write_bytes(b"int8"))
+        monkeypatch.setattr(delivery, "quantise_onnx", lambda _, target, *others: target.write_bytes(b"int8"))
         monkeypatch.setattr(delivery, "Detector", lambda path: FakeDetector(model, shift, lost))
         out = tmp_path / "out" / "model.onnx"
         return deliver(model, FACTS, Delivery(out, (tmp_path / "a.png",), **arguments)), out

@@ -52,7 +52,12 @@ def test_facts(make_config, tmp_path):
     facts = json.loads(json.dumps(build_facts(cfg, file, ["a", "b", "c"], "1.2")))
     assert facts["classes"] == ["a", "b", "c"] and facts["thresholds"] == [0.5] * 3 and facts["thresholds_from"] == ""
     assert (facts["min_size"], facts["max_size"], facts["dense_det"]) == (96, 160, "1.2")
-    assert facts["least_score"] == 0.05 and not facts["masks"] and "masks" not in facts["outputs"]
+    assert (
+        facts["precision"] == "float32"
+        and facts["least_score"] == 0.05
+        and not facts["masks"]
+        and "masks" not in facts["outputs"]
+    )
     assert facts["weights_sha256"] == hashlib.sha256(b"weights").hexdigest()
     assert (facts["config"], facts["weights"]) == ("retinanet.yaml", "w.pth")
     with pytest.raises(ValueError, match="3 classes, but 2 names: a, b"):

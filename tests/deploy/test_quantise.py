@@ -53,7 +53,7 @@ def test_a_missing_package_is_named(tmp_path, monkeypatch):
         quantise_openvino(None, [])
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(ImportError, match=r"pip install 'dense_det\[runtime\]'"):
-        quantise_onnx(tmp_path / "a", tmp_path / "b", [])
+        quantise_onnx(tmp_path / "a", tmp_path / "b", [], {})
 
 
 def test_nncf_tells_nobody_and_leaves_room_for_sums(monkeypatch):
