@@ -23,7 +23,7 @@ class DeployGraph(nn.Module):
         nms_iou, most: see selection.select.
 
     Raises:
-        ValueError: a backbone that wants square images.
+        ValueError: a backbone that wants square images, or a limit of boxes below 1.
     """
 
     select = staticmethod(select)
@@ -32,6 +32,11 @@ class DeployGraph(nn.Module):
         super().__init__()
         if model.backbone.padding_constraints.get("square_size", 0) > 0:
             raise ValueError("a backbone that pads images to squares cannot be exported")
+        if most < 1:  # of -1 Detectron2 makes all boxes but the last
+            raise ValueError(
+                f"at most {most} boxes of an image cannot be exported: give a number from 1, as by --opts "
+                "TEST.DETECTIONS_PER_IMAGE 100 (RetinaNet) or MODEL.FCOS.POST_NMS_TOPK_TEST 100 (FCOS, CenterMask)"
+            )
         self.model = model
         self.num_classes, self.threshold, self.nms_iou, self.most = num_classes, threshold, nms_iou, most
 

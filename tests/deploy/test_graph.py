@@ -120,3 +120,12 @@ def test_what_cannot_be_exported(make_detector):
         deploy_graph(nn.Identity())
     with pytest.raises(ValueError, match="cls_tower.0.*deformable .*USE_DEFORMABLE False"):
         deploy_graph(make_detector("fcos", opts=["MODEL.FCOS.USE_DEFORMABLE", True]))
+
+
+@pytest.mark.parametrize(
+    ("kind", "key"), [("retinanet", "TEST.DETECTIONS_PER_IMAGE"), ("fcos", "MODEL.FCOS.POST_NMS_TOPK_TEST")]
+)
+@pytest.mark.parametrize("most", [-1, 0])
+def test_no_limit_is_a_number_of_boxes_from_one(make_detector, kind, key, most):
+    with pytest.raises(ValueError, match=rf"at most {most} boxes .* from 1, as by --opts .*{key} 100"):
+        deploy_graph(make_detector(kind, opts=(key, most)))
