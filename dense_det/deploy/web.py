@@ -1,5 +1,6 @@
 """A page on this machine alone: drop in an image, see what an exported detector finds, move the threshold."""
 
+import contextlib
 import io
 import json
 import threading
@@ -15,7 +16,7 @@ from dense_det.deploy.runtime import Detector
 HOST = "127.0.0.1"  # nobody else can reach it
 MAX_BYTES = 64 * 2**20
 MAX_PIXELS = 100_000_000
-LEAST_SCORE = 0.05  # where the page's threshold ends
+LEAST_SCORE = 0.05  # where the page's threshold ends; a class's own may lie below
 PAGE = Path(__file__).with_name("page.html")
 # nothing from anywhere else, whatever a name of a class might hold
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; img-src blob:"
@@ -31,6 +32,7 @@ def make_server(detector: Detector, name: str, port: int) -> ThreadingHTTPServer
     Raises:
         OSError: the port is taken.
     """
+    least = min(LEAST_SCORE, *detector.facts["thresholds"])
     lock = threading.Lock()  # one image at a time: the engine uses all cores for it
 
     class Handler(PageHandler):
@@ -41,7 +43,7 @@ def make_server(detector: Detector, name: str, port: int) -> ThreadingHTTPServer
             require_image(content)
             with lock:
                 start = time.perf_counter()
-                found = detector.predict(io.BytesIO(content), LEAST_SCORE, masks=False)
+                found = detector.predict(io.BytesIO(content), least, masks=False)
                 milliseconds = 1000 * (time.perf_counter() - start)
             rows = zip(found.boxes.round(2).tolist(), found.scores.tolist(), found.names, strict=True)
             listed = [{"box": box, "score": score, "name": kind} for box, score, kind in rows]
@@ -75,6 +77,10 @@ class PageHandler(BaseHTTPRequestHandler):
     def find(self, content: bytes) -> dict:
         raise NotImplementedError
 
+    def handle(self):
+        with contextlib.suppress(ConnectionError):  # who asked has gone
+            super().handle()
+
     def do_GET(self):
         if not self._is_ours():
             return
@@ -96,10 +102,12 @@ class PageHandler(BaseHTTPRequestHandler):
             self.close_connection = True
             self._json(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, {"error": f"more than {MAX_BYTES // 2**20} MB"})
         else:
+            content = self.rfile.read(int(length))
             try:
-                self._json(HTTPStatus.OK, self.find(self.rfile.read(int(length))))
+                status, told = HTTPStatus.OK, self.find(content)
             except Exception as error:  # decoders of broken files raise anything; the server goes on
-                self._json(HTTPStatus.BAD_REQUEST, {"error": str(error) or type(error).__name__})
+                status, told = HTTPStatus.BAD_REQUEST, {"error": str(error) or type(error).__name__}
+            self._json(status, told)
 
     def log_message(self, *arguments):
         """Nothing: names of files and images are nobody's business."""
@@ -108,6 +116,8 @@ class PageHandler(BaseHTTPRequestHandler):
         """Other sites' pages cannot ask, neither under their own name (Host) nor across (Origin)."""
         port = self.server.server_address[1]
         names = {f"{HOST}:{port}", f"localhost:{port}"}
+        if port == 80:  # which clients leave out
+            names |= {HOST, "localhost"}
         origin = self.headers.get("Origin")
         ours = self.headers.get("Host") in names and (origin is None or origin.removeprefix("http://") in names)
         if not ours:

@@ -15,18 +15,22 @@ class Says:
     """A detector that finds one Table on every image."""
 
     classes = ("Table", "Text")
-    facts = {"thresholds": [0.3, 0.4]}
+
+    def __init__(self, thresholds=(0.3, 0.4)):
+        self.facts, self.asked = {"thresholds": list(thresholds)}, []
 
     def predict(self, image, threshold, masks):
         with Image.open(image) as opened:
             opened.load()
-        assert threshold == web.LEAST_SCORE and not masks
+        assert not masks
+        self.asked.append(threshold)
         return Detections(np.array([[1.0, 2.0, 3.456, 4.0]]), np.array([0.5]), ["Table"])
 
 
 @pytest.fixture
 def ask():
-    server = web.make_server(Says(), "tiny.onnx", 0)
+    detector = Says()
+    server = web.make_server(detector, "tiny.onnx", 0)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     host, port = server.server_address
     assert host == "127.0.0.1"
@@ -40,7 +44,7 @@ def ask():
         is_json = answer.getheader("Content-Type") == "application/json"
         return answer.status, json.loads(content) if is_json else content.decode(), answer
 
-    request.port = port
+    request.port, request.server, request.detector = port, server, detector
     yield request
     server.shutdown()
     server.server_close()
@@ -63,7 +67,15 @@ def test_facts_and_boxes(ask):
     assert ask("GET", "/facts")[1] == {"model": "tiny.onnx", "classes": ["Table", "Text"], "thresholds": [0.3, 0.4]}
     status, told, _ = ask("POST", "/detect", picture())
     assert status == 200 and told["found"] == [{"box": [1.0, 2.0, 3.46, 4.0], "score": 0.5, "name": "Table"}]
-    assert told["milliseconds"] >= 0
+    assert told["milliseconds"] >= 0 and ask.detector.asked == [0.05]
+
+
+def test_a_class_whose_own_threshold_is_lower_gets_all_its_boxes():
+    detector = Says([0.3, 0.03])
+    server = web.make_server(detector, "tiny.onnx", 0)
+    server.RequestHandlerClass.find(None, picture())
+    server.server_close()
+    assert detector.asked == [0.03]
 
 
 @pytest.mark.parametrize(
@@ -94,3 +106,29 @@ def test_pages_of_other_sites_cannot_ask(ask):
     for headers in ({"host": "evil.example"}, {"origin": "http://evil.example"}, {"origin": "null"}):
         assert ask("POST", "/detect", picture(), **headers)[0] == 403
     assert ask("POST", "/detect", picture(), origin=f"http://127.0.0.1:{ask.port}")[0] == 200
+
+
+def test_port_80_is_not_named(ask):
+    assert ask("GET", "/facts", host="127.0.0.1")[0] == ask("GET", "/facts", host="localhost")[0] == 403
+    ask.server.server_address = ("127.0.0.1", 80)
+    for headers in (
+        {"host": "127.0.0.1"},
+        {"host": "localhost", "origin": "http://localhost"},
+        {"host": "localhost:80"},
+    ):
+        assert ask("GET", "/facts", **headers)[0] == 200
+    assert ask("GET", "/facts", host="evil.example")[0] == 403
+
+
+def test_who_has_gone_is_answered_once_and_leaves_no_traceback(ask, monkeypatch):
+    answers, errors = [], []
+
+    def answer(self, status, content, kind):
+        answers.append(status)
+        raise ConnectionResetError("gone")
+
+    monkeypatch.setattr(web.PageHandler, "_answer", answer)
+    monkeypatch.setattr(ask.server, "handle_error", lambda *about: errors.append(about))
+    with pytest.raises(http.client.RemoteDisconnected):
+        ask("POST", "/detect", picture())
+    assert answers == [200] and not errors
