@@ -4,18 +4,21 @@ from pathlib import Path
 
 from PIL import Image
 
+from dense_det.deploy.runtime import DRAWINGS
 from dense_det.evaluation.ground_truth import GroundTruth
 
 
 def images_in(folder) -> tuple[Path, ...]:
-    """Every file in a folder and below it whose name ends as an image's, by name.
+    """Every file in a folder and below it whose name ends as that of an image of pixels, by name.
 
     Raises:
         ValueError: no folder, or none in it.
     """
     if not Path(folder).is_dir():
         raise ValueError(f"no folder {folder}: give one with images")
-    known = {suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.OPEN}
+    known = {
+        suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.OPEN and kind not in DRAWINGS
+    }
     files = tuple(sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in known))
     if not files:
         raise ValueError(f"no images in {folder}: no file's name ends in .jpg, .png, ...")

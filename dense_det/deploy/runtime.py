@@ -24,6 +24,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 KEY = "dense_det"  # of the metadata in the file, as JSON
+DRAWINGS = ("EPS", "WMF")  # for which Pillow starts another program
 _MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # what ends the scan of a JPEG
 
 
@@ -33,8 +34,7 @@ class Detections(NamedTuple):
     boxes: np.ndarray  # (R, 4) float64 xyxy in pixels of the upright image
     scores: np.ndarray  # (R,)
     names: list[str]  # R classes
-    # None where the file has none of them
-    mask_scores: np.ndarray | None = None  # (R,): lower than the box's where the mask is doubtful
+    mask_scores: np.ndarray | None = None  # (R,): lower than the box's where the mask is doubtful; None without masks
     masks: np.ndarray | None = None  # (R, H, W) bool
     quads: np.ndarray | None = None  # (R, 4, 2) float32 x, y of the corners, clockwise from the top left
 
@@ -142,7 +142,10 @@ class Detector:
             raise ValueError(f"expected a file's path, its bytes, or pixels, got {type(image).__name__}")
         try:
             with Image.open(io.BytesIO(image) if isinstance(image, bytes) else image) as file:
-                size = _upright_size(file)
+                if file.format in DRAWINGS:
+                    raise OSError(f"{file.format} is a drawing: save it as an image, such as PNG")
+                turned = file.getexif().get(0x0112) in (5, 6, 7, 8)  # orientations that swap the two
+                size = file.size if turned else file.size[::-1]
                 shrinking = min(np.divide(size, self.shown_size(*size))) if self.scaled_decode else 1
                 jpeg = _jpeg(file, min(1 << (max(int(shrinking), 1).bit_length() - 1), 8))
                 pixels = _upright(jpeg or file)
@@ -161,11 +164,10 @@ class Detector:
         shortest, longest = self.facts["min_size"], self.facts["max_size"]
         if not shortest:
             return height, width
-        scale = shortest / min(height, width)
-        shown = [shortest if side == min(height, width) else scale * side for side in (height, width)]
+        least = min(height, width)
+        shown = [shortest if side == least else shortest / least * side for side in (height, width)]
         if max(shown) > longest:
-            scale = longest / max(shown)
-            shown = [scale * side for side in shown]
+            shown = [longest / max(shown) * side for side in shown]
         return max(int(shown[0] + 0.5), 1), max(int(shown[1] + 0.5), 1)
 
     def _openers(self) -> dict:
@@ -210,8 +212,7 @@ def read_ahead(read: Callable, items: Iterable, ahead: int = 1, threads: int = 1
 
     `threads` read up to `ahead` items more than were asked for: decoding and computing take turns no longer.
     """
-    waiting = collections.deque()
-    pool = ThreadPoolExecutor(threads, "read_ahead")
+    waiting, pool = collections.deque(), ThreadPoolExecutor(threads, "read_ahead")
     try:
         for item in items:
             waiting.append((item, pool.submit(read, item).result))
@@ -224,11 +225,6 @@ def read_ahead(read: Callable, items: Iterable, ahead: int = 1, threads: int = 1
         yield from waiting
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _upright_size(file: Image.Image) -> tuple[int, int]:
-    turned = file.getexif().get(0x0112) in (5, 6, 7, 8)  # orientations that swap the two
-    return file.size if turned else file.size[::-1]
 
 
 def _jpeg(file: Image.Image, reduction: int) -> Image.Image | None:
@@ -255,12 +251,17 @@ def _upright(file: Image.Image) -> Image.Image:
     """RGB of an opened image: turned by EXIF, 16 bits scaled to 8, transparent pixels white."""
     if file.mode == "F":
         raise OSError("32-bit floats, which do not say what is white: save it with 8 or 16 bits")
-    file = ImageOps.exif_transpose(file)
+    file.load()
+    ImageOps.exif_transpose(file, in_place=True)
     if file.mode.startswith("I"):
         file = Image.fromarray((np.asarray(file).clip(0, 65535).astype(np.uint16) >> 8).astype(np.uint8))
     if file.has_transparency_data:
-        file = Image.alpha_composite(Image.new("RGBA", file.size, "white"), file.convert("RGBA"))
-    return file.convert("RGB")
+        page = Image.new("RGB", file.size)
+        for top in range(0, file.height, 256):  # in strips: whole, a large image would need five times its memory
+            strip = file.crop((0, top, file.width, min(top + 256, file.height))).convert("RGBA")
+            page.paste(Image.alpha_composite(Image.new("RGBA", strip.size, "white"), strip).convert("RGB"), (0, top))
+        return page
+    return file if file.mode == "RGB" else file.convert("RGB")
 
 
 def _resized(image: Image.Image, shown: tuple[int, int]) -> np.ndarray:  # as in training; OpenCV has no such kernel
@@ -273,8 +274,7 @@ def _open_onnx(path: Path, threads: int, at_once: int):
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads and max(threads - at_once + 1, 1)  # those that call count as one
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    metadata = session.get_modelmeta().custom_metadata_map.get(KEY)
-    return lambda image: session.run(None, {"image": image}), metadata
+    return lambda image: session.run(None, {"image": image}), session.get_modelmeta().custom_metadata_map.get(KEY)
 
 
 def _open_openvino(path: Path, threads: int, at_once: int):
@@ -282,8 +282,7 @@ def _open_openvino(path: Path, threads: int, at_once: int):
 
     core = openvino.Core()
     model = core.read_model(path)
-    # other hints let some CPUs compute in bfloat16: boxes would move
-    options = {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": at_once}
+    options = {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": at_once}  # boxes would move in some CPUs' bfloat16
     compiled = core.compile_model(model, "CPU", options | ({"INFERENCE_NUM_THREADS": threads} if threads else {}))
     metadata = model.get_rt_info([KEY]).astype(str) if model.has_rt_info([KEY]) else None
     own = threading.local()  # a request answers one thread at a time

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
-from dense_det.deploy.runtime import Detector
+from dense_det.deploy.runtime import DRAWINGS, Detector
 
 HOST = "127.0.0.1"  # nobody else can reach it
 MAX_BYTES = 64 * 2**20
@@ -56,11 +56,13 @@ def require_image(content: bytes) -> None:
     """Raises ValueError for bytes that are no image, or one that would fill the memory."""
     try:
         with Image.open(io.BytesIO(content)) as image:
-            width, height = image.size
+            kind, (width, height) = image.format, image.size
     except Image.DecompressionBombError as error:
         raise ValueError(f"more than {MAX_PIXELS:,} pixels: make the image smaller") from error
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
         raise ValueError(f"this is no image that Pillow can read ({type(error).__name__})") from error
+    if kind in DRAWINGS:
+        raise ValueError(f"{kind} is a drawing: save it as an image, such as PNG")
     if width * height > MAX_PIXELS:
         raise ValueError(f"{width} x {height} pixels are more than {MAX_PIXELS:,}: make the image smaller")
 

@@ -7,7 +7,7 @@ from dense_det.evaluation.ground_truth import load_ground_truth
 
 
 def test_images_of_a_folder_by_name(tmp_path):
-    for name in ("b.jpg", "a/c.PNG", "a/notes.txt", "d.pdf", "e.tif"):
+    for name in ("b.jpg", "a/c.PNG", "a/notes.txt", "d.pdf", "e.tif", "f.eps"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     assert [path.name for path in images_in(tmp_path)] == ["c.PNG", "b.jpg", "e.tif"]

@@ -321,6 +321,26 @@ def test_an_orientation_that_is_none_turns_nothing(make_detector, tmp_path, tag)
     assert make_detector(scaled_decode=True).read(tmp_path / "a.jpg")[1] == (20, 40)
 
 
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_transparent_pages_are_laid_on_white_in_strips(make_detector, tmp_path, mode):
+    colours = np.random.default_rng(0).integers(0, 256, (600, 30, 4), np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    image = Image.fromarray(colours)
+    image = image.quantize(16) if mode == "P" else image.convert(mode)
+    image.save(tmp_path / "a.png", exif=exif, **({"transparency": 3} if mode == "P" else {}))
+    pixels, size = make_detector(min_size=0).read(tmp_path / "a.png")
+    assert size == (30, 600) and np.array_equal(pixels, read_image(tmp_path / "a.png", "RGB"))
+
+
+def test_drawings_start_no_other_program(make_detector, tmp_path, monkeypatch):
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *_, **__: pytest.fail("another program"))
+    Image.new("RGB", (40, 20)).save(tmp_path / "a.eps")
+    (tmp_path / "a.eps").rename(tmp_path / "a.png")
+    with pytest.raises(OSError, match="a.png: EPS is a drawing: save it as an image"):
+        make_detector().read(tmp_path / "a.png")
+
+
 def test_the_bytes_of_a_file(make_detector, tmp_path):
     Image.new("RGB", (40, 20), "red").save(tmp_path / "a.png")
     pixels, size = make_detector().read((tmp_path / "a.png").read_bytes())

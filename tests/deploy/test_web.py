@@ -50,9 +50,9 @@ def ask():
     server.server_close()
 
 
-def picture(size=(8, 6)) -> bytes:
+def picture(size=(8, 6), kind="PNG") -> bytes:
     file = io.BytesIO()
-    Image.new("RGB", size).save(file, "PNG")
+    Image.new("RGB", size).save(file, kind)
     return file.getvalue()
 
 
@@ -85,6 +85,7 @@ def test_a_class_whose_own_threshold_is_lower_gets_all_its_boxes():
         ("POST", "/facts", b"x", 400, "to /detect"),
         ("POST", "/detect", b"no picture", 400, "no image that Pillow can read"),
         ("POST", "/detect", picture()[:40], 400, ""),
+        ("POST", "/detect", picture(kind="EPS"), 400, "EPS is a drawing: save it as an image"),
     ],
 )
 def test_what_is_wrong_is_said_and_the_server_goes_on(ask, method, path, body, status, message):
