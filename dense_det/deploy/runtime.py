@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 KEY = "dense_det"  # of the metadata in the file, as JSON
 DRAWINGS = ("EPS", "WMF")  # for which Pillow starts another program
@@ -121,6 +121,8 @@ class Detector:
             raise ValueError(f"{self._path}: damaged, or no model of this kind: {error!r}") from error
 
     def _found(self, outputs, shown, size, threshold: float | None, masks: bool) -> Detections:
+        if not isinstance(threshold, float | int | np.number | None) or threshold != threshold:  # NaN
+            raise ValueError(f"expected a threshold between 0 and 1, or None, got {threshold!r}")
         boxes, scores, classes, *rest = outputs
         limits = np.array(self.facts["thresholds"]) if threshold is None else np.full(len(self.classes), threshold)
         good = scores >= limits[classes]
@@ -152,7 +154,8 @@ class Detector:
         except Exception as error:  # decoders of broken files raise anything, and name no file
             if getattr(error, "filename", None):
                 raise
-            raise OSError(f"{image if isinstance(image, str | os.PathLike) else 'image'}: {error}") from error
+            reason = "no image that Pillow can read" if isinstance(error, UnidentifiedImageError) else error
+            raise OSError(f"{image if isinstance(image, str | os.PathLike) else 'image'}: {reason}") from error
         size = size if jpeg else pixels.size[::-1]  # of a turned TIFF, Pillow swaps the sides before it turns it
         shown = self.shown_size(*size)
         if pixels.size == size[::-1]:

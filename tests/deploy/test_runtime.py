@@ -345,6 +345,10 @@ def test_the_bytes_of_a_file(make_detector, tmp_path):
     Image.new("RGB", (40, 20), "red").save(tmp_path / "a.png")
     pixels, size = make_detector().read((tmp_path / "a.png").read_bytes())
     assert size == (20, 40) and (pixels == make_detector().read(tmp_path / "a.png")[0]).all()
+    (tmp_path / "b.png").write_bytes(b"abc")
+    for wrong, name in ((b"abc", "image"), (io.BytesIO(b"abc"), "image"), (tmp_path / "b.png", ".*b.png")):
+        with pytest.raises(OSError, match=f"^{name}: no image that Pillow can read$"):
+            make_detector().predict(wrong)
     for wrong in (None, [1], bytearray(b"")):
         with pytest.raises(ValueError, match="expected a file's path, its bytes, or pixels, got"):
             make_detector().read(wrong)
@@ -384,3 +388,11 @@ def test_what_is_wrong(make_detector, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(ImportError, match="pip install onnxruntime"):
         Detector(tmp_path / "model.onnx")
+
+
+@pytest.mark.parametrize("threshold", [float("nan"), np.float32("nan"), "0.5", [0.5, 0.3]])
+def test_a_threshold_is_a_number(make_detector, threshold):
+    page = np.zeros((64, 96, 3), np.uint8)
+    with pytest.raises(ValueError, match="expected a threshold between 0 and 1, or None, got"):
+        make_detector().predict(page, threshold)
+    assert len(make_detector().predict(page, np.float32(0.5)).boxes) == 1
