@@ -37,7 +37,7 @@ setup(
     install_requires=[
         "numpy>=2.0",
         "opencv-python-headless>=4.10",  # headless: the other one needs libGL, which a bare server lacks
-        "Pillow>=10.0",
+        "Pillow>=10.1",
     ],
     extras_require={
         # Detectron2 is missing here because no index has it under its name: tools/install_detectron2.py installs it.
