@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dense_det.data.pdf.document import Unreadable, open_pdf, sha256_of
+from dense_det.distillation.folder_search import NOT_FOLLOWED, FolderSearch, is_within, unread
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 # what documents come in; .heic, which Pillow does not read, so that it is named and not passed over
@@ -20,6 +21,7 @@ IMAGE_SUFFIXES = (
 )  # fmt: skip
 MOST_BYTES = 1 << 30  # of one image: it is read whole
 _POINTS_PER_INCH = 72
+_SKIPPED = "lies in the work folder, or in another one to skip"
 # headers that tell of the next one, as long names do: tarfile reads them whole, and slowly (CVE-2024-6232)
 _HEADER_TYPES = (
     tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE,
@@ -55,7 +57,7 @@ class Expansion:
     Args:
         image_root: folder of relative names in list files and COCO files; None is the file's own folder.
         pdf_dpi: pixels per inch of rendered PDF pages.
-        skip: folders that are not walked into, as absolute paths: what is written may lie among the images.
+        skip: folders that nothing is taken from, as absolute paths: what is written may lie among the images.
     """
 
     image_root: str | None = None
@@ -69,49 +71,64 @@ class Expansion:
             ValueError: nothing is there, or a list that cannot be read.
         """
         path = os.path.abspath(source)
-        if os.path.isdir(path):
+        if not os.path.exists(path):
+            yield from self._matching(source)
+        elif is_within(path, self.skip):
+            yield Candidate(path, reason=_SKIPPED)
+        elif os.path.isdir(path):
             yield from self._walk(path)
-        elif os.path.exists(path):
-            lower = path.lower()
-            if lower.endswith(".json"):
-                yield from self._listed(path, _coco_names(path))
-            elif lower.endswith((".txt", ".lst")):
-                yield from self._listed(path, _lines(path))
-            else:
-                yield from self._file(path)
         else:
-            found = sorted(glob.iglob(source, recursive=True)) if glob.has_magic(source) else []
-            if not found:
-                raise ValueError(f"nothing at {source}: give a folder, a glob, a list (.txt), COCO (.json), tar or PDF")
-            for name in found:
-                yield from self.candidates(name)
+            yield from self._source_file(path)
+
+    def _matching(self, pattern: str) -> Iterator[Candidate]:
+        is_found = False
+        for path, reason in FolderSearch(pattern, self.skip) if glob.has_magic(pattern) else ():
+            is_found = True
+            if reason:
+                yield Candidate(path, reason=reason)
+            elif os.path.isdir(path):
+                yield from self._walk(path)
+            else:
+                yield from self._source_file(path)
+        if not is_found:
+            raise ValueError(f"nothing at {pattern}: give a folder, a glob, a list (.txt), COCO (.json), tar or PDF")
+
+    def _source_file(self, path: str) -> Iterator[Candidate]:
+        lower = path.lower()
+        if lower.endswith(".json"):
+            return self._listed(path, _coco_names(path))
+        if lower.endswith((".txt", ".lst")):
+            return self._listed(path, _lines(path))
+        return self._file(path)
 
     def _walk(self, folder: str) -> Iterator[Candidate]:
         """All files below, folders and names in alphabetical order, then the folders that cannot be read.
 
         Links to folders are named, not followed: they may lead round in circles.
         """
-        unread = []
-        for parent, folders, names in os.walk(folder, onerror=unread.append):
+        errors = []
+        for parent, folders, names in os.walk(folder, onerror=errors.append):
             folders[:] = sorted(
-                f for f in folders if not f.startswith(".") and os.path.join(parent, f) not in self.skip
+                f for f in folders if not f.startswith(".") and not is_within(os.path.join(parent, f), self.skip)
             )
             for link in filter(os.path.islink, (os.path.join(parent, f) for f in folders)):
-                yield Candidate(link, reason="a link to a folder, which is not followed: name the folder itself")
+                yield Candidate(link, reason=NOT_FOLLOWED)
             for name in sorted(names):
                 path = os.path.join(parent, name)
+                if is_within(path, self.skip):
+                    continue
                 if name.startswith(".") or not is_claimed(name):
                     yield Candidate(path, other=True)
                 else:
                     yield from self._file(path)
-        for error in unread:
-            reason = f"a folder that cannot be read: {type(error).__name__}: {error.strerror}"
-            yield Candidate(error.filename or folder, reason=reason)
+        for error in errors:
+            yield Candidate(error.filename or folder, reason=unread(error))
 
     def _listed(self, list_file: str, names) -> Iterator[Candidate]:
         root = os.path.abspath(self.image_root) if self.image_root else os.path.dirname(list_file)
         for name in names:
-            yield from self._file(os.path.normpath(os.path.join(root, name)))
+            path = os.path.normpath(os.path.join(root, name))
+            yield from [Candidate(path, reason=_SKIPPED)] if is_within(path, self.skip) else self._file(path)
 
     def _file(self, path: str) -> Iterator[Candidate]:
         lower = path.lower()
