@@ -9,9 +9,9 @@ import tempfile
 import warnings
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from dense_det.evaluation.ground_truth import GroundTruth
 
 logger = logging.getLogger(__name__)
 
-_AHEAD = 32  # candidates in work at a time: what bounds memory
+_AHEAD, _BYTES_AHEAD = 32, 64 << 20  # candidates in work at a time, and of their contents: what bounds memory
 _LARGEST_ID = 2**63 - 1
 _THE_LIST = ("shard_size", "num_images", "inputs_sha256", "labelled", "validation")  # the rest tells of its making
 
@@ -146,20 +146,30 @@ def _candidates(settings: PlanSettings) -> Iterator[Candidate]:
 
 
 def _inspected(candidates: Iterable[Candidate], settings: PlanSettings) -> Iterator[tuple[Candidate, Inspected]]:
-    """Candidates with what was found, in their order, a few ahead in threads (Pillow and hashing release the lock)."""
-    waiting = deque()
+    """Candidates with what was found, in their order, a few ahead in threads (Pillow and hashing release the lock).
+
+    They come without their `content`: what was looked at is not held.
+    """
+    waiting = deque()  # rows of _found; size is that of the content in bytes
     with warnings.catch_warnings(), ThreadPoolExecutor(settings.workers) as pool:
         warnings.simplefilter("ignore")  # of odd EXIF and large images
         for candidate in candidates:
-            found = None
-            if not candidate.other:
-                found = pool.submit(inspect, candidate, settings.max_pixels, settings.decode)
-            waiting.append((candidate, found))
-            if len(waiting) > _AHEAD:
-                candidate, found = waiting.popleft()
-                yield candidate, found and found.result()
-        for candidate, found in waiting:
-            yield candidate, found and found.result()
+            size = len(candidate.content or b"")
+            while len(waiting) >= _AHEAD or (waiting and size + _bytes_held(waiting) > _BYTES_AHEAD):
+                yield _found(*waiting.popleft())
+            found = None if candidate.other else pool.submit(inspect, candidate, settings.max_pixels, settings.decode)
+            candidate = replace(candidate, content=None)
+            waiting.append((candidate, found, size))
+        for row in waiting:
+            yield _found(*row)
+
+
+def _found(candidate: Candidate, found: Future | None, size: int) -> tuple[Candidate, Inspected | None]:
+    return candidate, found and found.result()
+
+
+def _bytes_held(waiting: Iterable) -> int:
+    return sum(size for _, found, size in waiting if size and not found.done())
 
 
 def _input(candidate: Candidate, found: Inspected, number: int) -> InputImage:

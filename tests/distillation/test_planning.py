@@ -17,8 +17,9 @@ from PIL import Image
 
 from dense_det.distillation import planning
 from dense_det.distillation.coco_files import CocoFiles
+from dense_det.distillation.inspection import Inspected
 from dense_det.distillation.planning import PlanSettings, as_text, make_plan
-from dense_det.distillation.sources import Expansion
+from dense_det.distillation.sources import Candidate, Expansion
 from dense_det.distillation.work_folder import WorkFolder, page_digest
 
 
@@ -202,6 +203,29 @@ def test_two_plans_at_once(work, photos, monkeypatch):
         assert first.result().num_images == len(inputs(work, 1)) == 5
         with pytest.raises(ValueError, match="num_images: 5 -> 2"):
             second.result()
+
+
+def test_what_is_read_ahead_is_bounded_in_bytes_and_let_go(monkeypatch):
+    monkeypatch.setattr(planning, "_BYTES_AHEAD", 100)
+    too_far = Event()
+
+    def contents():
+        for k in range(12):
+            if k == 4:
+                too_far.set()
+            yield Candidate("a.tar", str(k), content=bytes(60 if k < 8 else 300))
+
+    def inspect(candidate, *_):
+        assert len(candidate.content) in (60, 300)
+        if candidate.member == "0":
+            too_far.wait(0.3)
+            assert not too_far.is_set(), "five contents of 60 bytes wait for the first"
+        return Inspected(reason=candidate.member)
+
+    monkeypatch.setattr(planning, "inspect", inspect)
+    found = list(planning._inspected(contents(), PlanSettings((), workers=1)))
+    assert [(c.member, f.reason) for c, f in found] == [(str(k), str(k)) for k in range(12)]
+    assert all(candidate.content is None for candidate, _ in found)
 
 
 def test_a_plan_cut_short_is_made_anew(work, photos, monkeypatch):
