@@ -6,7 +6,7 @@ import lzma
 import os
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ IMAGE_SUFFIXES = (
 )  # fmt: skip
 MOST_BYTES = 1 << 30  # of one image: it is read whole
 _POINTS_PER_INCH = 72
+_UTF16_MARKS = "\udcff\udcfe", "\udcfe\udcff"  # as surrogateescape shows them
 _SKIPPED = "lies in the work folder, or in another one to skip"
 # headers that tell of the next one, as long names do: tarfile reads them whole, and slowly (CVE-2024-6232)
 _HEADER_TYPES = (
@@ -98,7 +99,7 @@ class Expansion:
         if lower.endswith(".json"):
             return self._listed(path, _coco_names(path))
         if lower.endswith((".txt", ".lst")):
-            return self._listed(path, _lines(path))
+            return self._listed(path, self._lines(path))
         return self._file(path)
 
     def _walk(self, folder: str) -> Iterator[Candidate]:
@@ -124,11 +125,28 @@ class Expansion:
         for error in errors:
             yield Candidate(error.filename or folder, reason=unread(error))
 
-    def _listed(self, list_file: str, names) -> Iterator[Candidate]:
-        root = os.path.abspath(self.image_root) if self.image_root else os.path.dirname(list_file)
+    def _listed(self, list_file: str, names: Iterable[str]) -> Iterator[Candidate]:
         for name in names:
-            path = os.path.normpath(os.path.join(root, name))
-            yield from [Candidate(path, reason=_SKIPPED)] if is_within(path, self.skip) else self._file(path)
+            path = os.path.normpath(os.path.join(self._root(list_file), name))
+            if is_within(path, self.skip):
+                yield Candidate(path, reason=_SKIPPED)
+            elif os.path.isdir(path):
+                yield Candidate(path, reason="a folder: give it as a source of its own, a list names files")
+            elif glob.has_magic(name) and not os.path.exists(path):
+                reason = "no such file; if it is a pattern, give it as a source of its own: a list names files"
+                yield Candidate(path, reason=reason)
+            else:
+                yield from self._file(path)
+
+    def _root(self, list_file: str) -> str:
+        return os.path.abspath(self.image_root) if self.image_root else os.path.dirname(list_file)
+
+    def _lines(self, list_file: str) -> Iterator[str]:
+        """The names in a list; a line that begins with # is a comment, unless there is such a file."""
+        root = self._root(list_file)
+        for line in _lines_of(list_file):
+            if not line.startswith("#") or os.path.isfile(os.path.join(root, line)):
+                yield line
 
     def _file(self, path: str) -> Iterator[Candidate]:
         lower = path.lower()
@@ -227,10 +245,21 @@ def _is_blank(block: bytes) -> bool:
     return not block.strip(b"\0")
 
 
-def _lines(list_file: str) -> Iterator[str]:
+def _lines_of(list_file: str) -> Iterator[str]:
+    """The lines of a text file that are not empty, without their ends.
+
+    Raises:
+        ValueError: it cannot be read, or is UTF-16 or separated by null bytes: no name holds one.
+    """
     try:
         with open(list_file, encoding="utf-8-sig", errors="surrogateescape") as file:
-            yield from (line for line in map(str.rstrip, file) if line and not line.startswith("#"))
+            for line in filter(None, map(str.rstrip, file)):
+                if "\0" in line or line.startswith(_UTF16_MARKS):
+                    raise ValueError(
+                        f"{list_file}: null bytes, as in UTF-16 or what find -print0 writes: expected a name a line in "
+                        "UTF-8. Save it so (iconv -f UTF-16 -t UTF-8, or tr '\\0' '\\n')"
+                    )
+                yield line
     except OSError as error:
         raise ValueError(f"{list_file}: cannot be read as a list of images: {error}") from error
 

@@ -158,3 +158,25 @@ def test_lists_may_begin_with_a_byte_order_mark(tmp_path):
     assert found(tmp_path / "list.txt") == [("a.jpg", ""), ("b\udcff.jpg", "")]
     (tmp_path / "coco.json").write_text('{"images": [{"file_name": "a.jpg"}]}', encoding="utf-8-sig")
     assert found(tmp_path / "coco.json") == [("a.jpg", "")]
+
+
+def test_a_file_whose_name_begins_as_a_comment(tmp_path):
+    (tmp_path / "#1.png").touch()
+    (tmp_path / "list.txt").write_text("# two of three\n#1.png\n#2.png\na.png\n")
+    assert found(tmp_path / "list.txt") == [("#1.png", ""), ("a.png", "")]
+
+
+@pytest.mark.parametrize("content", ["é.png\nb.png\n".encode("utf-16"), b"\xfe\xff", b"a.png\0b.png\0", b"a\0\n\0"])
+def test_lists_of_other_encodings_are_refused(tmp_path, content):
+    (tmp_path / "list.txt").write_bytes(content)
+    with pytest.raises(ValueError, match=r"list\.txt: null bytes, as in UTF-16 or .* Save it so"):
+        found(tmp_path / "list.txt")
+
+
+def test_folders_and_patterns_in_a_list_are_told_where_they_belong(tmp_path):
+    (tmp_path / "a[1].png").touch()
+    (tmp_path / "list.txt").write_text(".\n*.png\na[1].png\n")
+    folder, pattern, file = found(tmp_path / "list.txt")
+    assert folder == (tmp_path.name, "a folder: give it as a source of its own, a list names files")
+    assert pattern[1].startswith("no such file; if it is a pattern, give it as a source of its own")
+    assert file == ("a[1].png", "")
