@@ -2,16 +2,14 @@
 
 import glob
 import json
-import lzma
 import os
-import tarfile
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from dense_det.data.pdf.document import Unreadable, open_pdf, sha256_of
 from dense_det.distillation.folder_search import NOT_FOLLOWED, FolderSearch, is_within, unread
+from dense_det.distillation.tar_file import TAR_ERRORS, members_of, open_tar
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 # what documents come in; .heic, which Pillow does not read, so that it is named and not passed over
@@ -23,12 +21,6 @@ MOST_BYTES = 1 << 30  # of one image: it is read whole
 _POINTS_PER_INCH = 72
 _UTF16_MARKS = "\udcff\udcfe", "\udcfe\udcff"  # as surrogateescape shows them
 _SKIPPED = "lies in the work folder, or in another one to skip"
-# headers that tell of the next one, as long names do: tarfile reads them whole, and slowly (CVE-2024-6232)
-_HEADER_TYPES = (
-    tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE,
-)  # fmt: skip
-_MOST_HEADER_BYTES = 1 << 14
-TAR_ERRORS = (tarfile.TarError, OSError, EOFError, ValueError, RecursionError, zlib.error, lzma.LZMAError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,49 +192,6 @@ class Expansion:
 def is_claimed(name: str) -> bool:
     """Whether the name is one of an image, a PDF or a tar file."""
     return name.lower().endswith((*IMAGE_SUFFIXES, ".pdf", *TAR_SUFFIXES))
-
-
-class _Member(tarfile.TarInfo):
-    """A member whose header leads neither back (CVE-2025-8194) nor to a name that fills the memory."""
-
-    @classmethod
-    def frombuf(cls, buf, encoding, errors):
-        member = super().frombuf(buf, encoding, errors)
-        if member.size < 0 or (member.type in _HEADER_TYPES and member.size > _MOST_HEADER_BYTES):
-            raise tarfile.InvalidHeaderError(f"a size of {member.size}")
-        return member
-
-
-def open_tar(path: str) -> tarfile.TarFile:
-    """An archive of any compression.
-
-    Raises:
-        tarfile.ReadError: no archive, or an empty one: lzma takes zeros for its own, and looks at all of them.
-    """
-    with open(path, "rb") as file:
-        if _is_blank(file.read(tarfile.BLOCKSIZE)):
-            raise tarfile.ReadError("zeros or nothing at its beginning, as in an empty archive")
-    return tarfile.open(path, tarinfo=_Member)
-
-
-def members_of(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    """The members one after the other; tarfile itself would remember all of them.
-
-    Raises:
-        tarfile.ReadError: a damaged header, which tarfile takes for the end: that is two blocks of zeros, or nothing.
-    """
-    while (member := archive.next()) is not None:
-        if member.size < 0 or archive.offset <= member.offset:  # a PAX header may say so, too
-            raise tarfile.ReadError(f"a size of {member.size} at byte {member.offset}")
-        yield member
-        archive.members.clear()
-    archive.fileobj.seek(archive.offset)
-    if not _is_blank(archive.fileobj.read(2 * tarfile.BLOCKSIZE)):
-        raise tarfile.ReadError(f"damaged header at byte {archive.offset}")
-
-
-def _is_blank(block: bytes) -> bool:
-    return not block.strip(b"\0")
 
 
 def _lines_of(list_file: str) -> Iterator[str]:
