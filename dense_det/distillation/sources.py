@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dense_det.data.pdf.document import Unreadable, open_pdf, sha256_of
 from dense_det.distillation.folder_search import NOT_FOLLOWED, FolderSearch, is_within, unread
-from dense_det.distillation.tar_file import TAR_ERRORS, members_of, open_tar
+from dense_det.distillation.tar_file import TAR_ERRORS, LargeHeader, members_of, open_tar
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 # what documents come in; .heic, which Pillow does not read, so that it is named and not passed over
@@ -153,14 +153,18 @@ class Expansion:
         try:
             with open_tar(path) as archive:
                 for member in members_of(archive):
-                    if not member.isreg() or not is_claimed(member.name):
+                    if not is_claimed(member.name) or not (member.isreg() or member.linkname):
                         yield Candidate(path, member.name, other=True)
+                    elif not member.isreg():
+                        yield Candidate(path, member.name, reason=_link_reason(member.linkname))
                     elif member.name.lower().endswith((".pdf", *TAR_SUFFIXES)):
                         yield Candidate(path, member.name, reason="a PDF or tar file inside a tar file: unpack it")
                     elif member.size > MOST_BYTES:
                         yield Candidate(path, member.name, reason=f"{member.size} bytes; at most {MOST_BYTES} are read")
                     else:
                         yield Candidate(path, member.name, content=archive.extractfile(member).read())
+        except LargeHeader as error:
+            yield Candidate(path, reason=f"not read from here on: {error}")
         except TAR_ERRORS as error:  # what came before the damage is kept
             text = " ".join(str(error).split())  # tarfile's has a line for each compression
             yield Candidate(path, reason=f"damaged tar file, from here on: {type(error).__name__}: {text}")
@@ -192,6 +196,12 @@ class Expansion:
 def is_claimed(name: str) -> bool:
     """Whether the name is one of an image, a PDF or a tar file."""
     return name.lower().endswith((*IMAGE_SUFFIXES, ".pdf", *TAR_SUFFIXES))
+
+
+def _link_reason(target: str) -> str:
+    """Of a link, hard or symbolic, in a tar file: its bytes stand elsewhere."""
+    is_seen = is_claimed(target)
+    return f"a link to {target}, " + ("which has its own entry" if is_seen else "whose name is of no image: unpack it")
 
 
 def _lines_of(list_file: str) -> Iterator[str]:

@@ -104,6 +104,15 @@ def test_reasons(tmp_path, jpeg):
         ImageReader().read(image(jpeg(3, (600, 400))[:2000]))
 
 
+def test_members_of_tars_that_cat_joined(tmp_path, write_tar, jpeg):
+    for seed in (1, 2):
+        write_tar(tmp_path / f"{seed}.tar", {f"{seed}.jpg": jpeg(seed)})
+    (tmp_path / "both.tar").write_bytes(b"".join((tmp_path / f"{seed}.tar").read_bytes() for seed in (1, 2)))
+    images, reader = planned(tmp_path, tmp_path / "both.tar"), ImageReader()
+    assert [image.member for image in images] == ["1.jpg", "2.jpg"]
+    assert [reader.read(image).shape for image in images[::-1]] == [(40, 60, 3)] * 2
+
+
 def test_members_before_the_damage_of_a_tar_in_any_order(tmp_path, write_tar, jpeg):
     path = tmp_path / "a.tar"
     write_tar(path, {f"{n}.jpg": jpeg(n) for n in range(5)})

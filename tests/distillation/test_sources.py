@@ -66,9 +66,53 @@ def test_a_size_below_zero_leads_round_in_no_circle(tar, size):
     overwrite(path := tar("a.tar"), 4 * BLOCK, with_size(info, size))
     assert found(path) == [("0.jpg", ""), ("1.jpg", ""), ("a.tar", DAMAGED)]
     info.type = tarfile.GNUTYPE_LONGNAME
-    for wrong in (size, 1 << 15):  # tarfile would read so much
-        overwrite(path := tar("a.tar"), 4 * BLOCK, with_size(info, wrong))
-        assert found(path) == [("0.jpg", ""), ("1.jpg", ""), ("a.tar", DAMAGED)]
+    overwrite(path := tar("a.tar"), 4 * BLOCK, with_size(info, size))
+    assert found(path) == [("0.jpg", ""), ("1.jpg", ""), ("a.tar", DAMAGED)]
+
+
+@pytest.mark.parametrize("at", [0, 2])
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE])
+def test_a_header_that_tarfile_would_read_whole_is_named(tar, kind, at):
+    info = tarfile.TarInfo("2.jpg")
+    info.type = kind
+    overwrite(path := tar("a.tar"), at * 2 * BLOCK, with_size(info, 1 << 15))
+    *members, (name, reason) = found(path)
+    assert members == [("0.jpg", ""), ("1.jpg", "")][:at] and name == "a.tar"
+    assert reason.startswith("not read from here on: a member with 32768 bytes of names and attributes; at most 16384")
+
+
+@pytest.mark.parametrize("suffix, mode", [("", "w"), (".gz", "w:gz")])
+def test_tars_that_cat_joined_are_read_to_the_end(tar, suffix, mode):
+    path, other = tar(f"a.tar{suffix}", mode), tar(f"b.tar{suffix}", mode)
+    path.write_bytes(path.read_bytes() + 2 * other.read_bytes())
+    assert found(path) == 3 * [(f"{k}.jpg", "") for k in range(6)]
+
+
+def test_what_stands_behind_a_tar_and_is_none_is_named(tar):
+    with open(path := tar("a.tar"), "ab") as file:
+        file.write(b"signed")
+    *members, last = found(path)
+    assert len(members) == 6
+    assert last == ("a.tar", "damaged tar file, from here on: ReadError: damaged header at byte 10240")
+
+
+def test_links_in_a_tar_are_named(tmp_path):
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        archive.addfile(tarfile.TarInfo("a.png"))
+        for kind, name, target in (
+            (tarfile.LNKTYPE, "b.png", "a.png"), (tarfile.SYMTYPE, "c.png", "scan.bin"),
+            (tarfile.SYMTYPE, "d", "a.png"), (tarfile.DIRTYPE, "e.png", ""),
+        ):  # fmt: skip
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = kind, target
+            archive.addfile(info)
+    assert found(tmp_path / "a.tar") == [
+        ("a.png", ""),
+        ("b.png", "a link to a.png, which has its own entry"),
+        ("c.png", "a link to scan.bin, whose name is of no image: unpack it"),
+        ("d", ""),
+        ("e.png", ""),
+    ]
 
 
 def test_a_size_below_zero_in_a_pax_header(tar):
