@@ -71,15 +71,26 @@ def _take(shards: Shards, shard: int) -> Claim | None:
 
 
 def is_abandoned(path: Path) -> bool:
-    """Whether nobody works under the claim at `path` any more; False of one that was released this moment."""
+    """Whether nobody works under the claim at `path` any more; False of one that was released this moment.
+
+    Of a claim that does not say whose it is, only its age tells: a machine may crash before it has written it.
+    """
     try:
-        owner, touched = json.loads(path.read_text(encoding="utf-8")), path.stat().st_mtime
+        owner, touched = _owner(path), path.stat().st_mtime
     except FileNotFoundError:
         return False
-    if owner["machine"] == _machine() and owner["started"] and owner["started"] != process_start(owner["pid"]):
+    if owner and owner["machine"] == _machine() and owner["started"] not in (None, process_start(owner["pid"])):
         return True
     with tempfile.TemporaryFile(dir=path.parent) as now:  # by the clock of the file system: machines differ
         return os.fstat(now.fileno()).st_mtime - touched > SILENCE_SECONDS
+
+
+def _owner(path: Path) -> dict | None:
+    try:
+        owner = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return None
+    return owner if isinstance(owner, dict) and owner.keys() >= {"machine", "pid", "started"} else None
 
 
 def process_start(pid: int) -> str | None:

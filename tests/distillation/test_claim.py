@@ -76,3 +76,17 @@ def test_other_machines_are_followed_when_they_are_silent(tmp_path, monkeypatch)
         with claimed(shards, 0) as own, claimed(shards, 0) as third:
             assert own and third is None
         theirs.touch()  # its file is gone: no harm
+
+
+@pytest.mark.parametrize("content", ["", '{"machine": "a', "[]", "{}"])
+def test_a_claim_that_says_nothing_ages(tmp_path, content):
+    shards = Shards(tmp_path)
+    shards.claim(0, 0).parent.mkdir()
+    shards.claim(0, 0).write_text(content)
+    with claimed(shards, 0) as own:
+        assert own is None, "its owner may be writing"
+    old = time.time() - claim.SILENCE_SECONDS - 60
+    os.utime(shards.claim(0, 0), (old, old))
+    with claimed(shards, 0) as own:
+        assert own
+    assert names(shards) == []
