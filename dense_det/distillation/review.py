@@ -95,34 +95,45 @@ def read_review(path) -> list[ReviewImage]:
 
 
 def read_label_studio(path) -> list[ReviewImage]:
-    """The annotated tasks of a JSON export; those without an annotation, or skipped, are not reviewed.
+    """The annotated tasks of a JSON export; those without an annotation, or skipped, are not reviewed. See _answer.
 
     Raises:
         ValueError, and what a tree of another shape raises: see read_review.
     """
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:
             tasks = json.load(file)
     except ValueError as error:
         raise ValueError(f"not JSON ({error}): expected Label Studio's .json or CVAT's .xml") from error
     images = []
     for task in tasks:
-        answers = [a for a in task.get("annotations", []) if not a.get("was_cancelled")]
-        if answers:
+        if isinstance(task, dict) and not task.keys() & {"data", "annotations"}:
+            raise ValueError('tasks without "data" and "annotations", as in JSON-MIN: export from Label Studio as JSON')
+        if answer := _answer(task.get("annotations", [])):
             name, size = _name_and_size(*(task["data"][key] for key in ("image", "width", "height")))
-            boxes, result = [], answers[-1]["result"]
+            boxes, result = [], answer["result"]
             known = {region.get("id") for region in result if region.get("type") == BOX} - {None}
             for region in result:
                 value, kind = region.get("value") or {}, region.get("type")
                 if kind == BOX:
                     sides = (value["x"], value["y"], value["x"] + value["width"], value["y"] + value["height"])
                     sides = (side / 100 * of for side, of in zip(sides, size * 2, strict=True))
+                    if len(value[BOX]) > 1:
+                        raise ValueError(f"a box on {name} has the classes {value[BOX]}: expected one")
                     label = next(iter(value[BOX]), None)
                     boxes.append(_review_box(name, size, label, sides, value.get("rotation")))
                 elif _SHAPES & value.keys() and region.get("id") not in known:  # else words about the image, or a box
                     raise ValueError(_other_shape(name, kind))
             images.append(ReviewImage(name, *size, tuple(boxes)))
     return images
+
+
+def _answer(annotations: list[dict]) -> dict | None:
+    """Of several people's that which was made the ground truth, else the one changed last; none that was skipped."""
+    given = [annotation for annotation in annotations if not annotation.get("was_cancelled")]
+    # times are text of ISO 8601; without any the last in the list counts
+    ranked = [(bool(a.get("ground_truth")), str(a.get("updated_at") or ""), place) for place, a in enumerate(given)]
+    return given[max(ranked)[-1]] if given else None
 
 
 def write_cvat(path, images: Iterable[ReviewImage], classes: list[str]) -> None:
@@ -154,6 +165,8 @@ def read_cvat(path) -> list[ReviewImage]:
         root = ET.parse(path).getroot()
     except (ET.ParseError, ValueError, LookupError) as error:  # the last two: of its encoding
         raise ValueError(f"not XML ({error}): expected CVAT's export") from error
+    if root.find("track") is not None:
+        raise ValueError('tracks, as in "CVAT for video": export from CVAT as "CVAT for images 1.1"')
     images = []
     for image in root.iter("image"):
         name, size = _name_and_size(*(image.get(key) for key in ("name", "width", "height")))

@@ -172,6 +172,50 @@ def test_impossible_boxes_of_label_studio(tmp_path, wrong, saying):
         read_review(tmp_path / "b.json")
 
 
+def answers_of(path, *annotations):
+    """The left edges of the boxes of the one task that a person annotated so."""
+    box = {"y": 10, "width": 50, "height": 50, "rectanglelabels": ["A"]}
+    made = [
+        {"result": [{"type": "rectanglelabels", "value": box | {"x": x}}], **more} for x, more in enumerate(annotations)
+    ]
+    path.write_text(json.dumps([{"data": {"image": "a.jpg", "width": 100, "height": 50}, "annotations": made}]))
+    return [box.box[0] for image in read_review(path) for box in image.boxes]
+
+
+def test_one_of_several_annotations_of_a_task_counts(tmp_path):
+    old, new = {"updated_at": "2025-01-01T10:00:00.5Z"}, {"updated_at": "2025-02-01T09:00:00.5Z"}
+    for annotations, chosen in (
+        ([{}, {}], 1),
+        ([new, old], 0),
+        ([new, old | {"ground_truth": True}], 1),
+        ([old | {"ground_truth": True}, new | {"ground_truth": True}, new], 1),
+        ([old, new | {"was_cancelled": True}], 0),
+        ([{"updated_at": None}, {}, old], 2),
+    ):
+        assert answers_of(tmp_path / "a.json", *annotations) == [chosen], annotations
+
+
+def test_a_box_of_two_classes(tmp_path):
+    write_label_studio_box(tmp_path / "b.json", labels=("A", "B"))
+    with pytest.raises(ValueError, match=r"b\.json: a box on a\.jpg has the classes \['A', 'B'\]: expected one"):
+        read_review(tmp_path / "b.json")
+
+
+def test_other_formats_of_the_tools_are_named(tmp_path):
+    (tmp_path / "min.json").write_text('[{"image": "a.jpg", "width": 9, "height": 9, "label": []}]')
+    with pytest.raises(ValueError, match=r"min\.json: .*JSON-MIN: export from Label Studio as JSON"):
+        read_review(tmp_path / "min.json")
+    (tmp_path / "video.xml").write_text('<annotations><track id="0" label="A"><box frame="0"/></track></annotations>')
+    with pytest.raises(ValueError, match=r'video\.xml: .*export from CVAT as "CVAT for images 1\.1"'):
+        read_review(tmp_path / "video.xml")
+
+
+def test_a_json_with_a_byte_order_mark(tmp_path):
+    write_label_studio_box(tmp_path / "b.json")
+    (tmp_path / "b.json").write_text((tmp_path / "b.json").read_text(), encoding="utf-8-sig")
+    assert len(read_review(tmp_path / "b.json")) == 1
+
+
 def test_other_shapes_are_not_lost_in_silence(tmp_path):
     write_cvat_box(tmp_path / "b.xml")
     text = (tmp_path / "b.xml").read_text()
