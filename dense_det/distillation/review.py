@@ -18,6 +18,9 @@ DECIMALS = 2  # of a pixel
 BOX = "rectanglelabels"  # what Label Studio calls one
 _SHAPES = {"x", "points", "rle", "vertices", "imageDataURL"}  # keys of Label Studio's regions that are drawn
 _CVAT_READ = {"box", "tag"}  # a tag is a word about the whole image
+# what CVAT says of boxes that came from a file: the file's own word, in newer versions "file" of all. A person's are
+# "manual" or "semi-auto"; one that only got another class keeps its word
+_CVAT_UPLOADED = {"auto", "file"}
 
 
 @dataclass(frozen=True)
@@ -31,10 +34,13 @@ class ReviewBox:
 
 @dataclass(frozen=True)
 class ReviewImage:
+    """`as_uploaded`: the tool says of every box, of one at least, that it came from a file."""
+
     file_name: str
     width: int
     height: int
     boxes: tuple[ReviewBox, ...]
+    as_uploaded: bool = False
 
 
 def uncertainty(found: ImagePredictions, rule: Rule) -> float:
@@ -156,7 +162,7 @@ def write_cvat(path, images: Iterable[ReviewImage], classes: list[str]) -> None:
 
 
 def read_cvat(path) -> list[ReviewImage]:
-    """All images of an export "for images 1.1": a person has seen them.
+    """All images of an export "for images 1.1": it does not say which of them a person has seen; see untouched.py.
 
     Raises:
         ValueError, and what a tree of another shape raises: see read_review.
@@ -176,7 +182,8 @@ def read_cvat(path) -> list[ReviewImage]:
             _review_box(name, size, box.get("label"), map(box.get, ("xtl", "ytl", "xbr", "ybr")), box.get("rotation"))
             for box in image.iter("box")
         ]
-        images.append(ReviewImage(name, *size, tuple(boxes)))
+        as_uploaded = bool(boxes) and all(child.get("source") in _CVAT_UPLOADED for child in image)
+        images.append(ReviewImage(name, *size, tuple(boxes), as_uploaded))
     return images
 
 
@@ -223,6 +230,12 @@ def _review_box(name: str, size: tuple[int, int], label, sides: Iterable, rotati
     return ReviewBox(label, (x0, y0, x1, y1))
 
 
+def xywh(box: ReviewBox) -> tuple[float, float, float, float]:
+    """As COCO has it, and select writes it."""
+    x0, y0, x1, y1 = box.box
+    return x0, y0, round(x1 - x0, DECIMALS), round(y1 - y0, DECIMALS)
+
+
 def merge_review(coco: dict, reviewed: list[ReviewImage]) -> dict:
     """`coco` with a person's boxes in place of all annotations of the reviewed images, which get "reviewed": True.
 
@@ -253,10 +266,9 @@ def merge_review(coco: dict, reviewed: list[ReviewImage]) -> dict:
         for box in image.boxes:
             if box.label not in category:
                 raise ValueError(f"{image.file_name}: class {box.label!r} is none of {list(category)}")
-            x0, y0, x1, y1 = box.box
-            width, height = round(x1 - x0, DECIMALS), round(y1 - y0, DECIMALS)
-            of_person = {"image_id": row["id"], "category_id": category[box.label], "bbox": [x0, y0, width, height]}
-            added.append({"id": next_box, **of_person, "area": round(width * height, DECIMALS), "iscrowd": 0})
+            sides = xywh(box)
+            of_person = {"image_id": row["id"], "category_id": category[box.label], "bbox": [*sides]}
+            added.append({"id": next_box, **of_person, "area": round(sides[2] * sides[3], DECIMALS), "iscrowd": 0})
             next_box += 1
     left = [row for row in coco["annotations"] if row["image_id"] not in seen]
     return coco | {"images": list(images.values()), "annotations": left + added}

@@ -1,6 +1,7 @@
 import argparse
 import json
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -44,7 +45,7 @@ def annotate(path):
 
 def test_round_trips_are_exact(tmp_path):
     write_cvat(tmp_path / "a.xml", IMAGES, ["Table", "T & <x>"])
-    assert read_cvat(tmp_path / "a.xml") == IMAGES
+    assert read_cvat(tmp_path / "a.xml") == [replace(IMAGES[0], as_uploaded=True), IMAGES[1]]
     write_label_studio(tmp_path / "a.json", IMAGES, "model")
     assert read_label_studio(tmp_path / "a.json") == []  # nobody has annotated
     annotate(tmp_path / "a.json")
@@ -123,6 +124,24 @@ def write_label_studio_box(path, image="a.jpg", labels=("A",), **value):
     annotation = {"result": [{"type": "rectanglelabels", "value": value}]}
     data = {"image": image, "width": 100, "height": 50}
     path.write_text(json.dumps([{"data": data, "annotations": [annotation]}]))
+
+
+@pytest.mark.parametrize(
+    "box, is_uploaded",
+    [
+        ('source="auto"', True),
+        ('source="file"', True),
+        ('source="manual"', False),
+        ('source="semi-auto"', False),
+        ("", False),
+    ],
+)
+def test_what_cvat_says_of_boxes(tmp_path, box, is_uploaded):
+    write_cvat_box(tmp_path / "a.xml", more=box)
+    assert read_review(tmp_path / "a.xml")[0].as_uploaded == is_uploaded
+    text = (tmp_path / "a.xml").read_text()
+    (tmp_path / "a.xml").write_text(text.replace("</image>", '<tag label="A" source="manual"/></image>'))
+    assert not read_review(tmp_path / "a.xml")[0].as_uploaded
 
 
 def test_boxes_are_cut_at_the_edge(tmp_path):
@@ -255,7 +274,7 @@ def test_export_and_back(tmp_path, labelled_work, kind):
     else:
         tree = ET.parse(review)
         assert [image.get("name") for image in tree.iter("image")] == [str(tmp_path / "1.jpg")]
-    (line,) = run(import_review, labels, review, "--out", tmp_path / "reviewed.json")
+    (line,) = run(import_review, labels, review, "--out", tmp_path / "reviewed.json", "--accept-untouched")
     assert line.endswith("1 of 2 images have a person's boxes: 1 replaced, 0 added")
     coco = json.loads((tmp_path / "reviewed.json").read_text())
     assert [a["iscrowd"] for a in coco["annotations"] if a["image_id"] == 1] == [0, 0, 0]
@@ -271,7 +290,7 @@ def test_names_of_a_tool_find_the_images_and_their_dropped_neighbours(tmp_path, 
     labels, review, out = (tmp_path / name for name in ("pseudo.json", "review.xml", "reviewed.json"))
     run(select, tmp_path / "work", "--out", labels)
     write_cvat(review, [ReviewImage(f"{n}.jpg", 60, 40, (ReviewBox("Text", (1, 2, 3, 4)),)) for n in (1, 3)], [])
-    (line,) = run(import_review, labels, review, "--out", out)
+    (line,) = run(import_review, labels, review, "--out", out, "--accept-untouched")
     assert line.endswith("2 of 3 images have a person's boxes: 1 replaced, 1 added")
     coco = json.loads(out.read_text())
     assert [image["file_name"] for image in coco["images"]] == [str(tmp_path / f"{n}.jpg") for n in (1, 2, 3)]
@@ -279,6 +298,27 @@ def test_names_of_a_tool_find_the_images_and_their_dropped_neighbours(tmp_path, 
     write_cvat(review, [ReviewImage("4.jpg", 60, 40, ())], [])
     with pytest.raises(ValueError, match=r"review\.xml, into .*pseudo\.json: no image of the labels is 4\.jpg"):
         run(import_review, labels, review, "--out", out)
+
+
+def test_what_nobody_changed_stays_as_it_was(tmp_path, labelled_work):
+    labelled_work()
+    labels, review, out = (tmp_path / name for name in ("pseudo.json", "review.xml", "reviewed.json"))
+    run(select, tmp_path / "work", "--out", labels)
+    run(export, tmp_path / "work", labels, "--out", review)
+    with pytest.raises(
+        ValueError, match=r"review\.xml.*: nobody changed a box on any of its 2 images; if a person looked"
+    ):
+        run(import_review, labels, review, "--out", out)
+    assert not out.exists()
+    text = review.read_text()
+    review.write_text(text.replace('"auto"', '"file"').replace('label="Text"', 'label="Table"', 1))  # its source stays
+    told, left = run(import_review, labels, review, "--out", out)
+    assert told.endswith("1 of 2 images have a person's boxes: 1 replaced, 0 added")
+    assert left.startswith("1 left as they were: nobody changed a box there; if a person looked at all of them")
+    before, after = (json.loads(path.read_text()) for path in (labels, out))
+    (untouched,) = (image["id"] for image in after["images"] if "reviewed" not in image)
+    rows = [[row for row in tree["annotations"] if row["image_id"] == untouched] for tree in (before, after)]
+    assert rows[0] == rows[1] != []
 
 
 def test_what_is_no_review_is_answered(tmp_path):

@@ -1,19 +1,27 @@
-"""Take corrected labels back: on the images that a person saw, only the person's boxes stand."""
+"""Take corrected labels back: on the images that a person saw, only the person's boxes stand.
+
+CVAT does not tell which images somebody looked at: those with all boxes as they were uploaded are left as they are.
+"""
 
 from collections.abc import Iterator
 
 from dense_det.distillation.label_file import read_labels
 from dense_det.distillation.review import merge_review, read_review
+from dense_det.distillation.untouched import split_untouched
 from dense_det.distillation.work_folder import write_json
 
 EXAMPLE = """example:
   python tools/pseudo_label.py import-review pseudo.json corrected.xml --out reviewed.json"""
+
+_ASK = "; if a person looked at all of them, and they are right, add --accept-untouched"
 
 
 def add_arguments(parser) -> None:
     parser.add_argument("labels", metavar="JSON", help="what select wrote")
     parser.add_argument("review", metavar="FILE", help="Label Studio's JSON export or CVAT's XML")
     parser.add_argument("--out", required=True, metavar="JSON", help="the COCO file to write")
+    parser.add_argument("--accept-untouched", action="store_true",
+                        help="take CVAT's images without a change, too: a person looked at all of them")  # fmt: skip
 
 
 def main(args) -> Iterator[str]:
@@ -21,12 +29,17 @@ def main(args) -> Iterator[str]:
         raise ValueError(f"{args.review} has no image that a person annotated")
     coco = read_labels(args.labels)
     try:
-        merged = merge_review(coco, reviewed)
+        changed, left = (reviewed, []) if args.accept_untouched else split_untouched(coco, reviewed)
+        if not changed:
+            raise ValueError(f"nobody changed a box on any of its {len(left)} images{_ASK}")
+        merged = merge_review(coco, changed)
     except ValueError as error:
         raise ValueError(f"{args.review}, into {args.labels}: {error}") from error
     write_json(args.out, merged)
     total, added = len(merged["images"]), len(merged["images"]) - len(coco["images"])
     yield (
-        f"{args.out}: {len(reviewed)} of {total} images have a person's boxes: "
-        f"{len(reviewed) - added} replaced, {added} added"
+        f"{args.out}: {len(changed)} of {total} images have a person's boxes: "
+        f"{len(changed) - added} replaced, {added} added"
     )
+    if left:
+        yield f"{len(left)} left as they were: nobody changed a box there{_ASK}"
