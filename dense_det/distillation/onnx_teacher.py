@@ -74,7 +74,10 @@ def open_onnx_teacher(path, floor: float) -> OnnxTeacher | ExportedTeacher:
     if KEY in session.get_modelmeta().custom_metadata_map:
         return open_exported_teacher(path, floor)
     digest = sha256_of(path)
-    config = hashlib.sha256(adapter_for(session).__class__.__name__.encode()).hexdigest()
+    try:
+        config = hashlib.sha256(adapter_for(session).__class__.__name__.encode()).hexdigest()
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
     return OnnxTeacher(session, floor, Identity("onnx", config, digest, Path(path).name))
 
 
@@ -100,6 +103,18 @@ class YoloAdapter:
             raise ValueError('the ONNX file has no "names" in its metadata: its classes are not known')
         names = ast.literal_eval(metadata["names"])
         self.classes = tuple(names[k] for k in sorted(names))
+        shape = session.get_outputs()[0].shape
+        if not isinstance(shape[1], int):  # dynamic: an image shows it
+            name = session.get_inputs()[0].name
+            (output,) = session.run(None, {name: np.zeros((1, 3, *self.size), np.float32)})
+            shape = output.shape
+        if len(shape) != 3 or shape[1] != 4 + len(self.classes):
+            num_classes = len(self.classes)
+            raise ValueError(
+                f"an output of {'x'.join(map(str, shape))}: expected YOLOv8's 1x{4 + num_classes}xN, 4 sides and "
+                f'{num_classes} scores, a score for each of the "names"; YOLOv5, YOLOv10 and exports with NMS within '
+                "have other outputs"
+            )
 
     def prepare(self, pixels):
         height, width = pixels.shape[:2]

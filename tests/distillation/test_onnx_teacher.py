@@ -58,6 +58,24 @@ def test_yolo_by_hand():
         teacher.find(image, View(320))
 
 
+@pytest.mark.parametrize("shape", [(1, 300, 6), (1, 252, 7), (1, 5, 9), (1, 0, 6)])
+def test_outputs_that_only_look_like_yolo_are_refused(shape):
+    """YOLOv10's (x0, y0, x1, y1, score, class) and YOLOv5's (N, 5 + K): nothing found in silence, or an IndexError."""
+    session = FakeSession((64, 64), [np.zeros(shape, np.float32)], {"names": "{0: 'a', 1: 'b'}"})
+    told = rf"an output of {'x'.join(map(str, shape))}: expected YOLOv8's 1x6xN, 4 sides and 2 scores"
+    with pytest.raises(ValueError, match=told):
+        YoloAdapter(session)
+    session.get_outputs = lambda: [SimpleNamespace(shape=[1, "rows", "columns"])]
+    with pytest.raises(ValueError, match=told):
+        YoloAdapter(session)
+
+
+def test_an_output_of_dynamic_size_is_looked_at():
+    session = yolo([[32, 32, 16, 16, 0.1, 0.9]])
+    session.get_outputs = lambda: [SimpleNamespace(shape=["batch", None, "boxes"])]
+    assert YoloAdapter(session).classes == ("a", "b") and session.seen.shape == (1, 3, 64, 64)
+
+
 def test_picodet_by_hand():
     size, counts = (64, 128), [(8 * 16), (4 * 8), (2 * 4), (1 * 2)]
     scores = [np.zeros((1, n, 2), np.float32) for n in counts]
@@ -99,6 +117,10 @@ def test_a_real_file(tmp_path):
     teacher = open_onnx_teacher(path, 0.05)
     boxes, scores, classes = teacher.find(np.zeros((64, 64, 3), np.uint8), View(OWN_SIZE))
     assert boxes.tolist() == [[24, 24, 40, 40]] and classes.tolist() == [1]
+    onnx.helper.set_model_props(model, {"names": "{0: 'a', 1: 'b', 2: 'c'}"})
+    onnx.save(model, tmp_path / "other.onnx")
+    with pytest.raises(ValueError, match=r"other\.onnx: an output of 1x6x1: expected YOLOv8's 1x7xN"):
+        open_onnx_teacher(tmp_path / "other.onnx", 0.05)
     assert teacher.identity.name == "tiny.onnx" and len(teacher.identity.weights_sha256) == 64
     (tmp_path / "bad.onnx").write_bytes(b"no")
     with pytest.raises(ValueError, match="bad.onnx: onnxruntime cannot read"):
