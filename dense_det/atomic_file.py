@@ -6,6 +6,9 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
+# what exFAT, and some of SMB and FUSE, answer to a hard link
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+
 
 @contextmanager
 def atomic_file(path, mode: str = "w"):
@@ -27,14 +30,26 @@ def atomic_file(path, mode: str = "w"):
 def create_file(path, text: str) -> bool:
     """Write a file that is not there yet, whole or not at all; False, and nothing done, where there is one.
 
-    Of several processes that try, on one machine or many, exactly one gets True.
+    Of several processes that try, on one machine or many, exactly one gets True. Where the file system has no hard
+    links, others may see the file empty for a moment, and a crash in it leaves it so.
     """
     try:
-        with _neighbour(path, "w", os.link) as file:  # unlike a rename it fails when another was faster
+        with _neighbour(path, "w", _publish_new) as file:
             file.write(text)
     except FileExistsError:
         return False
     return True
+
+
+def _publish_new(temporary, path) -> None:
+    """Give the file at `temporary` the name `path`, too, or alone; raises FileExistsError where another was faster."""
+    try:
+        os.link(temporary, path)  # unlike a rename it fails when there is one
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        os.replace(temporary, path)
 
 
 @contextmanager

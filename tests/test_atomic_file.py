@@ -46,6 +46,25 @@ def test_only_the_first_creates(tmp_path):
     assert (tmp_path / "a" / "b").read_text() == "first" and os.listdir(tmp_path / "a") == ["b"]
 
 
+@pytest.mark.parametrize("number", [errno.EPERM, errno.ENOTSUP, errno.ENOSYS])
+def test_only_the_first_creates_where_there_are_no_hard_links(tmp_path, monkeypatch, number):
+    def refuse(source, target):
+        raise OSError(number, os.strerror(number), source, None, target)
+
+    monkeypatch.setattr(os, "link", refuse)
+    test_only_the_first_creates(tmp_path)
+
+
+def test_another_error_than_of_links_is_raised(tmp_path, monkeypatch):
+    def refuse(source, target):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(os, "link", refuse)
+    with pytest.raises(OSError, match="Read-only"):
+        create_file(tmp_path / "a", "first")
+    assert os.listdir(tmp_path) == []
+
+
 def test_appending_is_refused(tmp_path):
     with pytest.raises(ValueError, match="'a'"), atomic_file(tmp_path / "d", "a"):
         pass
