@@ -12,7 +12,7 @@ import numpy as np
 from dense_det.data.jpeg import REDUCTIONS, reduced_jpeg
 from dense_det.data.mapper import read_image
 from dense_det.data.pdf.document import open_pdf, render_page, sha256_of
-from dense_det.distillation.sources import TAR_ERRORS, members_of, open_tar
+from dense_det.distillation.tar_file import TAR_ERRORS, members_of, open_tar
 from dense_det.distillation.work_folder import InputImage, page_digest
 
 
