@@ -14,13 +14,16 @@ class FailureBudget:
     """
 
     def __init__(self, work: WorkFolder, plan: Plan, rate: float):
-        self._work, self._open = work, set(range(plan.num_shards))
+        self._open = [
+            (work.images, set(range(plan.num_shards))),
+            (work.validation, set(range(plan.num_validation_shards))),
+        ]
         self._left = math.inf if rate >= 1 else int(rate * plan.num_images)
 
     def left(self) -> float:
         """Negative when finished shards hold too many already, infinite at a rate of 1; reads each of them once."""
-        if self._left < math.inf:
-            finished = self._open & self._work.images.finished()
-            self._left -= sum(sum(1 for _ in self._work.images.read_failures(shard)) for shard in finished)
-            self._open -= finished
+        for shards, unread in self._open if self._left < math.inf else ():
+            finished = unread & shards.finished()
+            self._left -= sum(sum(1 for _ in shards.read_failures(shard)) for shard in finished)
+            unread -= finished
         return self._left

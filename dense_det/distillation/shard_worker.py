@@ -61,13 +61,14 @@ def label_share(
     Args:
         labeller: `label(pixels, image_id, size)` gives ImagePredictions; see labelling.Labeller.
         reader: `read(image)` gives pixels or raises BadImage; see image_reader.ImageReader.
-        max_failure_rate: share of the plan's images that may be unreadable.
+        max_failure_rate: share of the plan's images that may fail.
         stop: asked before each image; True ends the work without finishing the shard.
 
     Raises:
         TooManyFailures: with the reasons of the last failures.
         OSError: a full disk, among others; nothing finished is lost.
-        Exception: what the teacher raised on every image of a shard that could be read.
+        ValueError: the teacher failed on a whole shard.
+        MemoryError, RuntimeError: no memory, or a GPU that gave up; it may be well in an hour.
     """
     yield from label_tasks(work, tasks, labeller, reader, FailureBudget(work, plan, max_failure_rate), stop)
 
@@ -118,16 +119,19 @@ def label_shard(
         try:
             pixels = read()
             predictions.append(labeller.label(pixels, image.id, (image.height, image.width)))
-        except MemoryError:  # it may be there in an hour
-            raise
         except BadImage as error:
             failures.append(_failure(image, str(error)))
         except Exception as error:  # one odd image shall not end the run
+            if _is_the_machine_s(error):
+                raise
             logger.warning("the teacher failed on image %d, %s", image.id, image.file_name, exc_info=True)
             failures.append(_failure(image, f"the teacher failed: {type(error).__name__}: {error}"))
             fault = error
-    if fault and not predictions:  # not one odd image
-        raise fault
+    if fault and not predictions and (len(failures) >= _SUSPICIOUS or not shards.finished()):  # not one odd image
+        raise ValueError(
+            f"the teacher failed on all {len(failures)} images of a shard, the last time with {type(fault).__name__}: "
+            f"{fault}; the shard is not finished"
+        ) from fault
     _require_few(failures, len(predictions), budget.left())
     joined = ShardPredictions.join(predictions)
     report = ShardReport(
@@ -142,13 +146,20 @@ def label_shard(
     return report
 
 
+def _is_the_machine_s(error: Exception) -> bool:
+    """Whether an error tells of memory or of the GPU; torch and onnxruntime have plain classes for that."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or any(word in text for word in ("memory", "bad_alloc", "cuda"))
+
+
 def _failure(image: InputImage, reason: str) -> Failure:
     return Failure(image.id, image.file_name, image.member, image.page, reason)
 
 
 def _require_few(failures: list[Failure], num_labelled: int, failures_left: float) -> None:
     suspicious = not num_labelled and len(failures) >= _SUSPICIOUS and failures_left < math.inf
-    if len(failures) <= failures_left and not suspicious:
+    # two workers may have overdrawn together what both saw as left: a sound shard is no worse for that
+    if not failures or (len(failures) <= failures_left and not suspicious):
         return
     examples = "\n".join(f"  {failure.file_name}: {failure.reason}" for failure in failures[:5])
     raise TooManyFailures(

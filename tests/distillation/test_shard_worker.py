@@ -158,13 +158,46 @@ def test_a_teacher_that_fails_on_one_image_goes_on(tmp_path, caplog):
 
 
 def test_a_teacher_that_fails_on_all_images_ends_the_run(tmp_path):
+    work = make_work(tmp_path, 30, 8)
+    complaint = (
+        "failed on all 8 images of a shard, the last time with RuntimeError: stride 0; the shard is not finished"
+    )
+    with pytest.raises(ValueError, match=complaint):
+        run(work, labeller=Stumbling(range(9, 99)), rate=1.0)
+    assert work.images.finished() == {0}
+    alone = make_work(tmp_path / "alone", 1)
+    with pytest.raises(ValueError, match="failed on all 1 images"):
+        run(alone, labeller=Stumbling({1}), rate=1.0)
+
+
+def test_a_last_shard_of_one_odd_image_is_finished(tmp_path):
+    work = make_work(tmp_path, 5, 4)
+    assert [report.failures for report in run(work, labeller=Stumbling({5}), rate=1.0)] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"),
+              RuntimeError("CUDA error: device-side assert triggered")],
+)  # fmt: skip
+def test_what_is_the_machine_s_fault_is_tried_again(tmp_path, error):
     work = make_work(tmp_path)
-    with pytest.raises(RuntimeError, match="stride 0"):
-        run(work, labeller=Stumbling(range(5, 99)), rate=1.0)
-    assert work.images.is_finished(0) and not work.images.is_finished(1)
-    with pytest.raises(MemoryError):
-        run(work, labeller=Stumbling({6}, MemoryError()), rate=1.0)
-    assert not work.images.is_finished(1), "there may be more in an hour"
+    with pytest.raises(type(error)):
+        run(work, labeller=Stumbling({6}, error), rate=1.0)
+    assert work.images.finished() == {0}
+    assert len(run(work)) == 5
+
+
+def test_failures_of_validation_images_count(tmp_path):
+    work = make_work(tmp_path, 12, 2, num_validation=12)
+    with pytest.raises(TooManyFailures):
+        run(work, bad={1, 3, 5}, rate=0.1)  # of both lists, one of 12 may fail
+    assert len(work.validation.finished()) + len(work.images.finished()) < 12
+
+
+def test_a_sound_shard_is_no_worse_where_others_failed_too_often(tmp_path):
+    work = make_work(tmp_path, 12, 4)
+    run(work, bad={1, 2, 3}, rate=0.5, share=Share(0, 3))
+    assert len(run(work, rate=0.1)) == 2
 
 
 def test_a_disk_that_is_not_there(tmp_path):
@@ -190,16 +223,6 @@ def test_a_full_disk_loses_nothing(tmp_path, monkeypatch):
     assert work.images.is_finished(0) and not work.images.is_finished(1)
     assert not list(tmp_path.rglob(".*.tmp"))
     assert [report.task.shard for report in run(work)] == [1, 2, 3, 4, 5]
-
-
-def test_a_teacher_that_fails_names_the_image(tmp_path, caplog):
-    class Broken:
-        def label(self, pixels, image_id, size):
-            raise RuntimeError("no")
-
-    with pytest.raises(RuntimeError, match="no"):
-        run(make_work(tmp_path), labeller=Broken())
-    assert "image 1, /1.jpg" in caplog.text
 
 
 def test_what_was_left_over_is_swept(tmp_path):
