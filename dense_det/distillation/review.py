@@ -52,7 +52,7 @@ def uncertainty(found: ImagePredictions, rule: Rule) -> float:
     rows = rule.verdicts(found) != REJECTED
     if not rows.any():
         return 0.0
-    thresholds = rule.thresholds[found.classes[rows]]
+    thresholds = np.minimum(rule.thresholds[found.classes[rows]], 1)  # infinite where no score is enough
     margin = np.minimum(np.abs(found.scores[rows] - thresholds) / np.maximum(thresholds, 1e-9), 1)
     return float(((1 - margin) + (1 - found.votes[rows]) + np.minimum(found.spread[rows], 1)).max())
 

@@ -82,6 +82,12 @@ def test_uncertainty_by_hand(predictions):
 
 
 @pytest.mark.filterwarnings("error")
+def test_uncertainty_where_no_score_is_enough(predictions):
+    rule = Rule(np.array([np.inf], np.float32))
+    assert uncertainty(predictions(1, (0.8, 0, 1)), rule) == pytest.approx(1 - 0.2 + 0.1)
+
+
+@pytest.mark.filterwarnings("error")
 def test_uncertainty_at_a_threshold_of_0(predictions):
     rule = Rule(np.array([0.0], np.float32))
     assert uncertainty(predictions(1, (0.5, 0, 1)), rule) == pytest.approx(0.1)
