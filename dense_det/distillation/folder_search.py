@@ -19,6 +19,11 @@ def is_within(path: str, folders: tuple[str, ...]) -> bool:
     return any(place.startswith(prefix) for place in places for prefix in _prefixes(folders))
 
 
+def outside(path: str, folders: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of `folders` that `path` does not lie in: what is named in a folder is wanted."""
+    return tuple(folder for folder in folders if not is_within(path, (folder,)))
+
+
 @functools.lru_cache(256)
 def _real(folder: str) -> str:
     return os.path.realpath(folder)
@@ -42,7 +47,7 @@ class FolderSearch:
     has named a folder above it.
 
     Args:
-        skip: absolute paths that are left out, with what is in them.
+        skip: absolute paths that are left out, with what is in them; not those that the pattern itself leads into.
     """
 
     def __init__(self, pattern: str, skip: tuple[str, ...] = ()):
@@ -51,7 +56,7 @@ class FolderSearch:
         self._top = os.path.abspath("/".join([*parts[:first], ""]) or ".")
         self._parts = [part for part in parts[first:] if part]
         self._only_folders = pattern.endswith("/")
-        self._skip = skip
+        self.skip = outside(self._top, skip)
         self._entered = set()  # (real folder, places in the pattern)
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
@@ -62,7 +67,7 @@ class FolderSearch:
     def _folder(self, path: str, places: frozenset[int]) -> Iterator[tuple[str, str]]:
         is_named = len(self._parts) in places
         key = os.path.realpath(path), places if not is_named else None
-        if key in self._entered or is_within(path, self._skip):
+        if key in self._entered or is_within(path, self.skip):
             return
         self._entered.add(key)
         if is_named:
@@ -82,7 +87,7 @@ class FolderSearch:
         for name in sorted(folder_of, key=as_written):
             inner = os.path.join(path, name)
             if not folder_of[name]:
-                if self._names_file(places, name) and not is_within(inner, self._skip):
+                if self._names_file(places, name) and not is_within(inner, self.skip):
                     yield inner, ""
             elif after[name] and os.path.islink(inner) and is_within(path, (os.path.realpath(inner),)):
                 yield inner, NOT_FOLLOWED

@@ -4,11 +4,11 @@ import glob
 import json
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dense_det.data.pdf.document import Unreadable, open_pdf, sha256_of
-from dense_det.distillation.folder_search import NOT_FOLLOWED, FolderSearch, is_within, unread
+from dense_det.distillation.folder_search import NOT_FOLLOWED, FolderSearch, is_within, outside, unread
 from dense_det.distillation.tar_file import TAR_ERRORS, LargeHeader, members_of, open_tar
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
@@ -50,7 +50,8 @@ class Expansion:
     Args:
         image_root: folder of relative names in list files and COCO files; None is the file's own folder.
         pdf_dpi: pixels per inch of rendered PDF pages.
-        skip: folders that nothing is taken from, as absolute paths: what is written may lie among the images.
+        skip: folders that nothing is taken from, as absolute paths: what is written may lie among the images. A source
+            that lies in one is taken all the same.
     """
 
     image_root: str | None = None
@@ -66,25 +67,24 @@ class Expansion:
         path = os.path.abspath(source)
         if not os.path.exists(path):
             yield from self._matching(source)
-        elif is_within(path, self.skip):
-            yield Candidate(path, reason=_SKIPPED)
-        elif os.path.isdir(path):
-            yield from self._walk(path)
         else:
-            yield from self._source_file(path)
+            yield from replace(self, skip=outside(path, self.skip))._named(path)
+
+    def _named(self, path: str) -> Iterator[Candidate]:
+        return self._walk(path) if os.path.isdir(path) else self._source_file(path)
 
     def _matching(self, pattern: str) -> Iterator[Candidate]:
-        is_found = False
-        for path, reason in FolderSearch(pattern, self.skip) if glob.has_magic(pattern) else ():
+        is_found, search = False, FolderSearch(pattern, self.skip) if glob.has_magic(pattern) else ()
+        for path, reason in search:
             is_found = True
             if reason:
                 yield Candidate(path, reason=reason)
-            elif os.path.isdir(path):
-                yield from self._walk(path)
             else:
-                yield from self._source_file(path)
+                yield from replace(self, skip=search.skip)._named(path)
         if not is_found:
-            raise ValueError(f"nothing at {pattern}: give a folder, a glob, a list (.txt), COCO (.json), tar or PDF")
+            raise ValueError(
+                f"nothing at {pattern} (or skipped): give a folder, a glob, a list (.txt), COCO (.json), tar or PDF"
+            )
 
     def _source_file(self, path: str) -> Iterator[Candidate]:
         lower = path.lower()

@@ -74,9 +74,15 @@ def test_what_is_skipped_is_skipped_by_all_ways(tree):
         assert sorted(files(tree, pattern, skip)) == rest, pattern
     (tree / "d" / "6.txt").write_text("../a/2.png\n../1.png\n")
     assert files(tree, "data/d/6.txt", skip) == ["1.png"]
-    for name in ("a/2.png", "a/b", "link/2.png"):
-        (told,) = Expansion(skip=(str(skip),)).candidates(str(tree / name))
-        assert told.reason == "lies in the work folder, or in another one to skip"
+    told = [candidate.reason for candidate in Expansion(skip=(str(skip),)).candidates(str(tree / "d" / "6.txt"))]
+    assert told == ["lies in the work folder, or in another one to skip", ""]
+
+
+def test_what_is_named_in_a_folder_to_skip_is_wanted(tree):
+    (tree / "link").symlink_to(tree / "a")
+    for name, found in (("a/2.png", ["a/2.png"]), ("link/2.png", ["link/2.png"]), ("a/*.png", ["a/2.png"])):
+        assert files(tree, f"data/{name}", tree / "a", tree) == found
+    assert files(tree, "data/**/*.png", tree, tree / "a") == files(tree, "data", tree / "a")
 
 
 def test_within():
