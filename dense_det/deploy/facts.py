@@ -78,7 +78,7 @@ def find_points(weights, classes) -> tuple[str, dict]:
     """
     folder = Path(weights).parent
     files = sorted((folder / "evaluation").rglob("thresholds.json"))
-    found = {file: json.loads(file.read_text(encoding="utf-8")) for file in files}
+    found = {file: _read(file) for file in files}
     fitting = [file for file, points in found.items() if not classes or list(points) == list(classes)]
     file = choose_evaluation(folder, fitting)
     return (str(file.relative_to(folder)), found[file]) if file else ("", {})
@@ -109,6 +109,13 @@ def choose_evaluation(folder: Path, files: list[Path]) -> Path | None:
             f"DATASETS.TEST in {folder / 'config.yaml'}: copy the thresholds.json to use into {own}"
         )
     return file or next(iter(files), None)
+
+
+def _read(file: Path) -> dict:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{file}: not JSON ({error}): mend it, or remove it") from error
 
 
 def _first_test_set(config: Path) -> str | None:

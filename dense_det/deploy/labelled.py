@@ -18,7 +18,7 @@ def load_labelled(json_file, classes=()) -> GroundTruth:
     if sorted(truth.class_names) != sorted(classes) or len(set(classes)) < len(classes):
         raise ValueError(
             f"{json_file} has the categories {', '.join(truth.class_names)}, but the detector has the classes "
-            f"{', '.join(classes)}: name them alike in the file, or by --classes in the order of training"
+            f"{', '.join(classes)}: they must have the same names"
         )
     ids = zip(truth.category_ids, truth.class_names, strict=True)
     return load_ground_truth(json_file, {category: classes.index(name) for category, name in ids})

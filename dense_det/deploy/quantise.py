@@ -129,7 +129,8 @@ def quantise_onnx(source: Path, target: Path, images: list[np.ndarray], facts: d
 
 @contextmanager
 def _errors_alone():
-    """Of what is logged without a logger; such a line would also give the root logger a handler that stays."""
+    """Of what is logged meanwhile; without a logger, as it is, the first line would also give the root logger a handler
+    that stays."""
     root, silent = logging.getLogger(), logging.NullHandler()
     level = root.level
     root.addHandler(silent)

@@ -115,8 +115,8 @@ class Detector:
         try:
             return self._openers()[self._path.suffix](self._path, threads, at_once)
         except ImportError as error:
-            engine = (error.name or "its engine").partition(".")[0]
-            raise ImportError(f"{self._path} needs {engine}: pip install {engine}") from error
+            engine = (error.name or "").partition(".")[0]
+            raise ImportError(f"{self._path} needs {f'{engine}: pip install {engine}' if engine else error}") from error
         except Exception as error:  # engines have kinds of their own
             raise ValueError(f"{self._path}: damaged, or no model of this kind: {error!r}") from error
 

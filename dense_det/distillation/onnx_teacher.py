@@ -106,7 +106,10 @@ class YoloAdapter:
         shape = session.get_outputs()[0].shape
         if not isinstance(shape[1], int):  # dynamic: an image shows it
             name = session.get_inputs()[0].name
-            (output,) = session.run(None, {name: np.zeros((1, 3, *self.size), np.float32)})
+            try:
+                (output,) = session.run(None, {name: np.zeros((1, 3, *self.size), np.float32)})
+            except Exception as error:  # onnxruntime's own classes derive from Exception alone
+                raise ValueError(f"it does not take a black image of 32-bit floats: {error}") from error
             shape = output.shape
         if len(shape) != 3 or shape[1] != 4 + len(self.classes):
             num_classes = len(self.classes)

@@ -65,7 +65,7 @@ def make_plan(work: WorkFolder, settings: PlanSettings) -> Plan:
 
     Raises:
         ValueError: nothing to label, a source or COCO file that is not there, a validation image that cannot be
-            read, or a folder that has another plan.
+            read, or a folder that has another plan, or predictions without one.
     """
     work.root.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(work.root)

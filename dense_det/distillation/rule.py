@@ -61,7 +61,7 @@ def read_inputs_and_shards(shards: Shards, num_shards: int) -> Iterator[tuple[di
 
 
 def read_images(shards: Shards, num_shards: int) -> Iterator[tuple[InputImage, ImagePredictions]]:
-    """Each image that could be read, with its boxes; a shard in memory."""
+    """Each image that could be labelled, with its boxes; a shard in memory."""
     for inputs, predictions in read_inputs_and_shards(shards, num_shards):
         for found in predictions:
             yield inputs[found.image_id], found

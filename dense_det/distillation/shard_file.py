@@ -49,7 +49,7 @@ _ROWS = {
 
 @dataclass(frozen=True)
 class ShardPredictions:
-    """All images of a shard that could be read, in the order of its inputs.
+    """All images of a shard that could be labelled, in the order of its inputs.
 
     Args:
         image_id: (N,) int64.

@@ -23,6 +23,7 @@ from dense_det.prediction.trained import PLAIN_THRESHOLD, Trained, find_trained
 # what differs in a manifest -> what a person would call it
 _CHANGES = {
     "classes": "other classes",
+    "class_tables": "another order of classes",
     "teachers": "other weights or another config",
     "views": "another size of testing",
     "detections_per_image": "another number of boxes an image",

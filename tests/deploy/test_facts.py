@@ -23,6 +23,13 @@ def test_the_evaluation_of_these_classes(tmp_path):
     assert find_points(tmp_path / "w.pth", ["d", "c", "b", "a"]) == ("", {})
 
 
+def test_a_damaged_evaluation_is_named(tmp_path):
+    (tmp_path / "evaluation").mkdir()
+    (tmp_path / "evaluation" / "thresholds.json").write_text("{")
+    with pytest.raises(ValueError, match="evaluation/thresholds.json: not JSON"):
+        find_points(tmp_path / "model.pth", ())
+
+
 def test_of_several_evaluations_the_first_test_set_s(tmp_path):
     for number, name in enumerate(("a_val", "b_val", "z_val")):
         (tmp_path / "evaluation" / name).mkdir(parents=True)

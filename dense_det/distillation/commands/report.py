@@ -170,7 +170,7 @@ def _failures(work: WorkFolder, plan: Plan, most: int, hide: bool) -> str:
         for f in itertools.islice(failures, most)
     ]
     return (
-        f"<p>{number:,} images could not be read"
+        f"<p>{number:,} images could not be labelled"
         + (f"; the first {len(rows)}:</p>" if rows else ".</p>")
         + (table(["file", "reason"], rows) if rows else "")
     )

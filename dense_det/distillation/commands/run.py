@@ -46,7 +46,7 @@ def add_arguments(parser) -> None:
                         help="decode large JPEG files at 1/2, 1/4 or 1/8, as the largest view allows: sooner, but not "
                         "exactly the pixels of training")  # fmt: skip
     parser.add_argument("--max-failure-rate", type=float, default=0.5, metavar="X",
-                        help="stop when more of the images cannot be read (default 0.5; 1 never stops)")  # fmt: skip
+                        help="stop when more of the images fail (default 0.5; 1 never stops)")  # fmt: skip
     parser.add_argument("--num-workers", type=int, metavar="N", help="processes of one thread (default: one a core)")
     parser.add_argument("--worker", metavar="R/W", help="be worker R of W on several machines, from 0")
     parser.add_argument("--backend", choices=("processes", "ray"), default="processes", help="(default processes)")
