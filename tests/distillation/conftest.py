@@ -82,7 +82,9 @@ def write_tar():
 
 
 CLASSES = ["Table", "Text"]
-MANIFEST = Manifest(CLASSES, [{"kind": "test", "name": "t"}], [{"short_edge": 64, "flip": False}], {}, 0.05, 100)
+MANIFEST = Manifest(
+    CLASSES, [{"kind": "test", "name": "model_of_a_long_name.pth"}], [{"short_edge": 64, "flip": False}], {}, 0.05, 100
+)
 
 
 def make_predictions(image_id, *rows):

@@ -90,6 +90,7 @@ def test_the_page_is_self_contained(tmp_path, labelled_work):
     assert "http" not in page and not re.findall(r'(?:src|href)="(?!data:)', page)
     assert page.count("<figure>") == page.count("data:image/jpeg") == 5  # two accepted, two unsure, one empty
     assert page.count("<svg") == 2
+    assert "<td>model_of_a_long_name.pth</td>" in page, "the digest alone is cut"
 
 
 def test_a_redacted_page_shows_no_detail_of_any_picture(tmp_path, labelled_work):

@@ -126,7 +126,8 @@ def _charts(manifest: Manifest, found: Findings, rule: Rule) -> str:
 
 
 def _teacher(manifest: Manifest) -> str:
-    teachers = [[str(t.get(key) or "")[:16] for key in ("name", "kind", "weights_sha256")] for t in manifest.teachers]
+    teachers = [[*(str(t.get(key) or "") for key in ("name", "kind", "weights_sha256"))] for t in manifest.teachers]
+    teachers = [[name, kind, digest[:16]] for name, kind, digest in teachers]
     views = ", ".join(f"{v.get('short_edge') or 'own'}{' mirrored' if v.get('flip') else ''}" for v in manifest.views)
     fusion = html.escape(" ".join(str(value) for value in manifest.fusion.values()))
     return table(["teacher", "kind", "weights"], teachers) + f"<p>views: {html.escape(views)}; fusion: {fusion}</p>"
