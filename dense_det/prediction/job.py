@@ -17,7 +17,7 @@ from dense_det.distillation.share import Share
 from dense_det.distillation.views import OWN_SIZE, View
 from dense_det.distillation.work_folder import Manifest, Plan, WorkFolder
 from dense_det.prediction.found import write_found
-from dense_det.prediction.listing import in_words, list_images, some_reasons
+from dense_det.prediction.listing import count_failed_copies, in_words, list_images, some_reasons
 from dense_det.prediction.trained import PLAIN_THRESHOLD, Trained, find_trained
 
 # what differs in a manifest -> what a person would call it
@@ -78,7 +78,9 @@ class Prediction:
         counts = write_found(self.out, work, rule, self.pictures, self.crops)
         yield f"{counts.pop('')} images: " + ", ".join(f"{name} {number}" for name, number in counts.items())
         if failures := work.join_failures(plan.num_shards):
-            yield f"{failures} images have no answer, {work.failures_path} says why:"
+            copies = count_failed_copies(work, plan)
+            also = f", nor have {copies} more with the bytes of one of them" if copies else ""
+            yield f"{failures} images have no answer{also}; {work.failures_path} says why:"
             yield from some_reasons(f for shard in range(plan.num_shards) for f in work.images.read_failures(shard))
         yield f"{self.out}: found.json, found.csv" + ", pictures/" * self.pictures + ", crops/" * self.crops
 

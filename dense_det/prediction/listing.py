@@ -72,6 +72,17 @@ def read_copies(work: WorkFolder) -> dict[str, list[InputImage]]:
     return copies
 
 
+def count_failed_copies(work: WorkFolder, plan: Plan) -> int:
+    """How many images have the bytes of one that has no answer."""
+    copies, number = read_copies(work), 0
+    for shard in range(plan.num_shards) if copies else ():
+        failed = {failure.id for failure in work.images.read_failures(shard)}
+        images = work.images.read_inputs(shard) if failed else ()
+        same = ((image, copy) for image in images if image.id in failed for copy in copies.get(image.sha256, ()))
+        number += sum(full_name(image) != full_name(copy) for image, copy in same)
+    return number
+
+
 def in_words(plan: Plan, work: WorkFolder) -> Iterator[str]:
     """How many images there are, how many files are none, and the first few reasons."""
     counts = plan.counts

@@ -239,9 +239,12 @@ def test_an_image_that_is_gone_when_its_turn_comes_is_named(training, pictures, 
         return plan
 
     monkeypatch.setattr(job_module, "list_images", list_and_lose)
+    (pictures / "z.png").write_bytes((pictures / "a.png").read_bytes())
     told = list(Prediction(str(training), [str(pictures)], tmp_path / "out", load_cfg, load_model, workers=1).lines())
     failures = tmp_path / "out" / "work" / "failures.jsonl"
-    assert told[-4].startswith("1 images: ") and told[-3] == f"1 images have no answer, {failures} says why:"
+    assert told[-4].startswith("1 images: ")
+    same = "nor have 1 more with the bytes of one of them"
+    assert told[-3] == f"1 images have no answer, {same}; {failures} says why:"
     assert told[-2].startswith(f"  {pictures}/a.png: ")
 
 
