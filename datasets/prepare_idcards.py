@@ -27,6 +27,7 @@ def parse_arguments(argv=None) -> argparse.Namespace:
     parser.add_argument("--photos", metavar="DIR", action="append", default=[], help="more photographs for backgrounds")
     parser.add_argument("--packages", action="store_true", help="and the photographs of three Debian packages (158 MB)")
     parser.add_argument("--pages", metavar="DIR", help="pages that prepare_docpages.py made, beside the drawn ones")
+    parser.add_argument("--fonts", metavar="DIR", help="more typefaces, such as /usr/share/fonts (none)")
     parser.add_argument("--preview", type=int, default=0, metavar="N", help="draw N annotated pictures of each split")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), metavar="N", help="processes (default: all)")
     parser.add_argument("--seed", type=int, default=0, help="another one gives other pictures of the same kind")
@@ -40,8 +41,8 @@ def main(argv=None) -> int:
     try:
         made = prepare_idcards(
             args.out, num_train=args.train, num_val=args.val, num_unlabelled=args.unlabelled, longer=args.size,
-            seed=args.seed, photo_folders=args.photos, packages=args.packages, pages=args.pages, preview=args.preview,
-            workers=args.workers,
+            seed=args.seed, photo_folders=args.photos, packages=args.packages, pages=args.pages, fonts=args.fonts,
+            preview=args.preview, workers=args.workers,
         )  # fmt: skip
     except (ValueError, OSError, ImportError) as error:
         print(f"prepare_idcards: {error}", file=sys.stderr)

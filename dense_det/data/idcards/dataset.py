@@ -9,7 +9,7 @@ from pathlib import Path
 from dense_det.atomic_file import atomic_file
 from dense_det.data.cache import cache_folder
 from dense_det.data.idcards.contact_sheet import draw_contact_sheet
-from dense_det.data.idcards.fonts import SYSTEM_FOLDER, find_families
+from dense_det.data.idcards.fonts import find_families
 from dense_det.data.idcards.photo_packages import package_photos
 from dense_det.data.idcards.photos import find_photos, folder_photos
 from dense_det.data.idcards.real_pages import find_pages
@@ -36,7 +36,7 @@ def prepare_idcards(
     photo_folders=(),
     packages: bool = False,
     pages=None,
-    fonts=SYSTEM_FOLDER,
+    fonts=None,
     preview: int = 0,
     workers: int = 1,
 ) -> dict:
@@ -52,7 +52,7 @@ def prepare_idcards(
         photo_folders: of more photographs for backgrounds.
         packages: take the photographs of some Debian packages, too; they are downloaded once.
         pages: a folder with train.json, val.json and images/ of document pages; None: drawn ones alone.
-        fonts: a folder of typefaces beside matplotlib's.
+        fonts: a folder of typefaces beside matplotlib's; None: those alone, so that all machines make the same.
         preview: pictures of each split on a sheet with their annotations drawn; 0 for none.
 
     Raises:

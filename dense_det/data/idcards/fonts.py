@@ -1,4 +1,4 @@
-"""Typefaces: matplotlib's, which are always there, and the machine's; each family in one split only."""
+"""Typefaces: matplotlib's, which are always there, and those of a folder; each family in one split only."""
 
 import functools
 import hashlib
@@ -12,7 +12,6 @@ from PIL import ImageFont
 
 logger = logging.getLogger(__name__)
 
-SYSTEM_FOLDER = "/usr/share/fonts"
 # families of matplotlib's own folder: regular and bold file
 _BUNDLED = {
     "train": {
@@ -24,7 +23,7 @@ _BUNDLED = {
 }
 _MACHINE_READABLE = {"train": "DejaVuSansMono.ttf", "val": "cmtt10.ttf"}
 _NEEDED = set(map(ord, "AZaz09<>.,-/()ÄÖÜßéèñçøåłşğČřž"))
-_VAL_EVERY = 3  # of the machine's families
+_VAL_EVERY = 3  # of the folder's families
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +41,21 @@ def bundled_folder() -> Path:
     return Path(matplotlib.get_data_path()) / "fonts" / "ttf"
 
 
-def find_families(folder=SYSTEM_FOLDER) -> dict[str, list[Family]]:
-    """The families of "train" and "val": matplotlib's, then those below `folder` with a regular and a bold face."""
+def find_families(folder=None) -> dict[str, list[Family]]:
+    """The families of "train" and "val": matplotlib's, then those below a folder with a regular and a bold face.
+
+    Raises:
+        ValueError: no such folder.
+    """
+    if folder is not None and not Path(folder).is_dir():
+        raise ValueError(f"no folder of typefaces: {folder}")
     ttf = bundled_folder()
     families = {}
     for split, bundled in _BUNDLED.items():
         mrz = str(ttf / _MACHINE_READABLE[split])
         families[split] = [_family(name, ttf / a, ttf / b, mrz) for name, (a, b) in bundled.items()]
     known = {family.name for split in families.values() for family in split}
-    for name, (regular, bold) in sorted(_scan(folder).items()):
+    for name, (regular, bold) in sorted(_scan(folder).items()) if folder is not None else ():
         if name not in known and not name.startswith(("DejaVu", "STIX")):
             split = "train" if int(hashlib.sha256(name.encode()).hexdigest(), 16) % _VAL_EVERY else "val"
             families[split].append(_family(name, regular, bold, families[split][0].machine_readable))

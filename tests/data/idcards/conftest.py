@@ -10,8 +10,8 @@ pytest.importorskip("faker")
 
 
 @pytest.fixture(scope="session")
-def materials(tmp_path_factory):
-    """{"train", "val"} of what is there without any download, without the machine's fonts."""
+def materials():
+    """{"train", "val"} of what is there without any download."""
     photos, _ = find_photos()
-    families = find_families(tmp_path_factory.mktemp("fonts"))
+    families = find_families()
     return {split: Materials(photos[split], make_templates(split, families[split]), []) for split in ("train", "val")}

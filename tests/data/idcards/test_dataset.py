@@ -11,7 +11,7 @@ from dense_det.data.idcards import dataset, work
 from dense_det.data.idcards.dataset import prepare_idcards
 from dense_det.data.idcards.statistics import scene_statistics, statistics_lines
 
-SMALL = {"num_train": 4, "num_val": 3, "longer": 128, "fonts": "nowhere"}
+SMALL = {"num_train": 4, "num_val": 3, "longer": 128}
 
 
 @pytest.fixture(autouse=True)
