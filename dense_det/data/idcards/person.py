@@ -12,6 +12,7 @@ _NUMBER_SIGNS = "ABCDEFGHJKLMNPRTUVWXYZ0123456789"
 _DATES = ("%d.%m.%Y", "%d/%m/%Y", "%d %b %Y", "%Y-%m-%d")
 # fixed, so that next year's pictures are this year's
 _TODAY = datetime.date(2026, 1, 1)
+_UNORDERED = ("it_IT",)  # faker makes its list of towns of a set: each process would draw others
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,4 +69,9 @@ def _faker(locale: str):
         raise ImportError(
             'scenes of ID documents need faker and scikit-image: pip install "dense_det[scenes]"'
         ) from error
-    return Faker(locale)
+    fake = Faker(locale)
+    if locale in _UNORDERED:
+        for provider in fake.get_providers():
+            if hasattr(provider, "cities"):
+                provider.cities = sorted(provider.cities)
+    return fake
