@@ -20,12 +20,15 @@ from dense_det.suggest import unknown
 logger = logging.getLogger(__name__)
 
 
-def build_train_loader(cfg, start_iter: int = 0) -> DataLoader:
+def build_train_loader(cfg, start_iter: int = 0, histogram: bool = True) -> DataLoader:
     """Endless batches (lists of dicts, see PageMapper) from training step `start_iter` on.
 
     The global batch of step t is a pure function of cfg.SEED, t and the data: the same for any number of loader
     workers, of processes, and after a resume. DATALOADER.ASPECT_RATIO_GROUPING is not honoured: a batch that
     waits for images of its shape depends on all batches before it.
+
+    Args:
+        histogram: log how many objects each class has.
 
     Raises:
         ValueError: a batch that the processes cannot share evenly, an unknown sampler, data sets
@@ -47,7 +50,8 @@ def build_train_loader(cfg, start_iter: int = 0) -> DataLoader:
                 f"no image of {', '.join(cfg.DATASETS.TRAIN)} has an object to learn from; "
                 "DATALOADER.FILTER_EMPTY_ANNOTATIONS False would train on empty images"
             )
-    print_instances_class_histogram(records, MetadataCatalog.get(cfg.DATASETS.TRAIN[0]).thing_classes)
+    if histogram:
+        print_instances_class_histogram(records, MetadataCatalog.get(cfg.DATASETS.TRAIN[0]).thing_classes)
 
     repeats = build_repeats(cfg, records)
     dataset = PositionedImages(records, build_mapper(cfg, is_train=True, with_annotations=True), cfg.SEED)

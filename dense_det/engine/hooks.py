@@ -1,8 +1,9 @@
 """What happens around the steps: evaluation, best checkpoint and early stop, averaging, seeds, batch pictures."""
 
+import itertools
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import cv2
@@ -14,12 +15,18 @@ from detectron2.utils import comm
 
 from dense_det.atomic_file import atomic_file
 from dense_det.data.preview import draw_batch
+from dense_det.engine.norm_statistics import recompute_norm_statistics
 
 logger = logging.getLogger(__name__)
 
 
 class EarlyStop(BaseException):
     """Leaves Detectron2's loop; no Exception, which the loop would log as a crash."""
+
+
+def is_due(done: int, period: int) -> bool:
+    """Whether a period (0 is none) ends with `done` iterations."""
+    return done > 0 and period > 0 and done % period == 0
 
 
 class SeedStep(HookBase):
@@ -42,6 +49,37 @@ class AverageWeights(HookBase):
 
     def after_step(self) -> None:
         self.average.update(self.model)
+
+
+class PreciseNorms(HookBase):
+    """recompute_norm_statistics of the model that is evaluated, every `period` iterations and after the last.
+
+    It stands before what saves and what evaluates, so that both have the same model.
+
+    Args:
+        period: iterations; 0 is only after the last.
+        model: whose batch norms are changed.
+        batches: (iteration) -> the training's batches from there on. Those of a resumed run must be the same.
+        num_batches: how many of them to take.
+
+    Raises:
+        ValueError: fewer than one batch.
+    """
+
+    def __init__(self, period: int, model: torch.nn.Module, batches: Callable[[int], Iterable], num_batches: int):
+        if num_batches < 1:
+            raise ValueError(f"TEST.PRECISE_BN.NUM_ITER is a number of batches, at least 1; got {num_batches}")
+        self.period = period
+        self.model = model
+        self.batches = batches
+        self.num_batches = num_batches
+
+    def after_step(self) -> None:
+        done = self.trainer.iter + 1
+        if is_due(done, self.period) or done == self.trainer.max_iter:
+            batches = itertools.islice(self.batches(done), self.num_batches)
+            norms = recompute_norm_statistics(self.model, batches)
+            logger.info("statistics of %d batch norms over %d batches", norms, self.num_batches)
 
 
 class BatchPictures(HookBase):
@@ -95,16 +133,13 @@ class Evaluation(HookBase):
 
     def before_train(self) -> None:
         # killed between a checkpoint and the evaluation that follows it: catch up, as if never stopped
-        if self._due(self.trainer.start_iter) and self.last != self.trainer.start_iter:
+        if is_due(self.trainer.start_iter, self.period) and self.last != self.trainer.start_iter:
             self._run(self.trainer.start_iter)
 
     def after_step(self) -> None:
         done = self.trainer.iter + 1
-        if self._due(done) or done == self.trainer.max_iter:
+        if is_due(done, self.period) or done == self.trainer.max_iter:
             self._run(done)
-
-    def _due(self, done: int) -> bool:
-        return done > 0 and self.period > 0 and done % self.period == 0
 
     def _run(self, done: int) -> None:
         metrics = flatten_results_dict(self.evaluate() or {})

@@ -16,7 +16,7 @@ from dense_det.analysis.plots import plot_results, write_metrics_csv
 from dense_det.checkpoint import Checkpointer, load_weights, resumable
 from dense_det.data.loader import build_test_loader, build_train_loader
 from dense_det.engine.ema import WeightAverage
-from dense_det.engine.hooks import AverageWeights, BatchPictures, EarlyStop, Evaluation, SeedStep
+from dense_det.engine.hooks import AverageWeights, BatchPictures, EarlyStop, Evaluation, PreciseNorms, SeedStep
 from dense_det.engine.model import build_model
 from dense_det.engine.step import Step, amp_dtype
 from dense_det.engine.validation import validation_losses
@@ -97,12 +97,23 @@ class Trainer(DefaultTrainer):
             hooks.IterationTimer(),
             hooks.LRScheduler(),
             AverageWeights(self.average, self.network) if self.average else None,
+            self.build_precise_norms() if cfg.TEST.PRECISE_BN.ENABLED else None,
             BatchPictures(cfg.OUTPUT_DIR, cfg.DATASETS.TRAIN[0], cfg.INPUT.FORMAT) if main else None,
             # before the evaluation: if that fails, nothing of the training is lost
             hooks.PeriodicCheckpointer(self.checkpointer, cfg.SOLVER.CHECKPOINT_PERIOD) if main else None,
             self.build_evaluation() if cfg.DATASETS.TEST else None,
             hooks.PeriodicWriter(build_writers(cfg.OUTPUT_DIR, self.max_iter), period=20) if main else None,
         ]
+
+    def build_precise_norms(self) -> PreciseNorms:
+        """Detectron2's TEST.PRECISE_BN, for the model that is evaluated."""
+        cfg = self.cfg
+        return PreciseNorms(
+            cfg.TEST.EVAL_PERIOD,
+            self.evaluated_model,
+            lambda start: build_train_loader(cfg, start, histogram=False),
+            cfg.TEST.PRECISE_BN.NUM_ITER,
+        )
 
     def build_evaluation(self) -> Evaluation:
         """The hook that evaluates on the first test set, quickly: numbers only."""

@@ -1,10 +1,11 @@
+import itertools
 import math
 
 import pytest
 import torch
 from detectron2.engine import TrainerBase
 
-from dense_det.engine.hooks import EarlyStop, Evaluation, SeedStep
+from dense_det.engine.hooks import EarlyStop, Evaluation, PreciseNorms, SeedStep
 
 
 class Loop(TrainerBase):
@@ -82,3 +83,23 @@ def test_random_numbers_depend_on_seed_and_iteration_only():
     other.train(0, 4)
     assert whole.drawn[2:] == tail.drawn
     assert len(set(whole.drawn + other.drawn)) == 8
+
+
+@pytest.mark.parametrize(("period", "at"), [(0, [5]), (2, [2, 4, 5])])
+def test_norm_statistics_are_made_before_every_evaluation_of_the_batches_that_come_next(period, at):
+    norm, starts = torch.nn.BatchNorm1d(1), []
+
+    def batches(start):
+        starts.append(start)
+        return (torch.tensor([[float(start)], [float(start + 2 * step)]]) for step in itertools.count())
+
+    means = []
+    evaluate = Evaluation(period, lambda: means.append(norm.running_mean.item()), "bbox/AP", lambda: None)
+    Loop(PreciseNorms(period, norm, batches, 2), evaluate).train(0, 5)
+    # two batches: start, start and start, start + 2
+    assert starts == at and means == [start + 0.5 for start in at]
+
+
+def test_no_batch_makes_no_statistics():
+    with pytest.raises(ValueError, match="PRECISE_BN.NUM_ITER.*at least 1; got 0"):
+        PreciseNorms(0, torch.nn.BatchNorm1d(1), iter, 0)

@@ -73,6 +73,23 @@ def test_a_resumed_run_ends_with_the_same_weights(finished, words, tmp_path):
     assert_same(state(finished / "model_final.pth"), state(tmp_path / "model_final.pth"))
 
 
+def test_batch_norm_statistics_are_those_of_the_weights_that_are_kept(words, tmp_path):
+    """Other numbers than without, in nothing but the averaged model's norms; the same after a resume."""
+    norm = ["MODEL.BOTTOM_UP.NORM", "BN", "TEST.PRECISE_BN.NUM_ITER", 2, "TEST.EVAL_PERIOD", 0]
+    train(words(tmp_path / "without", *norm))
+    norm += ["TEST.PRECISE_BN.ENABLED", True]
+    train(words(tmp_path / "precise", *norm))
+    without, first = (state(tmp_path / name / "model_final.pth") for name in ("without", "precise"))
+    changed = {name for name, tensor in first.items() if not torch.equal(tensor, without[name])}
+    assert changed == {name for name in first if name.startswith("ema.") and "running_" in name}
+    best = read_checkpoint(tmp_path / "precise" / "model_best.pth")["model"]
+    assert_same(best, {name.removeprefix("ema."): t for name, t in first.items() if name.startswith("ema.")})
+    for late in ("model_final.pth", "model_0000005.pth", "model_best.pth"):
+        (tmp_path / "precise" / late).unlink()
+    train(words(tmp_path / "precise", *norm, flags=["--resume"]))
+    assert_same(first, state(tmp_path / "precise" / "model_final.pth"))
+
+
 def test_a_damaged_checkpoint_costs_only_the_steps_since_the_one_before(finished, words, tmp_path, caplog):
     train(words(tmp_path))
     for late in ("model_final.pth", "model_best.pth"):
