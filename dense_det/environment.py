@@ -5,9 +5,15 @@ import os
 import platform
 from pathlib import Path
 
-# libgomp's threads spin at barriers by default: as soon as another process wants a core, every parallel
-# region waits for a time slice. Sleeping threads cost little when idle and are several times faster when not.
-VARIABLES = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0", "OPENCV_FOR_THREADS_NUM": "1"}
+# libgomp's threads spin for long at barriers: as soon as another process wants a core, every parallel region waits
+# for a time slice. Threads that sleep at once are several times faster then, but a light network has hundreds of
+# barriers, and waking costs more than most of its layers: on an idle machine they look a short while first.
+VARIABLES = {
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "GOMP_SPINCOUNT": "1000",
+    "KMP_BLOCKTIME": "0",
+    "OPENCV_FOR_THREADS_NUM": "1",
+}
 
 LEAVE = "DENSE_DET_LEAVE_PROCESS"  # set to 1: the process stays as it started
 
@@ -27,8 +33,10 @@ def prepare_process() -> None:
     """
     if os.environ.get(LEAVE) == "1":
         return
+    passive = os.environ.get("OMP_WAIT_POLICY", "PASSIVE").upper() == "PASSIVE"
     for name, value in VARIABLES.items():
-        os.environ.setdefault(name, value)
+        if passive or name != "GOMP_SPINCOUNT":  # which would overrule the user's policy
+            os.environ.setdefault(name, value)
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError):  # not glibc
