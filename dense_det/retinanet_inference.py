@@ -4,10 +4,12 @@ import math
 from dataclasses import dataclass
 
 import torch
-from detectron2.layers import batched_nms, cat
+from detectron2.layers import cat
 from detectron2.modeling.box_regression import Box2BoxTransform
 from detectron2.structures import Boxes, Instances
 from torch import Tensor
+
+from dense_det.layers.nms import best_by_nms
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ def select_boxes(
     chosen = cat([level[rows] for level, (_, rows, _) in zip(deltas, found, strict=True)])
     at = cat([level.tensor[rows] for level, (_, rows, _) in zip(anchors, found, strict=True)])
     boxes = transform.apply_deltas(chosen, at)
-    keep = batched_nms(boxes, scores, classes, selection.nms_threshold)[: selection.max_detections]
+    keep = best_by_nms(boxes, scores, classes, selection.nms_threshold, selection.max_detections)
     return Instances(image_size, pred_boxes=Boxes(boxes[keep]), scores=scores[keep], pred_classes=classes[keep])
 
 

@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "backbones": {"blocks", "layers"},
     "retinanet_head": {"layers"},
     "anchor_losses": set(),
-    "retinanet_inference": set(),
+    "retinanet_inference": {"layers"},
     "retinanet": {"retinanet_head", "retinanet_inference", "anchor_losses", "layers"},
     "roi_heads": set(),
     "centermask": {"layers"},

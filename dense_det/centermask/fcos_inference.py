@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 import torch
-from detectron2.layers import batched_nms
 from detectron2.structures import Boxes, Instances
 from torch import Tensor
+
+from dense_det.layers.nms import best_by_nms
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def select_boxes(
         boxes = Boxes(boxes)
         boxes.clip(image_size)
         boxes = boxes.tensor
-    keep = batched_nms(boxes, scores, classes, selection.nms_threshold)[: selection.post_nms_topk]
+    keep = best_by_nms(boxes, scores, classes, selection.nms_threshold, selection.post_nms_topk)
     result = Instances(image_size)
     result.pred_boxes = Boxes(boxes[keep])
     result.scores = scores[keep]
