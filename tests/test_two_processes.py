@@ -14,6 +14,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 import dense_det  # noqa: F401  registers
 from dense_det.config import get_cfg
+from dense_det.engine.norm_statistics import recompute_norm_statistics
+from dense_det.engine.trainer import take_buffers_of_first
 from dense_det.layers.norm import SyncBatchNorm
 
 NORMS = ("GN", "SyncBN")
@@ -62,6 +64,18 @@ def test_sync_bn_is_bn_over_the_pixels_of_both(results):
         assert torch.allclose(result["grad"], pixels[rank].grad, atol=1e-4)
         assert torch.allclose(result["running_mean"], norm.running_mean, rtol=1e-5)
         assert torch.allclose(result["running_var"], norm.running_var, rtol=1e-5)
+
+
+def test_all_evaluate_with_the_statistics_of_the_first(results):
+    first, second = (r["own"] for r in results)
+    assert first["own"] == [0.0, 1.0] and second["own"] == [1.0, 1.0]  # running mean and variance before
+    assert first["shared"] == second["shared"] == first["own"]
+
+
+def test_precise_statistics_are_over_the_images_of_both(results):
+    """The first has the values 0 and 2, the second 7 twice: the mean is 4, the variance (16 + 4 + 9 + 9) / 4."""
+    for rank in (0, 1):
+        assert results[rank]["own"]["precise"] == pytest.approx([4, 9.5])
 
 
 def _norm():
@@ -118,6 +132,18 @@ def _train(model, batch):
     return torch.stack(losses)
 
 
+def _own_statistics(rank):
+    """(mean, variance) of a batch norm that differs between the processes, before and after they agree."""
+    norm, found = torch.nn.BatchNorm1d(1), {}
+    norm.running_mean.fill_(rank)
+    found["own"] = [norm.running_mean.item(), norm.running_var.item()]
+    take_buffers_of_first(norm)
+    found["shared"] = [norm.running_mean.item(), norm.running_var.item()]
+    recompute_norm_statistics(norm, [torch.tensor([[0.0], [2.0]]) if rank == 0 else torch.tensor([[7.0], [7.0]])])
+    found["precise"] = [norm.running_mean.item(), norm.running_var.item()]
+    return found
+
+
 def _work(rank, folder):
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
@@ -130,6 +156,7 @@ def _work(rank, folder):
         losses = _train(DistributedDataParallel(model, device_ids=None), _batch())
         weight = model.head.cls_score.weight.detach()
         saved[name] = {"losses": losses, "normalizer": model.positives_per_image, "weight": weight}
+    saved["own"] = _own_statistics(rank)
     torch.save(saved, os.path.join(folder, f"{rank}.pt"))
     dist.destroy_process_group()
 

@@ -93,15 +93,24 @@ def _register(name: str, json_file: Path, image_root: Path) -> None:
 
 
 def _load(name: str, json_file: str, image_root: str) -> list[dict]:
-    """Detectron2's records; those of a file that says that its labels are pseudo-labels have "pseudo": True, and
-    their annotations "score".
+    """Detectron2's records; those of a file that says that its labels are pseudo-labels have "pseudo": True, but for
+    images that a person has reviewed, and their annotations "score".
     """
     pseudo = is_pseudo(json_file)
     records = load_coco_json(json_file, image_root, name, extra_annotation_keys=["score"] if pseudo else None)
     if pseudo:
+        reviewed = _reviewed(Path(json_file))
         for record in records:
-            record["pseudo"] = True
+            record["pseudo"] = record["image_id"] not in reviewed
     return records
+
+
+def _reviewed(json_file: Path) -> set[int]:
+    """Ids of the images that `import-review` marked as labelled by a person."""
+    text = json_file.read_text(encoding="utf-8")
+    if '"reviewed"' not in text:  # most files: no need to parse millions of annotations
+        return set()
+    return {image["id"] for image in json.loads(text)["images"] if image.get("reviewed")}
 
 
 def is_pseudo(json_file) -> bool:

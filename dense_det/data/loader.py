@@ -85,7 +85,7 @@ def build_mixed_sampler(cfg, records: list[dict], stream: tuple) -> MixedSampler
                 f"DATALOADER.LABELLED_SHARE {share} mixes labelled and pseudo-labelled images, but DATASETS.TRAIN "
                 f"{list(cfg.DATASETS.TRAIN)} have no {what} one with an object"
             )
-    return MixedSampler(*kinds, share, *stream)
+    return MixedSampler(*kinds, share, cfg.SOLVER.IMS_PER_BATCH, *stream)
 
 
 def build_repeats(cfg, records: list[dict]) -> list[float]:
@@ -106,7 +106,12 @@ def build_repeats(cfg, records: list[dict]) -> list[float]:
     threshold = cfg.DATALOADER.REPEAT_THRESHOLD
     if not 0 < threshold <= 1:
         raise ValueError(f"{name} needs DATALOADER.REPEAT_THRESHOLD in (0, 1], got {threshold}")
-    return RepeatFactorTrainingSampler.repeat_factors_from_category_frequency(records, threshold).tolist()
+    # ignore regions are no objects: nothing is learned of their class
+    learned = [
+        {**record, "annotations": [a for a in record.get("annotations", []) if not a.get("iscrowd")]}
+        for record in records
+    ]
+    return RepeatFactorTrainingSampler.repeat_factors_from_category_frequency(learned, threshold).tolist()
 
 
 def build_test_loader(cfg, dataset_name: str, with_annotations: bool = False) -> DataLoader:

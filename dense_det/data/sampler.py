@@ -1,5 +1,6 @@
 """Which image stands where in the endless stream of training images."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
@@ -51,26 +52,49 @@ class MixedSampler(PositionSampler):
     exactly the share (Data Distillation, arXiv 1712.04440, section 4: 6 of 10). Pseudo-labelled images have a
     stream of their own; each image of either comes round as often as the others of its kind.
 
+    The processes deal the labelled images of a batch out among them, and then the others: every `world_size`-th place
+    would give one process labelled images alone wherever the share repeats as often.
+
     Args:
         labelled, pseudo: indices of the images of each kind, one at least.
         share: of labelled images, in (0, 1).
+        batch_size: images of a batch of all processes, a multiple of world_size; `start` is a multiple of it.
         repeats, seed, start, rank, world_size: of PositionSampler, over all images.
     """
 
-    def __init__(self, labelled: Sequence[int], pseudo: Sequence[int], share: float, repeats: Sequence[float], *args):
+    def __init__(
+        self,
+        labelled: Sequence[int],
+        pseudo: Sequence[int],
+        share: float,
+        batch_size: int,
+        repeats: Sequence[float],
+        *args,
+    ):
         super().__init__(repeats, *args)
+        assert self.start % batch_size == batch_size % self.world_size == 0, (self.start, batch_size, self.world_size)
+        self.batch_size = batch_size
         seed = self.stream.seeds[0]
         self.share = Fraction(share).limit_denominator(1000)  # 0.6 is 3/5, not what a float makes of it
         assert len(labelled) and len(pseudo) and 0 < self.share < 1, (len(labelled), len(pseudo), share)
         self.kinds = (labelled, pseudo)
         self.streams = tuple(_Stream([repeats[i] for i in of_kind], seed, k) for k, of_kind in enumerate(self.kinds))
 
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        for step in itertools.count(self.start // self.batch_size):
+            batch = range(step * self.batch_size, (step + 1) * self.batch_size)
+            dealt = sorted(batch, key=self._is_pseudo)
+            # another process begins each time, so that what is left over goes round
+            for position in sorted(dealt[(self.rank + step) % self.world_size :: self.world_size]):
+                yield position, self.index(position)
+
     def index(self, position: int) -> int:
-        before, after = int(position * self.share), int((position + 1) * self.share)
-        is_labelled = after > before
-        place = before if is_labelled else position - before
-        kind = 0 if is_labelled else 1
+        kind, before = self._is_pseudo(position), int(position * self.share)
+        place = position - before if kind else before
         return self.kinds[kind][self.streams[kind][place]]
+
+    def _is_pseudo(self, position: int) -> bool:
+        return int(position * self.share) == int((position + 1) * self.share)
 
 
 class _Stream:

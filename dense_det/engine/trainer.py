@@ -121,6 +121,7 @@ class Trainer(DefaultTrainer):
 
         def evaluate() -> dict:
             name = cfg.DATASETS.TEST[0]
+            take_buffers_of_first(self.evaluated_model)
             results = self.test(cfg, self.evaluated_model, [build_evaluator(cfg, name, None)], names=[name])
             if cfg.TEST.VAL_LOSS:
                 results.update(validation_losses(self.evaluated_model, build_test_loader(cfg, name, True)))
@@ -181,6 +182,15 @@ def evaluate(cfg, model, folder) -> OrderedDict:
     folders = [Path(folder)] if len(names) == 1 else [Path(folder) / name for name in names]
     evaluators = [build_evaluator(cfg, name, str(place)) for name, place in zip(names, folders, strict=True)]
     return Trainer.test(cfg, model, evaluators)
+
+
+def take_buffers_of_first(model: torch.nn.Module) -> None:
+    """Give the batch norms of all processes the statistics of the first, whose are saved: each has seen other images,
+    and what evaluates its part of a data set is to be the same detector everywhere.
+    """
+    if comm.get_world_size() > 1:
+        for buffer in model.buffers():
+            torch.distributed.broadcast(buffer, 0)
 
 
 def _distributed(model: torch.nn.Module) -> torch.nn.Module:

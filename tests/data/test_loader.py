@@ -191,6 +191,27 @@ def test_rare_classes_are_repeated_by_the_square_root_of_their_rarity():
     assert build_repeats(cfg, records) == pytest.approx([(0.8 / 0.6) ** 0.5] * 3 + [2.0, 1.0])
 
 
+def test_ignore_regions_are_no_objects_of_their_class():
+    records = [{"annotations": [{"category_id": 0}, {"category_id": 1, "iscrowd": 1}]} for _ in range(9)]
+    records.append({"annotations": [{"category_id": 1, "iscrowd": 0}]})
+    cfg = page_cfg()
+    cfg.DATALOADER.SAMPLER_TRAIN = "RepeatFactorTrainingSampler"
+    cfg.DATALOADER.REPEAT_THRESHOLD = 0.4
+    assert build_repeats(cfg, records) == pytest.approx([1.0] * 9 + [2.0])  # class 1 is on a tenth of the images
+
+
+def test_what_a_person_reviewed_is_labelled(pages, tmp_path):
+    coco = json.loads((tmp_path / "loader_pages.json").read_text())
+    coco["images"][1]["reviewed"] = True
+    (tmp_path / "reviewed.json").write_text(json.dumps({"info": {"pseudo_labels": {}}, **coco}))
+    register_coco("loader_reviewed", tmp_path / "reviewed.json", tmp_path)
+    try:
+        kinds = [record["pseudo"] for record in load_records(["loader_reviewed"])]
+        assert kinds == [True, False] + [True] * (len(kinds) - 2) and len(kinds) > 2
+    finally:
+        DatasetCatalog.remove("loader_reviewed")
+
+
 def test_pseudo_labels_have_their_share_of_every_batch(pages, tmp_path):
     coco = json.loads((tmp_path / "loader_pages.json").read_text())
     for image in coco["images"]:

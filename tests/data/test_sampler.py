@@ -1,5 +1,7 @@
 import itertools
 
+import pytest
+
 from dense_det.data.sampler import MixedSampler, PositionSampler, seeded_state
 
 
@@ -55,7 +57,7 @@ def test_the_generator_is_frozen():
 
 def test_six_of_ten_are_labelled():
     labelled, pseudo = [0, 2, 4], [1, 3, 5, 6, 7]
-    stream = [index for _, index in take(MixedSampler(labelled, pseudo, 0.6, [1] * 8, 5), 1000)]
+    stream = [index for _, index in take(MixedSampler(labelled, pseudo, 0.6, 10, [1] * 8, 5), 1000)]
     for start in range(0, 1000, 10):
         assert sum(index in labelled for index in stream[start : start + 10]) == 6
     # each kind comes round evenly
@@ -65,15 +67,38 @@ def test_six_of_ten_are_labelled():
 
 
 def test_a_share_is_exact_over_time_where_the_batch_does_not_divide():
-    stream = [index for _, index in take(MixedSampler([0], [1], 0.6, [1] * 2, 0), 700)]
+    stream = [index for _, index in take(MixedSampler([0], [1], 0.6, 7, [1] * 2, 0), 700)]
     batches = [stream[start : start + 7].count(0) for start in range(0, 700, 7)]
     assert set(batches) == {4, 5} and sum(batches) == 420
 
 
 def test_a_mixed_stream_is_a_function_of_the_position():
     def sampler(*place):
-        return MixedSampler([0, 1, 2], [3, 4, 5, 6], 0.6, [1] * 7, 2, *place)
+        return MixedSampler([0, 1, 2], [3, 4, 5, 6], 0.6, 6, [1] * 7, 2, *place)
 
     whole = take(sampler(), 60)
-    assert take(sampler(13), 20) == whole[13:33]
-    assert take(sampler(0, 1, 2), 20) == whole[1:41:2]
+    assert take(sampler(12), 20) == whole[12:32]
+    assert take(sampler(12, 1, 2), 3 * 5) == take(sampler(0, 1, 2), 30)[6:21]
+
+
+@pytest.mark.parametrize(
+    ("share", "batch", "ranks"), [(0.25, 4, 2), (0.25, 8, 4), (0.5, 8, 2), (0.6, 10, 5), (0.6, 7, 7)]
+)
+def test_every_process_gets_its_part_of_both_kinds(share, batch, ranks):
+    """Together the same batches as one process, and each rank's labelled images differ by one at most, in turn."""
+    labelled, pseudo = list(range(5)), list(range(5, 20))
+    steps, each = 60, batch // ranks
+
+    def rows(*place):
+        stream = take(MixedSampler(labelled, pseudo, share, batch, [1] * 20, 1, *place), steps * each * ranks)
+        width = each if place else batch
+        return [stream[step * width : (step + 1) * width] for step in range(steps)]
+
+    of_ranks = [rows(0, rank, ranks) for rank in range(ranks)]
+    for step, whole in enumerate(rows()):
+        parts = [of_ranks[rank][step] for rank in range(ranks)]
+        assert sorted(row for part in parts for row in part) == whole
+        counts = [sum(index in labelled for _, index in part) for part in parts]
+        assert max(counts) - min(counts) <= 1
+    totals = [sum(index in labelled for batch in part for _, index in batch) for part in of_ranks]
+    assert max(totals) - min(totals) <= 0.15 * sum(totals) / ranks
