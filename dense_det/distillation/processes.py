@@ -78,6 +78,9 @@ def run_ray(work: WorkFolder, open_labeller: Callable, share: Share, num: int | 
     A task whose worker dies is tried again on another. All machines must see the work folder and the images at
     the same paths.
 
+    Args:
+        num: tasks in flight at most, on a cluster, too; None: two for each of its CPUs, so that none waits.
+
     Raises:
         ImportError: Ray is not installed.
     """
@@ -93,10 +96,10 @@ def run_ray(work: WorkFolder, open_labeller: Callable, share: Share, num: int | 
         plan = work.read_plan()
         tasks = [task for task in share.tasks(plan) if not task.shards(work).is_finished(task.shard)]
         num_cpus = max(1, int(ray.cluster_resources().get("CPU", 1)))
-        outlook = Outlook(work, tasks, min(num_cpus, max(1, len(tasks))))
+        outlook = Outlook(work, tasks, min(num_cpus, num or num_cpus, max(1, len(tasks))))
         remote = ray.remote(num_cpus=1, max_retries=_RAY_RETRIES)(_ray_task)
         shared = ray.put(open_labeller)
-        waiting, remaining, ahead = [], iter(tasks), 2 * num_cpus
+        waiting, remaining, ahead = [], iter(tasks), num or 2 * num_cpus
         while True:
             while len(waiting) < ahead and (task := next(remaining, None)) is not None:
                 waiting.append(remote.remote(str(work.root), task, shared, rate))

@@ -1,17 +1,20 @@
 """Processes and Ray: a worker that dies takes nobody along, and the next run does what it left."""
 
+import argparse
 import importlib.util
 import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from dense_det.distillation.commands import run
 from dense_det.distillation.planning import PlanSettings, make_plan
-from dense_det.distillation.processes import run_here
+from dense_det.distillation.processes import run_here, run_ray
 from dense_det.distillation.share import Share
-from dense_det.distillation.work_folder import WorkFolder
+from dense_det.distillation.work_folder import Manifest, WorkFolder
 
 # a program of its own, since new processes import the main module again; its teacher kills the first worker that
 # sees the image with the id in $KILL, once
@@ -75,7 +78,7 @@ def program(tmp_path, photos, jpeg):
 
 @pytest.fixture
 def label_here(program, tmp_path, monkeypatch):
-    """A function that labels what is left of a planned folder in this process, with the program's teacher."""
+    """A function that labels what is left of a planned folder in this process, with the program's `labeller`."""
     spec = importlib.util.spec_from_file_location("program", tmp_path / "program.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -84,6 +87,7 @@ def label_here(program, tmp_path, monkeypatch):
         monkeypatch.setenv("WORK", str(work.root))
         return list(run_here(work, module.Labeller, Share(0, 1), 1.0))
 
+    label.labeller = module.Labeller
     return label
 
 
@@ -117,3 +121,69 @@ def test_ray_tries_a_dead_workers_shard_again(program, expected):
     assert (work.root / "killed").exists() and result.stdout.count("shard ") == 4
     assert "reports to Ray's makers: 0" in result.stdout
     assert predictions(work) == expected
+
+
+class StubRay:
+    """A cluster of four CPUs, in this process; `most`: tasks that were in flight at once."""
+
+    exceptions = SimpleNamespace(RayError=ArithmeticError, RayTaskError=ArithmeticError)
+
+    def __init__(self):
+        self.most = 0
+
+    def init(self, **settings):
+        self.settings = settings
+
+    def cluster_resources(self):
+        return {"CPU": 4.0}
+
+    def put(self, thing):
+        return thing
+
+    def remote(self, **_):
+        return lambda function: SimpleNamespace(remote=lambda *words: lambda: function(*words))
+
+    def wait(self, waiting):
+        self.most = max(self.most, len(waiting))
+        return waiting[:1], waiting[1:]
+
+    def get(self, ready):
+        return [task() for task in ready]
+
+    def shutdown(self):
+        pass
+
+
+@pytest.mark.parametrize("num, most", [(None, 4), (1, 1), (3, 3)])
+def test_a_cluster_has_no_more_tasks_in_flight_than_asked_for(label_here, tmp_path, monkeypatch, num, most):
+    """Of four shards, on a cluster that could take eight tasks."""
+    ray = StubRay()
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    monkeypatch.setenv("WORK", str(tmp_path))
+    monkeypatch.setenv("RAY_ADDRESS", "cluster:6379")
+    work = WorkFolder(tmp_path / "work")
+    make_plan(work, PlanSettings((str(tmp_path / "photos"),), shard_size=3))
+    assert len(list(run_ray(work, label_here.labeller, Share(0, 1), num, 1.0))) == 4
+    assert ray.settings["address"] == "cluster:6379" and "num_cpus" not in ray.settings
+    assert ray.most == most
+    assert len(predictions(work)) == 4
+
+
+@pytest.mark.parametrize(
+    "address, words, num", [("cluster:6379", (), None), ("cluster:6379", ("3",), 3), ("", (), 2), ("", ("3",), 3)]
+)
+def test_ray_gets_the_number_that_the_user_gave(program, tmp_path, monkeypatch, address, words, num):
+    work = WorkFolder(tmp_path / "work")
+    make_plan(work, PlanSettings((str(tmp_path / "photos"),), shard_size=3))
+    given = []
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    monkeypatch.setattr(run, "_num_cores", lambda: 2)
+    labeller = SimpleNamespace(manifest=lambda: Manifest(["a"], [], [], {"kind": "nms", "iou": 0.5}, 0.05, 10))
+    monkeypatch.setattr(run, "open_labeller", lambda settings: labeller)
+    monkeypatch.setattr(run, "run_ray", lambda *args: given.append(args[3]) or iter(()))
+    parser = argparse.ArgumentParser()
+    parser.set_defaults(load_cfg=None, load_model=None)
+    run.add_arguments(parser)
+    words = ["--num-workers", *words] if words else []
+    list(run.main(parser.parse_args([str(work.root), "--onnx", "a.onnx", "--backend", "ray", *words])))
+    assert given == [num]

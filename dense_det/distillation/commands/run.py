@@ -47,7 +47,9 @@ def add_arguments(parser) -> None:
                         "exactly the pixels of training")  # fmt: skip
     parser.add_argument("--max-failure-rate", type=float, default=0.5, metavar="X",
                         help="stop when more of the images fail (default 0.5; 1 never stops)")  # fmt: skip
-    parser.add_argument("--num-workers", type=int, metavar="N", help="processes of one thread (default: one a core)")
+    parser.add_argument("--num-workers", type=int, metavar="N",
+                        help="processes of one thread (default: one a core); of a Ray cluster ($RAY_ADDRESS), shards "
+                        "at work at once (default: as many as it has CPUs)")  # fmt: skip
     parser.add_argument("--worker", metavar="R/W", help="be worker R of W on several machines, from 0")
     parser.add_argument("--backend", choices=("processes", "ray"), default="processes", help="(default processes)")
 
@@ -80,6 +82,8 @@ def main(args) -> Iterator[str]:
     work.settle_manifest(opener().manifest())
     num = args.num_workers or (1 if share.count > 1 else max(1, min(_num_cores(), len(share.tasks(plan)))))
     if args.backend == "ray":
+        # the cores of this machine say nothing about a cluster's
+        num = args.num_workers if os.environ.get("RAY_ADDRESS") else num
         yield from run_ray(work, opener, share, num, args.max_failure_rate)
     elif num == 1:
         yield from run_here(work, opener, share, args.max_failure_rate)
