@@ -40,7 +40,8 @@ ENOUGH = 10  # answers of a class
 class Estimate:
     """A share of right boxes: `precision` and its 95 % interval, from `judged` boxes that stand for `population`.
 
-    `effective`: as many draws without strata would say as much; `unjudged`: boxes left to judge, of all strata.
+    `effective`: see effective_number; `unjudged`: boxes left to judge, of all strata; `strata`: (boxes that it stands
+    for, judged) of those with an answer.
     """
 
     precision: float
@@ -50,6 +51,7 @@ class Estimate:
     population: int
     effective: float
     unjudged: int
+    strata: tuple[tuple[float, int], ...] = ()
 
     @property
     def is_enough(self) -> bool:
@@ -61,8 +63,13 @@ class Estimate:
         at most all that are left. None without any answer to go by."""
         if not self.judged:
             return None
-        wanted = draws_for(self.precision, margin) * self.judged / self.effective
-        return min(self.unjudged, max(0, math.ceil(wanted - 1e-9) - self.judged))
+        wanted = draws_for(self.precision, margin) * (1 - 1e-9)
+
+        def is_enough(more: int) -> bool:
+            times = 1 + more / self.judged
+            return effective_number((boxes, min(boxes, times * judged)) for boxes, judged in self.strata) >= wanted
+
+        return bisect.bisect_left(range(self.unjudged), True, key=is_enough)
 
 
 def wilson(precision: float, number: float) -> tuple[float, float]:
@@ -94,10 +101,28 @@ def draws_for(precision: float, margin: float) -> int:
     return enough // 2 + bisect.bisect_left(range(enough // 2, enough), True, key=is_narrow)
 
 
+def effective_number(strata: Iterable[tuple[float, float]]) -> float:
+    """As many draws from endlessly many boxes, without strata, would say as much as `strata` of (boxes, judged).
+
+    Kish's 1 / sum(weight^2 / n), a weight being the stratum's share of all boxes, where n judged of N boxes count as
+    n (N - 1) / (N - n): the finite population correction of a share (Cochran, Sampling Techniques, 1977, chapter 3).
+    Infinite where all are judged: then nothing is left to guess.
+    """
+    strata = list(strata)
+    total = sum(boxes for boxes, _ in strata)
+    variance = sum(
+        (boxes / total) ** 2 * (boxes - judged) / (judged * max(1, boxes - 1))
+        for boxes, judged in strata
+        if boxes > judged
+    )
+    return 1 / variance if variance else math.inf
+
+
 def estimate(right: Counter, judged: Counter, population: Counter) -> Estimate:
     """Of strata, each weighted by its share of all boxes; strata without an answer are left out.
 
-    The interval is Wilson's for Kish's effective number of draws: 1 / sum(weight^2 / judged).
+    The interval is Wilson's for the effective number of draws. Strata without an answer make the others stand for
+    more boxes, so that an interval without width needs all of all strata judged.
     """
     answered = [stratum for stratum in population if judged[stratum]]
     total, number = sum(population[stratum] for stratum in answered), sum(judged[s] for s in answered)
@@ -106,8 +131,10 @@ def estimate(right: Counter, judged: Counter, population: Counter) -> Estimate:
         return Estimate(float("nan"), 0.0, 1.0, 0, 0, 0.0, unjudged)
     weights = {stratum: population[stratum] / total for stratum in answered}
     precision = sum(weights[s] * right[s] / judged[s] for s in answered)
-    effective = 1 / sum(weights[s] ** 2 / judged[s] for s in answered)
-    return Estimate(precision, *wilson(precision, effective), number, total, effective, unjudged)
+    times = sum(population.values()) / total
+    strata = tuple((population[s] * times, judged[s]) for s in answered)
+    effective = effective_number(strata)
+    return Estimate(precision, *wilson(precision, effective), number, total, effective, unjudged, strata)
 
 
 def estimates(answers: Iterable[dict], population: Counter, classes: list[str]) -> dict[str, Estimate]:

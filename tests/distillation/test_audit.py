@@ -11,6 +11,7 @@ from dense_det.distillation.audit import (
     COLUMNS,
     Z,
     draws_for,
+    effective_number,
     estimate,
     estimates,
     join_answers,
@@ -59,6 +60,33 @@ def test_intervals_hold_the_truth_as_often_as_they_say():
     assert 0.93 < np.mean([e.low <= truth <= e.high for e in found]) < 0.99
 
 
+def test_an_interval_of_few_boxes_by_hand():
+    # 40 of 80 count as 40 * 79 / 40 = 79 draws; of a half, Wilson's is 0.5 +- Z / (2 sqrt(79 + Z**2))
+    half = estimate(Counter(a=20), Counter(a=40), Counter(a=80))
+    assert half.effective == pytest.approx(79)
+    assert (half.low, half.high) == pytest.approx((0.39233, 0.60767), abs=1e-5)
+    # 2 of 3 count as 4 draws, 1 of 2 as 1, with weights 0.6 and 0.4: 1 / (0.36 / 4 + 0.16)
+    assert effective_number([(3, 2), (2, 1)]) == pytest.approx(4)
+
+
+def test_all_judged_leaves_nothing_to_guess():
+    found = estimate(Counter(a=50, b=13), Counter(a=52, b=20), Counter(a=52, b=20))
+    assert (found.low, found.precision, found.high) == (0.875, 0.875, 0.875)
+    assert found.more_for(0.05) == 0
+    one = estimate(Counter(a=1), Counter(a=1), Counter(a=1))
+    assert (one.low, one.high) == (1, 1)
+    a_band_left = estimate(Counter(a=50), Counter(a=52), Counter(a=52, b=20))
+    assert a_band_left.low < a_band_left.precision < a_band_left.high
+    assert (a_band_left.population, a_band_left.unjudged) == (52, 20)
+
+
+def test_intervals_of_few_boxes_hold_the_truth_as_often_as_they_say():
+    """160 of 200 boxes right, 120 judged."""
+    rights = np.random.default_rng(0).hypergeometric(160, 40, 120, 2000)
+    found = [estimate(Counter(a=int(right)), Counter(a=120), Counter(a=200)) for right in rights]
+    assert 0.93 < np.mean([e.low <= 0.8 <= e.high for e in found]) < 0.98
+
+
 def test_planning_more_answers():
     for precision, margin in ((0.9, 0.05), (0.5, 0.05), (1.0, 0.05), (0.97, 0.01), (0.5, 0.4)):
         number = draws_for(precision, margin)
@@ -67,11 +95,16 @@ def test_planning_more_answers():
     # with Z**2 / (2 (n + Z**2)) of all right: n = Z**2 (1 / 0.1 - 1)
     assert draws_for(1.0, 0.05) == np.ceil(Z * Z * 9)
     one = estimate(Counter(a=90), Counter(a=100), Counter(a=10_000))
-    assert one.more_for(0.05) == draws_for(0.9, 0.05) - 100 and one.more_for(0.2) == 0
-    assert estimate(Counter(a=90), Counter(a=100), Counter(a=110)).more_for(0.01) == 10  # then all are judged
+    # n (N - 1) / (N - n) >= d, solved for n
+    d, boxes = draws_for(0.9, 0.05), 10_000
+    assert one.more_for(0.05) == np.ceil(d * boxes / (boxes - 1 + d)) - 100 and one.more_for(0.2) == 0
+    few = estimate(Counter(a=90), Counter(a=100), Counter(a=110))
+    assert few.more_for(0.01) == 7 and few.more_for(0.001) == 10  # then all are judged
     uneven = estimate(Counter(a=45, b=45), Counter(a=50, b=50), Counter(a=9900, b=100))
-    assert uneven.effective == pytest.approx(1 / ((0.99**2 + 0.01**2) / 50))
-    assert uneven.more_for(0.05) == np.ceil(draws_for(0.9, 0.05) * 100 / uneven.effective) - 100
+    variance = 0.99**2 * 9850 / (50 * 9899) + 0.01**2 * 50 / (50 * 99)
+    assert uneven.effective == pytest.approx(1 / variance)
+    # the first stratum alone counts: of the second all would be judged
+    assert uneven.more_for(0.05) == np.ceil(2 * d * 0.99**2 * 9900 / (9899 + d * 0.99**2)) - 100
     assert estimate(Counter(), Counter(), Counter(a=5)).more_for(0.05) is None
     with pytest.raises(ValueError, match="between 0 and 0.5, got 0"):
         draws_for(0.5, 0)
@@ -108,7 +141,8 @@ def test_a_box_of_the_csv_is_that_of_the_page(tmp_path):
 def test_strata_weigh_as_many_boxes_as_they_have():
     found = estimate(Counter(a=8, b=5), Counter(a=10, b=10), Counter(a=900, b=100))
     assert found.precision == pytest.approx(0.9 * 0.8 + 0.1 * 0.5)
-    assert (found.low, found.high) == wilson(found.precision, 1 / (0.81 / 10 + 0.01 / 10))
+    number = 1 / (0.81 / 10 * 890 / 899 + 0.01 / 10 * 90 / 99)
+    assert (found.low, found.high) == pytest.approx(wilson(found.precision, number))
     assert (found.judged, found.population) == (20, 1000)
     assert np.isnan(estimate(Counter(), Counter(), Counter(a=5)).precision)
 
