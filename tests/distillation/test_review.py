@@ -327,6 +327,31 @@ def test_what_nobody_changed_stays_as_it_was(tmp_path, labelled_work):
     assert rows[0] == rows[1] != []
 
 
+def test_corrections_on_images_that_the_labels_dropped(tmp_path, labelled_work):
+    """Of 2.jpg all boxes are unsure."""
+    labelled_work()
+    labels, review, out = (tmp_path / name for name in ("pseudo.json", "review.xml", "reviewed.json"))
+    run(select, tmp_path / "work", "--out", labels, "--rule", "fixed", "--value", "0.85", "--force")
+    assert [image["file_name"] for image in json.loads(labels.read_text())["images"]] == [str(tmp_path / "1.jpg")]
+    run(export, tmp_path / "work", labels, "--out", review)
+    with pytest.raises(ValueError, match="nobody changed a box on any of its 2 images"):
+        run(import_review, labels, review, "--out", out)
+    tree = ET.parse(review)
+    box = next(tree.find(f"image[@name='{tmp_path / '2.jpg'}']").iter("box"))
+    box.set("label", {"Text": "Table", "Table": "Text"}[box.get("label")])  # its source stays
+    done = tmp_path / "downloads" / "annotations.xml"
+    done.parent.mkdir()
+    tree.write(done)
+    told, left = run(import_review, labels, done, "--out", out)
+    assert told.endswith("1 of 2 images have a person's boxes: 0 replaced, 1 added")
+    assert left.startswith("1 left as they were: nobody changed a box there")
+    (tmp_path / "pseudo.exported.json").unlink()
+    told, unknown, left = run(import_review, labels, done, "--out", out)
+    assert told.endswith("1 of 2 images have a person's boxes: 0 replaced, 1 added")
+    assert unknown.startswith("1 of these may be as they were uploaded") and "pseudo.exported.json" in unknown
+    assert unknown.endswith("(there is no such file)") and left.startswith("1 left as they were")
+
+
 def test_what_is_no_review_is_answered(tmp_path):
     with pytest.raises(ValueError, match=r"\.xml"):
         run(export, tmp_path, "x", "--out", "a.csv")

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from dense_det.distillation.review import ReviewBox, ReviewImage
-from dense_det.distillation.untouched import split_untouched
+from dense_det.distillation.untouched import add_to_record, read_record, split_untouched
 
 COCO = {
     "images": [{"id": 7, "file_name": "/a.jpg"}, {"id": 8, "file_name": "/b.jpg"}],
@@ -31,12 +31,57 @@ IMAGE = ReviewImage("a.jpg", 20, 20, (TEXT, TABLE), as_uploaded=True)
     ],
 )
 def test_untouched(image, is_untouched):
-    assert split_untouched(COCO, [image]) == (([], [image]) if is_untouched else ([image], []))
+    assert split_untouched(COCO, {}, [image]) == (([], [image], []) if is_untouched else ([image], [], []))
 
 
-def test_an_image_that_the_labels_dropped(tmp_path):
+@pytest.fixture
+def dropped(tmp_path):
+    """An image that the labels do not have."""
     (tmp_path / "c.jpg").touch()
-    image = replace(IMAGE, file_name=str(tmp_path / "c.jpg"))
-    assert split_untouched(COCO, [image]) == ([], [image])
+    return replace(IMAGE, file_name=str(tmp_path / "c.jpg"))
+
+
+def test_an_image_that_the_labels_dropped_is_compared_with_what_was_exported(tmp_path, dropped):
+    add_to_record(tmp_path / "r.json", [dropped])
+    exported = read_record(tmp_path / "r.json")
+    assert split_untouched(COCO, exported, [dropped]) == ([], [dropped], [])
+    for boxes in ((TABLE,), (TABLE, replace(TEXT, label="Table")), (TABLE, TEXT, TEXT)):
+        corrected = replace(dropped, boxes=boxes)
+        assert split_untouched(COCO, exported, [corrected]) == ([corrected], [], [])
+    elsewhere = replace(IMAGE, file_name="/gone/e.jpg")  # and CVAT has only its end
+    add_to_record(tmp_path / "r.json", [elsewhere])
+    image = replace(IMAGE, file_name="e.jpg")
+    assert split_untouched(COCO, read_record(tmp_path / "r.json"), [image]) == ([], [image], [])
+
+
+def test_without_a_record_of_a_dropped_image_nobody_knows(dropped):
+    assert split_untouched(COCO, {}, [dropped]) == ([], [], [dropped])
     with pytest.raises(ValueError, match="no image of the labels is d.jpg"):
-        split_untouched(COCO, [replace(IMAGE, file_name="d.jpg")])
+        split_untouched(COCO, {}, [replace(IMAGE, file_name="d.jpg")])
+
+
+def test_what_was_exported_counts_not_what_the_labels_became(tmp_path):
+    old = replace(IMAGE, file_name="/a.jpg", boxes=(TABLE,))
+    new = replace(old, boxes=(TABLE, TABLE))
+    for images in ([old], [new], [new]):  # labels were selected again, and exported once more
+        add_to_record(tmp_path / "r.json", images)
+    exported = read_record(tmp_path / "r.json")
+    assert [sum(boxes.values()) for boxes in exported["/a.jpg"]] == [1, 2]
+    assert split_untouched(COCO, exported, [old]) == ([], [old], [])
+    assert split_untouched(COCO, exported, [new]) == ([], [new], [])
+    assert split_untouched(COCO, exported, [IMAGE]) == ([IMAGE], [], [])
+
+
+def test_names_that_are_no_text(tmp_path):
+    image = replace(IMAGE, file_name="/a\n\udcff.jpg")
+    add_to_record(tmp_path / "r.json", [image])
+    assert split_untouched(COCO, read_record(tmp_path / "r.json"), [image]) == ([], [image], [])
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"images": [{"boxes": []}]}', '{"images": [{"boxes": [["A", "x"]]}]}'])
+def test_another_file_is_no_record(tmp_path, text):
+    (tmp_path / "r.json").write_text(text)
+    for act in (read_record, lambda path: add_to_record(path, [IMAGE])):
+        with pytest.raises(ValueError, match=r"r\.json: not the record of boxes that export keeps .* move it away"):
+            act(tmp_path / "r.json")
+    assert (tmp_path / "r.json").read_text() == text

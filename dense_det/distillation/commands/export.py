@@ -1,7 +1,8 @@
 """Write the most uncertain images for a person to correct, as Label Studio's JSON or CVAT's XML.
 
 Uncertain: scores near the threshold, few votes, views that disagree about the sides. import-review takes the
-corrected labels back.
+corrected labels back. For CVAT the boxes are also noted beside the labels (pseudo.json: pseudo.exported.json): that
+file tells import-review what nobody changed; keep it.
 """
 
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from dense_det.distillation.label_file import Extractor
 from dense_det.distillation.review import DECIMALS, ReviewBox, ReviewImage, uncertainty, write_cvat, write_label_studio
 from dense_det.distillation.rule import REJECTED, read_images, read_rule
 from dense_det.distillation.sampling import Smallest
+from dense_det.distillation.untouched import add_to_record, record_path
 from dense_det.distillation.work_folder import WorkFolder
 
 EXAMPLE = """examples:
@@ -48,6 +50,7 @@ def main(args) -> Iterator[str]:
             boxes.append(ReviewBox(manifest.classes[found.classes[row]], sides, round(float(found.scores[row]), 5)))
         images.append(ReviewImage(file_name(image), image.width, image.height, tuple(boxes)))
     if args.out.endswith(".xml"):
+        add_to_record(record_path(args.labels), images)  # first: what may come back is known
         write_cvat(args.out, images, manifest.classes)
     else:
         write_label_studio(args.out, images, manifest.sha256[:12])

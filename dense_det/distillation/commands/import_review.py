@@ -1,13 +1,15 @@
 """Take corrected labels back: on the images that a person saw, only the person's boxes stand.
 
-CVAT does not tell which images somebody looked at: those with all boxes as they were uploaded are left as they are.
+CVAT does not tell which images somebody looked at: those with all boxes as they were exported are left as they are.
+What was exported stands beside the labels (pseudo.json: pseudo.exported.json, which export writes); without it the
+labels themselves are compared, and uploaded boxes on images that the labels dropped count as a person's.
 """
 
 from collections.abc import Iterator
 
 from dense_det.distillation.label_file import read_labels
 from dense_det.distillation.review import merge_review, read_review
-from dense_det.distillation.untouched import split_untouched
+from dense_det.distillation.untouched import read_record, record_path, split_untouched
 from dense_det.distillation.work_folder import write_json
 
 EXAMPLE = """example:
@@ -27,9 +29,12 @@ def add_arguments(parser) -> None:
 def main(args) -> Iterator[str]:
     if not (reviewed := read_review(args.review)):
         raise ValueError(f"{args.review} has no image that a person annotated")
-    coco = read_labels(args.labels)
+    coco, record, left, unknown = read_labels(args.labels), record_path(args.labels), [], []
+    exported = {} if args.accept_untouched else read_record(record)
     try:
-        changed, left = (reviewed, []) if args.accept_untouched else split_untouched(coco, reviewed)
+        if not args.accept_untouched:
+            reviewed, left, unknown = split_untouched(coco, exported, reviewed)
+        changed = reviewed + unknown
         if not changed:
             raise ValueError(f"nobody changed a box on any of its {len(left)} images{_ASK}")
         merged = merge_review(coco, changed)
@@ -41,5 +46,10 @@ def main(args) -> Iterator[str]:
         f"{args.out}: {len(changed)} of {total} images have a person's boxes: "
         f"{len(changed) - added} replaced, {added} added"
     )
+    if unknown:
+        yield (
+            f"{len(unknown)} of these may be as they were uploaded: neither the labels have them nor {record}, where "
+            f"export notes its boxes{'' if record.exists() else ' (there is no such file)'}"
+        )
     if left:
         yield f"{len(left)} left as they were: nobody changed a box there{_ASK}"
