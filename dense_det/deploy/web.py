@@ -100,7 +100,7 @@ class PageHandler(BaseHTTPRequestHandler):
         if self.path != "/detect" or not length.isdecimal():
             self.close_connection = True
             self._json(HTTPStatus.BAD_REQUEST, {"error": "POST an image's bytes to /detect"})
-        elif int(length) > MAX_BYTES:
+        elif len(length) > 20 or int(length) > MAX_BYTES:  # int() raises for thousands of digits
             self.close_connection = True
             self._json(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, {"error": f"more than {MAX_BYTES // 2**20} MB"})
         else:

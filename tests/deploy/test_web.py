@@ -37,7 +37,7 @@ def ask():
 
     def request(method, path, body=None, **headers):
         connection = http.client.HTTPConnection(host, port, timeout=30)
-        connection.request(method, path, body, {key.title(): value for key, value in headers.items()})
+        connection.request(method, path, body, {key.replace("_", "-").title(): value for key, value in headers.items()})
         answer = connection.getresponse()
         content = answer.read()
         connection.close()
@@ -101,6 +101,12 @@ def test_what_would_fill_the_memory_is_refused(ask, monkeypatch):
     assert ask("POST", "/detect", picture())[1]["error"] == "more than 20 pixels: make the image smaller"
     monkeypatch.setattr(web, "MAX_BYTES", 10)
     assert ask("POST", "/detect", picture())[0] == 413
+
+
+@pytest.mark.parametrize("digits", [10, 5000])
+def test_a_length_of_many_digits_is_too_large(ask, digits):
+    status, told, _ = ask("POST", "/detect", b"", content_length="9" * digits)
+    assert status == 413 and told["error"] == "more than 64 MB"
 
 
 def test_pages_of_other_sites_cannot_ask(ask):
