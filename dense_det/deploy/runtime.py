@@ -150,7 +150,7 @@ class Detector:
                 size = file.size if turned else file.size[::-1]
                 shrinking = min(np.divide(size, self.shown_size(*size))) if self.scaled_decode else 1
                 jpeg = _jpeg(file, min(1 << (max(int(shrinking), 1).bit_length() - 1), 8))
-                pixels = _upright(jpeg or file)
+                pixels = upright(jpeg or file)
         except Exception as error:  # decoders of broken files raise anything, and name no file
             if getattr(error, "filename", None):
                 raise
@@ -250,8 +250,8 @@ def _jpeg(file: Image.Image, reduction: int) -> Image.Image | None:
     return image
 
 
-def _upright(file: Image.Image) -> Image.Image:
-    """RGB of an opened image: turned by EXIF, 16 bits scaled to 8, transparent pixels white."""
+def upright(file: Image.Image) -> Image.Image:
+    """RGB of an opened image: turned by EXIF, 16 bits scaled to 8, transparent is white. OSError: floats, damaged."""
     if file.mode == "F":
         raise OSError("32-bit floats, which do not say what is white: save it with 8 or 16 bits")
     file.load()

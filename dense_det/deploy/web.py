@@ -11,11 +11,12 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
-from dense_det.deploy.runtime import DRAWINGS, Detector
+from dense_det.deploy.runtime import DRAWINGS, Detector, upright
 
 HOST = "127.0.0.1"  # nobody else can reach it
 MAX_BYTES = 64 * 2**20
 MAX_PIXELS = 100_000_000
+JPEG_EDGE = 65_500  # the longest that libjpeg writes
 LEAST_SCORE = 0.05  # where the page's threshold ends; a class's own may lie below
 PAGE = Path(__file__).with_name("page.html")
 # nothing from anywhere else, whatever a name of a class might hold
@@ -45,9 +46,15 @@ def make_server(detector: Detector, name: str, port: int) -> ThreadingHTTPServer
                 start = time.perf_counter()
                 found = detector.predict(io.BytesIO(content), least, masks=False)
                 milliseconds = 1000 * (time.perf_counter() - start)
+                size, turned = size_of(content)
             rows = zip(found.boxes.round(2).tolist(), found.scores.tolist(), found.names, strict=True)
             listed = [{"box": box, "score": score, "name": kind} for box, score, kind in rows]
-            return {"found": listed, "milliseconds": milliseconds}
+            return {"found": listed, "milliseconds": milliseconds, "size": size, "turned": turned}
+
+        def picture(self, content: bytes) -> bytes:
+            require_image(content)
+            with lock:  # one decoded at a time: the memory for it is bounded
+                return upright_jpeg(content)
 
     return ThreadingHTTPServer((HOST, port), Handler)
 
@@ -67,8 +74,35 @@ def require_image(content: bytes) -> None:
         raise ValueError(f"{width} x {height} pixels are more than {MAX_PIXELS:,}: make the image smaller")
 
 
+def size_of(content: bytes) -> tuple[tuple[int, int], bool]:
+    """(width, height) of an image in pixels, as its file states them, and whether it says to be turned or mirrored.
+
+    Browsers turn a JPEG, but not every other format, and not by every place where Pillow finds an orientation.
+
+    Raises:
+        OSError: damaged.
+    """
+    with Image.open(io.BytesIO(content)) as image:
+        return image.size, image.getexif().get(0x0112, 1) in range(2, 9)
+
+
+def upright_jpeg(content: bytes) -> bytes:
+    """A JPEG of an image of any format that Pillow reads, upright as the detector sees it, for a browser to show.
+
+    Raises:
+        OSError: damaged, 32-bit floats, or an edge longer than the 65,500 pixels of a JPEG.
+    """
+    with Image.open(io.BytesIO(content)) as image:
+        if max(image.size) > JPEG_EDGE:
+            raise OSError(f"an edge of {max(image.size):,} pixels: expected at most {JPEG_EDGE:,}: cut the image")
+        file = io.BytesIO()
+        upright(image).save(file, "JPEG", quality=90, comment=b"")  # none from the file: it may be too long
+    return file.getvalue()
+
+
 class PageHandler(BaseHTTPRequestHandler):
-    """GET / is the page, GET /facts its model, POST /detect takes an image's bytes and gives boxes as JSON."""
+    """GET / is the page, GET /facts its model; POST /detect takes an image's bytes and gives boxes as JSON, POST
+    /picture takes them and gives an upright JPEG, for what a browser does not show or does not turn."""
 
     server_version = "dense_det"
     sys_version = ""
@@ -77,6 +111,9 @@ class PageHandler(BaseHTTPRequestHandler):
         raise NotImplementedError
 
     def find(self, content: bytes) -> dict:
+        raise NotImplementedError
+
+    def picture(self, content: bytes) -> bytes:
         raise NotImplementedError
 
     def handle(self):
@@ -97,19 +134,23 @@ class PageHandler(BaseHTTPRequestHandler):
         if not self._is_ours():
             return
         length = self.headers.get("Content-Length", "")
-        if self.path != "/detect" or not length.isdecimal():
+        if self.path not in ("/detect", "/picture") or not length.isdecimal():
             self.close_connection = True
-            self._json(HTTPStatus.BAD_REQUEST, {"error": "POST an image's bytes to /detect"})
+            self._json(HTTPStatus.BAD_REQUEST, {"error": "POST an image's bytes to /detect or /picture"})
         elif len(length) > 20 or int(length) > MAX_BYTES:  # int() raises for thousands of digits
             self.close_connection = True
             self._json(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, {"error": f"more than {MAX_BYTES // 2**20} MB"})
         else:
             content = self.rfile.read(int(length))
             try:
-                status, told = HTTPStatus.OK, self.find(content)
+                told = self.find(content) if self.path == "/detect" else self.picture(content)
             except Exception as error:  # decoders of broken files raise anything; the server goes on
-                status, told = HTTPStatus.BAD_REQUEST, {"error": str(error) or type(error).__name__}
-            self._json(status, told)
+                self._json(HTTPStatus.BAD_REQUEST, {"error": str(error) or type(error).__name__})
+                return
+            if isinstance(told, bytes):
+                self._answer(HTTPStatus.OK, told, "image/jpeg")
+            else:
+                self._json(HTTPStatus.OK, told)
 
     def log_message(self, *arguments):
         """Nothing: names of files and images are nobody's business."""

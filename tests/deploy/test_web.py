@@ -42,7 +42,8 @@ def ask():
         content = answer.read()
         connection.close()
         is_json = answer.getheader("Content-Type") == "application/json"
-        return answer.status, json.loads(content) if is_json else content.decode(), answer
+        is_page = answer.getheader("Content-Type", "").startswith("text/html")
+        return answer.status, json.loads(content) if is_json else content.decode() if is_page else content, answer
 
     request.port, request.server, request.detector = port, server, detector
     yield request
@@ -50,9 +51,20 @@ def ask():
     server.server_close()
 
 
-def picture(size=(8, 6), kind="PNG") -> bytes:
+def picture(size=(8, 6), kind="PNG", **options) -> bytes:
     file = io.BytesIO()
-    Image.new("RGB", size).save(file, kind)
+    Image.new("RGB", size).save(file, kind, **options)
+    return file.getvalue()
+
+
+def turned_picture(kind: str, orientation: int) -> bytes:
+    """Red above blue once it is turned upright, to 32 x 48."""
+    image = Image.new("RGB", (32, 48), "red")
+    image.paste("blue", (0, 24, 32, 48))
+    back = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
+    exif, file = Image.Exif(), io.BytesIO()
+    exif[0x0112] = orientation
+    image.transpose(back[orientation]).save(file, kind, exif=exif)
     return file.getvalue()
 
 
@@ -67,7 +79,39 @@ def test_facts_and_boxes(ask):
     assert ask("GET", "/facts")[1] == {"model": "tiny.onnx", "classes": ["Table", "Text"], "thresholds": [0.3, 0.4]}
     status, told, _ = ask("POST", "/detect", picture())
     assert status == 200 and told["found"] == [{"box": [1.0, 2.0, 3.46, 4.0], "score": 0.5, "name": "Table"}]
+    assert told["size"] == [8, 6] and not told["turned"]
     assert told["milliseconds"] >= 0 and ask.detector.asked == [0.05]
+
+
+@pytest.mark.parametrize("orientation", [3, 6, 8])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
+def test_an_image_that_is_to_be_turned_is_told_and_given_upright(ask, kind, orientation):
+    content = turned_picture(kind, orientation)
+    assert ask("POST", "/detect", content)[1]["turned"] is True
+    status, given, answer = ask("POST", "/picture", content)
+    assert status == 200 and answer.getheader("Content-Type") == "image/jpeg"
+    with Image.open(io.BytesIO(given)) as upright:
+        assert upright.format == "JPEG" and upright.size == (32, 48) and not upright.getexif()
+        red, blue = upright.getpixel((16, 6)), upright.getpixel((16, 42))
+    assert red[0] > 200 > 50 > red[2] and blue[2] > 200 > 50 > blue[0]
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "PPM"])
+def test_what_a_browser_does_not_show_is_given_as_a_jpeg(ask, kind):
+    status, given, _ = ask("POST", "/picture", picture(kind=kind))
+    assert status == 200 and Image.open(io.BytesIO(given)).size == (8, 6)
+
+
+def test_a_long_comment_in_the_file_is_no_matter(ask):
+    assert ask("POST", "/picture", picture(kind="GIF", comment=b"c" * 70_000))[0] == 200
+
+
+def test_a_picture_is_limited_like_an_image_for_the_detector(ask, monkeypatch):
+    assert ask("POST", "/picture", b"no picture")[0] == 400
+    long = picture((70_000, 1))
+    assert "70,000 pixels: expected at most 65,500" in ask("POST", "/picture", long)[1]["error"]
+    monkeypatch.setattr(web, "MAX_PIXELS", 20)
+    assert ask("POST", "/picture", picture())[1]["error"].startswith("8 x 6 pixels are more than 20")
 
 
 def test_a_class_whose_own_threshold_is_lower_gets_all_its_boxes():
