@@ -106,10 +106,10 @@ class Distillation:
         write_json(settled, before | digests)
 
     def _digests(self) -> dict[str, str]:
-        """Of the files that the recipe names and all results hang on, by path."""
+        """Of the files that the recipe names and all results hang on, by path; of the unlabelled, lists and tars."""
         data, teacher, student = self.recipe.data, self.recipe.teacher, self.recipe.student
         weights = (teacher.onnx, teacher.weights, teacher.initial_weights, student.initial_weights)
-        there = [file for file in (data.labelled, data.validation, *weights) if os.path.isfile(file)]
+        there = [file for file in (data.labelled, data.validation, *data.unlabelled, *weights) if os.path.isfile(file)]
         digests = {file: sha256_of(file) for file in there}
         for config in filter(None, (teacher.config, student.config)):
             digests |= self.config_digests(config)

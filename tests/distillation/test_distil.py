@@ -177,6 +177,19 @@ def test_a_folder_belongs_to_its_data(distillation, tmp_path):
         next(job.rounds(1))
 
 
+def test_a_folder_belongs_to_its_unlabelled_lists(distillation, tmp_path):
+    """A finished plan is not asked again: a shorter list would leave the old table, without a word."""
+    files = ("labelled", "labelled_images", "validation", "validation_images")
+    data = dict.fromkeys(files, f"{tmp_path}/few.json") | {"unlabelled": ["scans", f"{tmp_path}/more.json"]}
+    (tmp_path / "more.json").write_text('{"images": [1, 2]}')
+    job, _ = distillation(lambda folder: 1.0, data=data)
+    next(job.rounds(1))
+    next(job.rounds(1))
+    (tmp_path / "more.json").write_text('{"images": [1]}')
+    with pytest.raises(ValueError, match="more.json is not what .* was begun with: choose another --out"):
+        next(job.rounds(1))
+
+
 @pytest.mark.parametrize("name", ["student.yaml", "teacher.yaml", "t.pth", "zoo.pth"])
 def test_a_folder_belongs_to_its_configs_and_weights(distillation, tmp_path, name):
     """Seeds of two configs would stand in one row."""
