@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from dense_det.atomic_file import atomic_file
+from dense_det.data.catalog import class_names
 from dense_det.data.pdf.document import sha256_of
 from dense_det.distillation.comparison import METRICS, Results, comparison_table
 from dense_det.distillation.recipe import ALONE, Labels, Model, Recipe, slug
@@ -103,7 +104,17 @@ class Distillation:
         before = json.loads(settled.read_text()) if settled.is_file() else {}
         if changed := [file for file, digest in digests.items() if before.get(file, digest) != digest]:
             raise ValueError(f"{changed[0]} is not what {self.out} was begun with: choose another --out")
+        self._compare_classes()  # before the files are noted: they may still be mended
         write_json(settled, before | digests)
+
+    def _compare_classes(self) -> None:
+        """ValueError: labels are judged by the validation file, which has other classes, or another order of them."""
+        labelled, validation = (class_names(file) for file in (self.recipe.data.labelled, self.recipe.data.validation))
+        if labelled != validation:
+            raise ValueError(
+                f"{self.recipe.data.labelled} has the classes {labelled}, but {self.recipe.data.validation} has "
+                f"{validation}: they must be the same by rising id, also those without a box; mend the categories"
+            )
 
     def _digests(self) -> dict[str, str]:
         """Of the files that the recipe names and all results hang on, by path; of the unlabelled, lists and tars."""

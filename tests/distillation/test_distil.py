@@ -11,6 +11,10 @@ from dense_det.distillation.distil import Distillation, _teacher_results, _witho
 from dense_det.distillation.recipe import Labels, parse_recipe
 
 
+def write_classes(file: Path, *names: str) -> None:
+    file.write_text(json.dumps({"categories": [{"id": k, "name": name} for k, name in enumerate(names)]}))
+
+
 class Pretended:
     """Steps that are noted and leave results; a student's AP is what `ap` says of its folder."""
 
@@ -24,7 +28,7 @@ class Pretended:
                 continue
             self.seen.append(step)
             if step.name.startswith("prepare"):
-                Path(step.words[-1]).write_text("{}")
+                write_classes(Path(step.words[-1]), "Table", "Text")
             elif step.words[0] == "tools/train_net.py":
                 values = {f"bbox/{metric}": self.ap(step.result.parent.parent) for metric in ("AP", "AP50", "AP75")}
                 step.result.parent.mkdir(parents=True)
@@ -188,6 +192,21 @@ def test_a_folder_belongs_to_its_unlabelled_lists(distillation, tmp_path):
     (tmp_path / "more.json").write_text('{"images": [1]}')
     with pytest.raises(ValueError, match="more.json is not what .* was begun with: choose another --out"):
         next(job.rounds(1))
+
+
+@pytest.mark.parametrize("others", [("Table",), ("Text", "Table"), ("Table", "Text", "Page")])
+def test_labelled_and_validation_images_have_the_same_classes(distillation, tmp_path, others):
+    files = {"labelled": f"{tmp_path}/few.json", "validation": f"{tmp_path}/val.json", "unlabelled": "scans"}
+    job, steps = distillation(lambda folder: 1.0, data=files)
+    write_classes(tmp_path / "val.json", *others)
+    with pytest.raises(ValueError) as caught:
+        next(job.rounds(1))
+    text = str(caught.value)
+    assert f"{tmp_path}/few.json has the classes ['Table', 'Text']" in text and "\n" not in text
+    assert f"{tmp_path}/val.json has {list(others)}" in text
+    assert [step.name for step in steps.seen] == ["prepare-1"]
+    write_classes(tmp_path / "val.json", "Table", "Text")  # mended, it is what the folder is begun with
+    next(job.rounds(1))
 
 
 @pytest.mark.parametrize("name", ["student.yaml", "teacher.yaml", "t.pth", "zoo.pth"])
