@@ -8,10 +8,11 @@ METRICS = ("AP", "AP50", "AP75")
 
 @dataclass(frozen=True)
 class Results:
-    """Of one way to train: for each metric its value in percent for every seed."""
+    """Of one way to train, or of a teacher: for each metric its value in percent for every seed."""
 
     name: str
     values: dict[str, tuple[float, ...]]
+    is_teacher: bool = False  # another model than the one that ways are compared for: it has no gain
 
     def mean(self, metric: str) -> float:
         return statistics.fmean(self.values[metric])
@@ -29,12 +30,16 @@ def mean_and_spread(values) -> str:
 
 
 def comparison_table(rows: list[Results], base: Results | None) -> str:
-    """A Markdown table, a row a way to train; with `base` also each way's gain in AP over it, seed by seed."""
+    """A Markdown table, a row a way to train; with `base` also each way's gain in AP over it, seed by seed.
+
+    Args:
+        base: one of `rows`; each row of a way has its seeds, in their order. Rows of teachers may have others.
+    """
     header = ["", *METRICS, "gain in AP", "seeds"]
     cells = [header, ["---"] + ["---:"] * (len(header) - 1)]
     for row in rows:
         gain = "-"
-        if base is not None and row is not base and len(row.values["AP"]) == len(base.values["AP"]):
+        if base is not None and row is not base and not row.is_teacher:
             change = gains(row, base, "AP")
             gain = ("+" if statistics.fmean(change) >= 0 else "") + mean_and_spread(change)
         cells.append([row.name, *(mean_and_spread(row.values[m]) for m in METRICS), gain, str(len(row.values["AP"]))])

@@ -134,7 +134,7 @@ class Distillation:
         folder = self.out / "teacher"
         step = self._training("teacher", teacher, folder, None, ("SEED", str(self.recipe.seeds[0])))
         self.steps.run([step])
-        results.append(_results("the teacher itself", [step]))
+        results.append(_results("the teacher itself", [step], is_teacher=True))
         return Model(config=str(folder / "config.yaml"), weights=str(folder / "model_best.pth"))
 
     def _label(self, teacher: Model, ways: dict[str, Labels], folder: Path, results: list[Results]) -> dict[str, Path]:
@@ -192,9 +192,9 @@ def write_table(path: Path, title: str, table: str, seconds: dict[str, float]) -
             file.write(f"- {name}: {value / 60:.1f} min\n")
 
 
-def _results(name: str, trainings: list[Step]) -> Results:
+def _results(name: str, trainings: list[Step], is_teacher: bool = False) -> Results:
     found = [json.loads(step.result.read_text()) for step in trainings]
-    return Results(name, {metric: tuple(one[f"bbox/{metric}"] for one in found) for metric in METRICS})
+    return Results(name, {metric: tuple(one[f"bbox/{metric}"] for one in found) for metric in METRICS}, is_teacher)
 
 
 def _teacher_results(name: str, work: WorkFolder) -> Results:
@@ -210,7 +210,7 @@ def _teacher_results(name: str, work: WorkFolder) -> Results:
             image = np.full((len(found.boxes), 1), found.image_id)
             rows.append(np.concatenate([image, sides, found.scores[:, None], category[found.classes][:, None]], axis=1))
     stats = coco_stats(truth, np.concatenate(rows) if rows else [])
-    return Results(name, {metric: (stats.percent(metric),) for metric in METRICS})
+    return Results(name, {metric: (stats.percent(metric),) for metric in METRICS}, is_teacher=True)
 
 
 def _teacher_words(teacher: Model) -> tuple[str, ...]:

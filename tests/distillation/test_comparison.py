@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 
 from dense_det.distillation.comparison import Results, comparison_table, gains, mean_and_spread
@@ -20,11 +22,20 @@ def test_the_table():
     base, better, worse, teacher = (
         results("alone", 10.0, 12.0), results("a", 13.0, 15.0), results("b", 9.0, 12.0), results("teacher", 40.0)
     )  # fmt: skip
+    teacher = dataclasses.replace(teacher, is_teacher=True)
     lines = comparison_table([base, better, worse, teacher], base).splitlines()
     assert [cell.strip() for cell in lines[2].split("|")[1:-1]] == ["alone"] + ["11.0 ± 1.4"] * 3 + ["-", "2"]
     assert "+3.0 ± 0.0" in lines[3] and "| -0.5 ± 0.7 |" in lines[4]
     assert [cell.strip() for cell in lines[5].split("|")[1:-1]] == ["teacher"] + ["40.0"] * 3 + ["-", "1"]
     assert len({len(line) for line in lines}) == 1
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_a_teacher_has_no_gain(seeds):
+    """With one seed it has as many values as a student."""
+    base, teacher = results("alone", *[10.0] * seeds), results("teacher", 40.0)
+    lines = comparison_table([base, dataclasses.replace(teacher, is_teacher=True)], base).splitlines()
+    assert [cell.strip() for cell in lines[3].split("|")[1:-1]] == ["teacher", "40.0", "40.0", "40.0", "-", "1"]
 
 
 def test_the_mean():

@@ -119,6 +119,17 @@ def test_labels_without_their_manifest_are_selected_again(distillation, tmp_path
     assert [s.name for s in steps.seen[seen:] if s.words[1] == "select"] == ["round-1-select-fused"]
 
 
+def test_with_one_seed_teachers_have_no_gain(distillation):
+    job, _ = distillation(lambda folder: 5.0 + ("round-1" in str(folder)), seeds=[0])
+    (results,) = job.rounds(1)
+    rows = [line.split("|") for line in job.table(results).splitlines()]
+    gains = {cells[1].strip(): cells[5].strip() for cells in rows}
+    assert {name: gain for name, gain in gains.items() if "teacher" in name} == {
+        "the teacher itself": "-", "the teacher's fused": "-", "the teacher's one view": "-",
+    }  # fmt: skip
+    assert gains["labels alone"] == "-" and gains["fixed"] == "+1.0"
+
+
 def test_the_best_student_teaches_the_next_round_until_nothing_rises(distillation, tmp_path):
     def ap(folder):
         seed = 1.0 if folder.name.endswith("1") else 0.0
