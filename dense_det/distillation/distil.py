@@ -51,7 +51,7 @@ class Distillation:
         teacher, ways, best = self._teacher(results), self.recipe.labels, None
         for number in range(1, most + 1):
             folder = self.out / f"round-{number}"
-            made = self._label(teacher, ways, folder, results)
+            made = self._label(teacher, ways, number, results)
             alone = self._students(ALONE, self.out / "students", None)  # in later rounds they are there
             students = {name: self._students(name, folder / "students", made[name], ways[name].opts) for name in made}
             # all in one line: no core waits for the last seed of each way
@@ -60,7 +60,7 @@ class Distillation:
                 results.append(_results(ALONE, alone))
                 best = results[-1].mean("AP")
             for name, steps in students.items():
-                results.append(_results(name if number == 1 else f"{name}, round {number}", steps))
+                results.append(_results(_in_round(name, number), steps))
             yield results
             first = _results(self.recipe.first, students[self.recipe.first])
             if first.mean("AP") <= best:
@@ -137,30 +137,30 @@ class Distillation:
         results.append(_results("the teacher itself", [step], is_teacher=True))
         return Model(config=str(folder / "config.yaml"), weights=str(folder / "model_best.pth"))
 
-    def _label(self, teacher: Model, ways: dict[str, Labels], folder: Path, results: list[Results]) -> dict[str, Path]:
+    def _label(self, teacher: Model, ways: dict[str, Labels], number: int, results: list[Results]) -> dict[str, Path]:
         """A COCO file of pseudo-labels for each way; ways that look at images alike share the looking."""
         data, made, works = self.recipe.data, {}, {}
-        number = folder.name
+        folder = self.out / f"round-{number}"
         for name, way in ways.items():
             if way.run not in works:
                 work = works[way.run] = folder / f"work-{slug(' '.join(way.run))}"
                 plan = ("plan", str(work), *data.unlabelled, "--image-root", data.image_root)
                 plan += ("--labelled-json", data.labelled, "--labelled-images", data.labelled_images)
                 plan += ("--val-json", data.validation, "--val-images", data.validation_images, "--shard-size", "64")
-                self._pseudo_label(f"{number}-plan-{work.name}", plan, work / "plan.json")
+                self._pseudo_label(f"{folder.name}-plan-{work.name}", plan, work / "plan.json")
                 run = ("run", str(work), *_teacher_words(teacher), *way.run, "--num-workers", str(self.workers))
                 if teacher.class_map:
                     write_json(folder / "class_map.json", teacher.class_map)
                     run += ("--class-map", str(folder / "class_map.json"))
-                self._pseudo_label(f"{number}-run-{work.name}", run, None)
-                results.append(_teacher_results(f"the teacher's {name}", WorkFolder(work)))
+                self._pseudo_label(f"{folder.name}-run-{work.name}", run, None)
+                results.append(_teacher_results(_in_round(f"the teacher's {name}", number), WorkFolder(work)))
             made[name] = folder / f"{slug(name)}.json"
             select = ("select", str(works[way.run]), "--out", str(made[name]), *way.select)
             # the manifest is written last: labels without it were cut short
-            self._pseudo_label(f"{number}-select-{slug(name)}", select, manifest_path(made[name]))
+            self._pseudo_label(f"{folder.name}-select-{slug(name)}", select, manifest_path(made[name]))
         first = next(iter(made))
         report = ("report", str(works[ways[first].run]), str(made[first]), "--out", str(folder / "report.html"))
-        self._pseudo_label(f"{number}-report", report, folder / "report.html")
+        self._pseudo_label(f"{folder.name}-report", report, folder / "report.html")
         return made
 
     def _students(self, name: str, folder: Path, labels: Path | None, opts: tuple[str, ...] = ()) -> list[Step]:
@@ -190,6 +190,10 @@ def write_table(path: Path, title: str, table: str, seconds: dict[str, float]) -
         file.write(f"# {title}\n\n{table}\n\n{sum(seconds.values()) / 60:.0f} minutes of steps, of which\n\n")
         for name, value in seconds.items():
             file.write(f"- {name}: {value / 60:.1f} min\n")
+
+
+def _in_round(name: str, number: int) -> str:
+    return name if number == 1 else f"{name}, round {number}"
 
 
 def _results(name: str, trainings: list[Step], is_teacher: bool = False) -> Results:

@@ -142,7 +142,9 @@ def test_the_best_student_teaches_the_next_round_until_nothing_rises(distillatio
     best = tmp_path / "out/round-1/students/fused-seed1"
     assert runs[-1][3:6] == ("--teacher", str(best / "config.yaml"), str(best / "model_best.pth"))
     assert "--views" not in runs[-1] and len(runs) == 3
-    assert [row.name for row in rounds[-1]][-1] == "fused, round 2"
+    names = [row.name for row in rounds[-1]]
+    assert names[-1] == "fused, round 2" and names[-2] == "the teacher's fused, round 2"
+    assert len(set(names)) == len(names)
 
 
 def test_an_onnx_teacher_is_not_trained(distillation, tmp_path):
