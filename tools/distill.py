@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dense_det.config import config_digests, read_yaml
-from dense_det.distillation.distil import Distillation, write_table
+from dense_det.distillation.distil import Distillation, report_name, write_table
 from dense_det.distillation.recipe import parse_recipe
 from dense_det.steps import Steps
 from dense_det.terminal import tell
@@ -34,7 +34,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--seeds", type=int, nargs="+", metavar="S", help="trainings of the student (default: recipe's)"
     )
-    parser.add_argument("--ways", nargs="+", metavar="NAME", help="only these labels of the recipe (default: all)")
+    parser.add_argument("--ways", nargs="+", metavar="NAME",
+                        help="only these labels of the recipe; others that are finished stay in the table")  # fmt: skip
     parser.add_argument("--workers", type=int, default=os.cpu_count(), metavar="N",
                         help="processes that label, and trainings side by side (default: one a core)")  # fmt: skip
     return parser
@@ -44,16 +45,16 @@ def distil(args) -> Iterator[str]:
     if min(args.rounds, args.workers) < 1:
         raise ValueError(f"--rounds and --workers are at least 1, got {args.rounds} and {args.workers}")
     tree = read_yaml(args.recipe)
-    recipe = parse_recipe(tree | ({"seeds": args.seeds} if args.seeds else {}), args.recipe)
-    recipe = recipe.only(args.ways) if args.ways else recipe
+    whole = parse_recipe(tree | ({"seeds": args.seeds} if args.seeds else {}), args.recipe)
+    recipe = whole.only(args.ways) if args.ways else whole
     out = args.out or Path("output") / args.recipe.stem
     with Steps(ROOT, out, lambda line: print(line, flush=True), os.cpu_count() or 1) as steps:
-        job = Distillation(recipe, out, steps, args.workers, config_digests)
+        job = Distillation(recipe, out, steps, args.workers, config_digests, whole)
         for results in job.rounds(args.rounds):
             table = job.table(results)
             write_table(out / "table.md", recipe.title, table, steps.seconds)
             yield f"\n{table}\n"
-    yield f"all of it: {out} (table.md, steps.json, logs/, round-1/report.html)"
+    yield f"all of it: {out} (table.md, steps.json, logs/, round-1/{report_name(recipe.first)})"
 
 
 def main(argv=None) -> int:

@@ -23,10 +23,12 @@ from dense_det.steps import Step, Steps, training_step
 @dataclass(frozen=True)
 class Distillation:
     """Attributes:
+    recipe: with the ways of labelling that are asked for.
     out: the folder of everything that is made.
     steps: runs the tools.
     workers: processes that label, and trainings of the student side by side.
     config_digests: of a config's files, by path; dense_det.config has it.
+    whole: the recipe with all of its ways: what earlier calls have finished of them stands beside those of `recipe`.
     """
 
     recipe: Recipe
@@ -34,9 +36,11 @@ class Distillation:
     steps: Steps
     workers: int
     config_digests: Callable[[str], dict[str, str]]
+    whole: Recipe
 
     def rounds(self, most: int) -> Iterator[list[Results]]:
-        """After each round the results of everything so far, the student alone and the teacher included.
+        """After each round the results of all that is finished in the folder, by earlier calls, too: for each round of
+        the teachers, and of the student on each way's labels in the recipe's order; and of the student alone.
 
         In the first round the recipe's teacher labels in each of the recipe's ways. In later ones the best student of
         the round before (by AP on validation) labels in the first way; the views are those that it was trained on.
@@ -47,21 +51,16 @@ class Distillation:
         """
         self._settle()
         self._prepare()
-        results = []
-        teacher, ways, best = self._teacher(results), self.recipe.labels, None
+        teacher, ways, best = self._teacher(), self.recipe.labels, None
         for number in range(1, most + 1):
             folder = self.out / f"round-{number}"
-            made = self._label(teacher, ways, number, results)
-            alone = self._students(ALONE, self.out / "students", None)  # in later rounds they are there
+            made = self._label(teacher, ways, folder)
+            alone = self._alone()  # in later rounds they are there
             students = {name: self._students(name, folder / "students", made[name], ways[name].opts) for name in made}
             # all in one line: no core waits for the last seed of each way
             self.steps.run([step for steps in (alone, *students.values()) for step in steps], self.workers)
-            if best is None:
-                results.append(_results(ALONE, alone))
-                best = results[-1].mean("AP")
-            for name, steps in students.items():
-                results.append(_results(_in_round(name, number), steps))
-            yield results
+            best = _results(ALONE, alone).mean("AP") if best is None else best
+            yield self._finished()
             first = _results(self.recipe.first, students[self.recipe.first])
             if first.mean("AP") <= best:
                 self.steps.say(f"round {number} does not raise AP on validation ({best:.1f}): no further round")
@@ -77,8 +76,7 @@ class Distillation:
 
     def _settle(self) -> None:
         """One recipe, one folder: students of two recipes are not compared. Further ways of labelling may join it."""
-        settled, recipe = self.out / "recipe.json", dataclasses.asdict(self.recipe)
-        recipe = json.loads(json.dumps({"sha256": self.recipe.sha256(), **recipe}))  # tuples as JSON has them
+        settled, recipe = self.out / "recipe.json", {"sha256": self.recipe.sha256(), **_as_json(self.recipe)}
         if settled.is_file():
             before = json.loads(settled.read_text())
             changed = [way for way, how in recipe["labels"].items() if before["labels"].get(way, how) != how]
@@ -126,24 +124,55 @@ class Distillation:
             digests |= self.config_digests(config)
         return digests
 
-    def _teacher(self, results: list[Results]) -> Model:
-        """The recipe's teacher with weights; if it is trained here, its own results are noted, too."""
-        teacher = self.recipe.teacher
-        if teacher.onnx or teacher.weights:
-            return teacher
+    def _teacher(self) -> Model:
+        """The recipe's teacher with weights."""
+        if not self._trains_teacher:
+            return self.recipe.teacher
+        self.steps.run([self._teacher_training()])
         folder = self.out / "teacher"
-        step = self._training("teacher", teacher, folder, None, ("SEED", str(self.recipe.seeds[0])))
-        self.steps.run([step])
-        results.append(_results("the teacher itself", [step], is_teacher=True))
         return Model(config=str(folder / "config.yaml"), weights=str(folder / "model_best.pth"))
 
-    def _label(self, teacher: Model, ways: dict[str, Labels], number: int, results: list[Results]) -> dict[str, Path]:
+    @property
+    def _trains_teacher(self) -> bool:
+        return not (self.recipe.teacher.onnx or self.recipe.teacher.weights)
+
+    def _teacher_training(self) -> Step:
+        opts = ("SEED", str(self.recipe.seeds[0]))
+        return self._training("teacher", self.recipe.teacher, self.out / "teacher", None, opts)
+
+    def _finished(self) -> list[Results]:
+        """Read from the folder: whichever ways a call asks for, the table loses none."""
+        begun = json.loads((self.out / "recipe.json").read_text())["labels"]
+        ways = {name: how for name, how in self.whole.labels.items() if begun.get(name) == _as_json(how)}
+        teachers, students = self._finished_in(1, ways)
+        if self._trains_teacher:
+            teachers.insert(0, _results("the teacher itself", [self._teacher_training()], is_teacher=True))
+        results, number = [*teachers, _results(ALONE, self._alone()), *students], 2
+        while (self.out / f"round-{number}").is_dir():
+            teachers, students = self._finished_in(number, ways)
+            results, number = [*results, *teachers, *students], number + 1
+        return results
+
+    def _finished_in(self, number: int, ways: dict[str, Labels]) -> tuple[list[Results], list[Results]]:
+        """Of a round: the teachers, and the student on the labels of those of `ways` that all seeds have ended for."""
+        folder, teachers, students = self.out / f"round-{number}", {}, []
+        for name, how in ways.items():
+            steps = self._students(name, folder / "students", _labels(folder, name))
+            if all(step.result.exists() for step in steps):
+                work = WorkFolder(_work(folder, how if number == 1 else _without_views(how)))
+                # a user may have removed a finished one
+                if work.root not in teachers and work.plan_path.exists():
+                    teachers[work.root] = _teacher_results(_in_round(f"the teacher's {name}", number), work)
+                students.append(_results(_in_round(name, number), steps))
+        return list(teachers.values()), students
+
+    def _label(self, teacher: Model, ways: dict[str, Labels], folder: Path) -> dict[str, Path]:
         """A COCO file of pseudo-labels for each way; ways that look at images alike share the looking."""
-        data, made, works = self.recipe.data, {}, {}
-        folder = self.out / f"round-{number}"
+        data, made, seen = self.recipe.data, {}, set()
         for name, way in ways.items():
-            if way.run not in works:
-                work = works[way.run] = folder / f"work-{slug(' '.join(way.run))}"
+            work = _work(folder, way)
+            if work not in seen:
+                seen.add(work)
                 plan = ("plan", str(work), *data.unlabelled, "--image-root", data.image_root)
                 plan += ("--labelled-json", data.labelled, "--labelled-images", data.labelled_images)
                 plan += ("--val-json", data.validation, "--val-images", data.validation_images, "--shard-size", "64")
@@ -153,15 +182,18 @@ class Distillation:
                     write_json(folder / "class_map.json", teacher.class_map)
                     run += ("--class-map", str(folder / "class_map.json"))
                 self._pseudo_label(f"{folder.name}-run-{work.name}", run, None)
-                results.append(_teacher_results(_in_round(f"the teacher's {name}", number), WorkFolder(work)))
-            made[name] = folder / f"{slug(name)}.json"
-            select = ("select", str(works[way.run]), "--out", str(made[name]), *way.select)
+            made[name] = _labels(folder, name)
+            select = ("select", str(work), "--out", str(made[name]), *way.select)
             # the manifest is written last: labels without it were cut short
             self._pseudo_label(f"{folder.name}-select-{slug(name)}", select, manifest_path(made[name]))
         first = next(iter(made))
-        report = ("report", str(works[ways[first].run]), str(made[first]), "--out", str(folder / "report.html"))
-        self._pseudo_label(f"{folder.name}-report", report, folder / "report.html")
+        page = folder / report_name(first)
+        report = ("report", str(_work(folder, ways[first])), str(made[first]), "--out", str(page))
+        self._pseudo_label(f"{folder.name}-{page.stem}", report, page)
         return made
+
+    def _alone(self) -> list[Step]:
+        return self._students(ALONE, self.out / "students", None)
 
     def _students(self, name: str, folder: Path, labels: Path | None, opts: tuple[str, ...] = ()) -> list[Step]:
         """A training for each seed."""
@@ -184,12 +216,31 @@ class Distillation:
         return folder / f"{slug(name)}-seed{seed}"
 
 
+def report_name(way: str) -> str:
+    """Of the page about a way's pseudo-labels, in the folder of a round: ways may be asked for one after the other."""
+    return f"report-{slug(way)}.html"
+
+
 def write_table(path: Path, title: str, table: str, seconds: dict[str, float]) -> None:
     """The table as Markdown, with the time that all steps took."""
     with atomic_file(path) as file:
         file.write(f"# {title}\n\n{table}\n\n{sum(seconds.values()) / 60:.0f} minutes of steps, of which\n\n")
         for name, value in seconds.items():
             file.write(f"- {name}: {value / 60:.1f} min\n")
+
+
+def _as_json(value: Recipe | Labels) -> dict:
+    """As it is read from a file: with lists for tuples."""
+    return json.loads(json.dumps(dataclasses.asdict(value)))
+
+
+def _work(folder: Path, way: Labels) -> Path:
+    """The work folder of a way in the folder of a round; ways that look at images alike have one."""
+    return folder / f"work-{slug(' '.join(way.run))}"
+
+
+def _labels(folder: Path, name: str) -> Path:
+    return folder / f"{slug(name)}.json"
 
 
 def _in_round(name: str, number: int) -> str:

@@ -77,7 +77,8 @@ def distillation(tmp_path, labelled_work):
             **changes,
         }
         steps = Pretended(tmp_path, lambda root: shutil.copytree(work.root, root), ap)
-        return Distillation(parse_recipe(tree, tmp_path / "r.yaml"), tmp_path / "out", steps, 2, digests), steps
+        recipe = parse_recipe(tree, tmp_path / "r.yaml")
+        return Distillation(recipe, tmp_path / "out", steps, 2, digests, recipe), steps
 
     assert plan.num_validation_shards == 0
     return make
@@ -182,6 +183,51 @@ def test_ways_join_a_folder_one_after_the_other(distillation):
     other, _ = distillation(lambda folder: 1.0, labels=labels)
     with pytest.raises(ValueError, match="begun with other labels called 'fixed'"):
         next(other.rounds(1))
+
+
+def test_a_table_keeps_ways_that_are_not_asked_for(distillation, tmp_path):
+    """Their order is the recipe's; those that are not finished, or were changed since, have no row."""
+    job, steps = distillation(lambda folder: 20.0 if "round-1" in str(folder) else 10.0)
+    (all_of_it,) = job.rounds(1)
+    one = dataclasses.replace(job, recipe=job.recipe.only(["fixed"]))
+    seen = len(steps.seen)
+    assert job.table(next(one.rounds(1))) == job.table(all_of_it)
+    assert [s.words[1] for s in steps.seen[seen:]] == ["--out", "run", "report"]
+    (tmp_path / "out/round-1/students/one-view-seed1/evaluation/metrics.json").unlink()
+    labels = job.recipe.labels | {"fused": Labels(run=("--views", "96"))}
+    other = dataclasses.replace(one, whole=dataclasses.replace(job.whole, labels=labels))
+    assert [row.name for row in next(other.rounds(1))] == [
+        "the teacher itself", "the teacher's fixed", "labels alone", "fixed",
+    ]  # fmt: skip
+
+
+def test_a_table_does_without_the_work_folder_of_a_finished_way(distillation, tmp_path):
+    job, _ = distillation(lambda folder: 1.0)
+    next(job.rounds(1))
+    shutil.rmtree(tmp_path / "out/round-1/work-views-64")
+    one = dataclasses.replace(job, recipe=job.recipe.only(["fused"]))
+    assert [row.name for row in next(one.rounds(1))] == [
+        "the teacher itself", "the teacher's fused", "labels alone", "fused", "fixed", "one view",
+    ]  # fmt: skip
+
+
+def test_a_table_keeps_further_rounds(distillation):
+    job, _ = distillation(lambda folder: 10.0 + 5 * ("round" in str(folder)))
+    assert len(list(job.rounds(2))) == 2
+    one = dataclasses.replace(job, recipe=job.recipe.only(["fixed"]))
+    assert [row.name for row in next(one.rounds(1))][-2:] == ["the teacher's fused, round 2", "fused, round 2"]
+
+
+def test_each_way_asked_for_first_has_a_report(distillation, tmp_path):
+    """A report that is there is not made again; it may be another way's."""
+    job, steps = distillation(lambda folder: 1.0)
+    next(job.rounds(1))
+    next(dataclasses.replace(job, recipe=job.recipe.only(["fixed"])).rounds(1))
+    reports = [s.words[3:] for s in steps.seen if s.words[1] == "report"]
+    folder = tmp_path / "out/round-1"
+    assert reports == [
+        (str(folder / f"{name}.json"), "--out", str(folder / f"report-{name}.html")) for name in ("fused", "fixed")
+    ]
 
 
 def test_a_folder_belongs_to_its_data(distillation, tmp_path):
