@@ -6,7 +6,6 @@ import dense_det  # noqa: F401  first: sets the process environment before torch
 import os
 import sys
 from functools import partial
-from pathlib import Path
 
 import torch
 from detectron2.modeling import build_model as build_without_weights
@@ -31,19 +30,19 @@ def main(argv=None) -> None:
         torch.set_num_threads(args.threads)
     report = Report(args.size, show=lambda table: print(table, flush=True))
     try:
-        names = [Path(config).stem for config in args.configs]
-        models = {name: without_data(config, args.opts) for name, config in zip(names, args.configs)}
+        models = {name: without_data(config, args.opts) for name, config in args.configs.items()}
         report.count(models, args.costs or args.latency or bool(args.figures), args.modules)
         if args.results:
             report.add_results(args.results)
         if args.latency or args.sweep:
-            subjects = [make_subject(*given, args, device) for given in zip(args.configs, report.rows)]
+            pairs = list(zip(args.configs.values(), report.rows, strict=True))
+            subjects = [make_subject(*pair, args, device) for pair in pairs]
         if args.latency:
             report.measure(subjects, device, args.batch, args.seconds)
         if args.sweep:
             report.sweep(subjects, device, args.seconds)
         if args.sweep and device == "cpu":
-            runs = {name: partial(make_run, *given, args) for name, *given in zip(names, args.configs, report.rows)}
+            runs = {row["name"]: partial(make_run, config, row, args) for config, row in pairs}
             report.compare_processes(runs, len(os.sched_getaffinity(0)), args.seconds)
         report.write(args.json, args.markdown, args.figures)
     except (ValueError, OSError) as error:

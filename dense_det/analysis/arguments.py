@@ -12,7 +12,7 @@ EXAMPLES = """examples:
 
 
 def parse_arguments(description: str, argv=None) -> argparse.Namespace:
-    """The command line; a value without meaning ends the program with what was expected."""
+    """The command line, `configs` as {name: path}; what has no meaning ends the program with what was expected."""
     parser = argparse.ArgumentParser(
         description=description, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -39,8 +39,12 @@ def parse_arguments(description: str, argv=None) -> argparse.Namespace:
     add("--json", type=Path, metavar="FILE", help="write the rows to FILE, with every digit")
     add("--markdown", type=Path, metavar="FILE", help="write the tables to FILE")
     add("--figures", type=Path, metavar="DIR", help="draw what was counted and measured into DIR")
-    add("--results", type=Path, metavar="FILE", help='JSON {"config name": AP, ...}, for --figures and --json')
+    add("--results", type=Path, metavar="FILE", help='JSON {"name in the tables": AP, ...}, for --figures and --json')
     args = parser.parse_args(argv)
+    try:
+        args.configs = named_configs(args.configs)
+    except ValueError as error:
+        parser.error(str(error))
     if min(args.size) < 1:
         parser.error(f"--size must be positive, got {args.size[0]} {args.size[1]}")
     for name in ("modules", "seconds", "batch", "threads"):
@@ -48,3 +52,24 @@ def parse_arguments(description: str, argv=None) -> argparse.Namespace:
         if value is not None and value <= 0:
             parser.error(f"--{name} must be positive, got {value}")
     return args
+
+
+def named_configs(configs: list[str]) -> dict[str, str]:
+    """{name: path}, in order: the file's name, or its folder's where that is config.yaml, as in a training's folder.
+
+    Where two would have one name, so many folders come before it ("a/snet", "b/snet") that all differ.
+
+    Raises:
+        ValueError: a file that is given twice.
+    """
+    files = [Path(config).resolve() for config in configs]
+    if twice := [config for config, file in zip(configs, files, strict=True) if files.count(file) > 1]:
+        raise ValueError(f"each CONFIG once, got the same file as {' and '.join(twice)}: leave one out")
+    words = [file.parent.parts if file.stem == "config" else file.with_suffix("").parts for file in files]
+    names = {}
+    for config, own in zip(configs, words, strict=True):
+        tails = (own[-length:] for length in range(1, len(own) + 1))
+        alone = (tail for tail in tails if sum(other[-len(tail) :] == tail for other in words) == 1)
+        # none is alone beside a.yml and a.yaml
+        names["/".join(next(alone, ())).replace("//", "/") or config] = config
+    return names

@@ -55,3 +55,23 @@ def test_numbers_are_positive(words, capsys):
 def test_a_misspelt_config_is_answered():
     with pytest.raises(SystemExit, match="retina_snet.yaml"):
         tool.main([SNET.replace("snet", "snett")])
+
+
+def test_files_of_the_same_name_stay_apart(capsys, tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setattr(tool, "make_subject", lambda config, row, *_: made.append((config, row["name"])))
+    monkeypatch.setattr(tool.Report, "measure", lambda *_: None)
+    snet, peleenet = (str(ROOT / "zoo" / f"{name}_idcards" / "config.yaml") for name in ("snet", "peleenet"))
+    (tmp_path / "ap.json").write_text('{"peleenet_idcards": 30}')
+    words = ["--size", "240", "320", "--latency", "--device", "cpu", "--json", str(tmp_path / "rows.json")]
+    tool.main([snet, peleenet, *words, "--results", str(tmp_path / "ap.json")])
+    assert made == [(snet, "snet_idcards"), (peleenet, "peleenet_idcards")]
+    rows = json.loads((tmp_path / "rows.json").read_text())["rows"]
+    assert [(row["name"], row.get("ap")) for row in rows] == [("snet_idcards", None), ("peleenet_idcards", 30)]
+    assert rows[0]["params"] < rows[1]["params"]
+
+
+def test_the_same_file_twice_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        tool.main([SNET, str(ROOT / "configs" / ".." / "configs" / "retina_snet.yaml")])
+    assert "each CONFIG once" in capsys.readouterr().err
