@@ -35,14 +35,13 @@ def main(argv=None) -> None:
         if args.results:
             report.add_results(args.results)
         if args.latency or args.sweep:
-            pairs = list(zip(args.configs.values(), report.rows, strict=True))
-            subjects = [make_subject(*pair, args, device) for pair in pairs]
+            subjects = [make_subject(name, config, args, device) for name, config in args.configs.items()]
         if args.latency:
             report.measure(subjects, device, args.batch, args.seconds)
         if args.sweep:
             report.sweep(subjects, device, args.seconds)
         if args.sweep and device == "cpu":
-            runs = {row["name"]: partial(make_run, config, row, args) for config, row in pairs}
+            runs = {name: partial(make_run, name, config, args) for name, config in args.configs.items()}
             report.compare_processes(runs, len(os.sched_getaffinity(0)), args.seconds)
         report.write(args.json, args.markdown, args.figures)
     except (ValueError, OSError) as error:
@@ -56,7 +55,7 @@ def without_data(config: str, opts) -> torch.nn.Module:
         return build_without_weights(cfg)
 
 
-def make_subject(config: str, costs: dict, args, device: str) -> Subject:
+def make_subject(name: str, config: str, args, device: str) -> Subject:
     """The detector of a config to time; with random weights, unless --opts names a file of others."""
     content = args.image.read_bytes() if args.image else sample_jpeg(args.size)
     layout = ["MODEL.DEVICE", device, "MODEL.CHANNELS_LAST", args.channels_last]
@@ -66,12 +65,13 @@ def make_subject(config: str, costs: dict, args, device: str) -> Subject:
         compile_parts(model)
     source = Source(content, read_image, cfg.INPUT.FORMAT, args.size)
     candidates = None if cfg.MODEL.WEIGHTS else give_candidates(model, [source.resize(source.decode())])
-    return Subject(costs["name"], model, source, costs, amp_dtype(device) if args.amp else None, candidates)
+    dtype = amp_dtype(device) if args.amp else None
+    return Subject(name, model, source, dtype=dtype, num_candidates=candidates)
 
 
-def make_run(config: str, costs: dict, args):
+def make_run(name: str, config: str, args):
     """In a process of its own: a function that detects on one image, from the file's bytes on."""
-    subject = make_subject(config, costs, args, "cpu")
+    subject = make_subject(name, config, args, "cpu")
     return partial(subject.round, "cpu", 1)
 
 

@@ -3,7 +3,7 @@
 from torch import nn
 
 from dense_det.aligned_table import aligned_table
-from dense_det.analysis.complexity import count_parameters, detector_row, sums_of_parts
+from dense_det.analysis.complexity import costs_of_parts, count_parameters, detector_row, sums_of_parts
 from dense_det.analysis.layer_costs import Cost, layer_costs
 from dense_det.analysis.memory import saved_bytes
 from dense_det.analysis.network import PARTS, Network, image_without_data
@@ -36,6 +36,14 @@ def cost_row(name: str, model: nn.Module, size) -> dict:
         "kept_mb": _kept_bytes(network, image) / 1e6,
         "stages": {name: macs / 1e9 for name, macs in _macs_of_stages(network, costs).items()},
     }
+
+
+def part_costs(model: nn.Module, size) -> dict[str, float]:
+    """Of a detector on "meta" at `size`, (height, width) in pixels: gmacs_<part>, and traffic_<part> in numbers."""
+    network = Network(model)
+    costs = costs_of_parts(network, image_without_data(model, size))
+    gmacs = {f"gmacs_{part}": cost.macs / 1e9 for part, cost in costs.items()}
+    return gmacs | {f"traffic_{part}": cost.traffic for part, cost in costs.items()}
 
 
 def cost_table(rows: list[dict]) -> str:

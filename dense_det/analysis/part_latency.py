@@ -9,7 +9,7 @@ from torch import nn
 
 from dense_det.aligned_table import aligned_table
 from dense_det.analysis.machine import Limits, Probe, limits_of
-from dense_det.analysis.network import PARTS
+from dense_det.analysis.network import PARTS, image_without_data
 from dense_det.analysis.part_clock import PartClock, milliseconds
 from dense_det.analysis.source import Source
 
@@ -34,7 +34,7 @@ class Subject:
     Attributes:
         model: in evaluation mode, on its device.
         source: the picture that it sees.
-        costs: the row of cost_rows.cost_row at that size.
+        costs: cost_rows.part_costs of what the network gets, see `input_size`.
         dtype: of torch.autocast; None is float32 throughout.
         num_candidates: boxes that random weights send into suppression (see candidates.give_candidates); None: as
             many as the weights or the proposals give.
@@ -44,10 +44,15 @@ class Subject:
     name: str
     model: nn.Module
     source: Source
-    costs: dict
+    costs: dict = field(default_factory=dict)
     dtype: torch.dtype | None = None
     num_candidates: int | None = None
     times: list[dict[str, float]] = field(default_factory=list)
+
+    def input_size(self) -> tuple[int, int]:
+        """(height, width) in pixels of what the network gets: the picture, resized in its own aspect and padded."""
+        height, width = self.source.resize(self.source.decode())["image"].shape[-2:]
+        return tuple(image_without_data(self.model, (height, width)).shape[-2:])
 
     def round(self, device, batch: int) -> dict[str, float]:
         """Milliseconds of each part of one batch, every image of which is decoded and resized."""

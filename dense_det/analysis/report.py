@@ -9,7 +9,7 @@ from torch import nn
 
 from dense_det.analysis.complexity import detector_row, markdown_table
 from dense_det.analysis.cost_figures import draw_figures
-from dense_det.analysis.cost_rows import cost_row, cost_table, module_rows, module_table
+from dense_det.analysis.cost_rows import cost_row, cost_table, module_rows, module_table, part_costs
 from dense_det.analysis.machine import make_probes
 from dense_det.analysis.network import NUM_ROIS
 from dense_det.analysis.part_latency import Subject, latency_row, latency_table, take_times
@@ -27,9 +27,9 @@ COSTS_NOTE = (
 )
 LATENCY_NOTE = (
     "Milliseconds a batch of {batch}: median and 95th percentile of {rounds} rounds in turns, warm, torch {torch}, "
-    "{dtype}, {device}, {threads} threads{candidates}. Peak in the same rounds: {peak_gflops:.0f} GFLOP/s (the faster "
-    "of a matrix product and a 3x3 convolution), {peak_gbytes:.1f} GB/s (copy). A multiply-add is two FLOP; roof: what "
-    "the peaks allow at that many FLOP a byte."
+    "{dtype}, {device}, {threads} threads{candidates}. The picture resized and padded, as counted here: {sizes}. Peak "
+    "in the same rounds: {peak_gflops:.0f} GFLOP/s (the faster of a matrix product and a 3x3 convolution), "
+    "{peak_gbytes:.1f} GB/s (copy). A multiply-add is two FLOP; roof: what the peaks allow at that many FLOP a byte."
 )
 
 
@@ -64,12 +64,18 @@ class Report:
                 self._add(f"{name} at {self.size[0]}x{self.size[1]}:\n\n{module_table(rows)}")
 
     def measure(self, subjects: list[Subject], device: str, batch: int, seconds: float) -> None:
-        """The table of how long each part takes, and the times in the rows."""
+        """The table of how long each part takes, and the times in the rows.
+
+        Operations are counted at the size that each network gets, the row's "input_size": a picture keeps its aspect.
+        """
+        sizes = {subject.name: subject.input_size() for subject in subjects}
+        for subject in subjects:
+            subject.costs = part_costs(self.models[subject.name], sizes[subject.name])
         probes = make_probes(device, subjects[0].dtype or torch.float32)
         limits = take_times(subjects, probes, device, batch, seconds)
         rows = [latency_row(subject, probes, limits, batch) for subject in subjects]
         for counted, row in zip(self.rows, rows, strict=True):
-            counted.update(row)
+            counted.update(row, input_size=list(sizes[row["name"]]))
         machine = {
             "device": device,
             "chip": torch.cuda.get_device_name() if device.startswith("cuda") else cpu_name(),
@@ -82,7 +88,8 @@ class Report:
         self.content["machine"] = machine
         random = {subject.num_candidates for subject in subjects} - {None}
         candidates = f"; {max(random)} candidates for suppression where weights are random" if random else ""
-        note = LATENCY_NOTE.format(**machine, batch=batch, rounds=rows[0]["rounds"], candidates=candidates)
+        told = {"batch": batch, "rounds": rows[0]["rounds"], "candidates": candidates, "sizes": _sizes(sizes)}
+        note = LATENCY_NOTE.format(**machine, **told)
         self._add(f"{latency_table(rows)}\n\n{note}")
 
     def sweep(self, subjects: list[Subject], device: str, seconds: float) -> None:
@@ -145,3 +152,10 @@ class Report:
     def _add(self, table: str) -> None:
         self.show(("\n" if self.tables else "") + table)
         self.tables.append(table)
+
+
+def _sizes(sizes: dict[str, tuple[int, int]]) -> str:
+    """{"a": (320, 320), "b": (320, 352)} -> "a 320x320, b 320x352"; "320x320" where all are the same."""
+    texts = {name: f"{height}x{width}" for name, (height, width) in sizes.items()}
+    different = set(texts.values())
+    return different.pop() if len(different) == 1 else ", ".join(f"{name} {text}" for name, text in texts.items())

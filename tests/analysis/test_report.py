@@ -6,7 +6,7 @@ import torch
 from detectron2.modeling import build_model
 
 import dense_det  # noqa: F401  registers
-from dense_det.analysis.complexity import detector_row, markdown_table
+from dense_det.analysis.complexity import detector_row, macs_of_parts, markdown_table
 from dense_det.analysis.machine import Probe
 from dense_det.analysis.part_latency import Subject
 from dense_det.analysis.report import Report
@@ -69,13 +69,33 @@ def test_times_join_the_rows(snet, monkeypatch):
     shown = []
     report = report_of({"a": snet}, shown, with_costs=True)
     source = Source(sample_jpeg((64, 96)), read_image, "RGB", (64, 96))
-    report.measure([Subject("a", make("cpu"), source, report.rows[0], num_candidates=7)], "cpu", batch=1, seconds=0.01)
+    report.measure([Subject("a", make("cpu"), source, num_candidates=7)], "cpu", batch=1, seconds=0.01)
     row = report.rows[0]
     assert row["latency_ms"] > 0 and row["gmacs"] > 0
     assert list(row["parts"]) == ["decode", "resize", "prepare", "bottom_up", "fpn", "head", "post"]
     assert sum(part["percent"] for part in row["parts"].values()) == pytest.approx(100)
     assert "; 7 candidates" in shown[-1] and "a: bottom-up" in shown[-1]
     assert report.content["machine"]["peak_gflops"] > 0
+
+
+def test_operations_are_those_of_the_picture_that_the_network_gets(snet, monkeypatch):
+    monkeypatch.setattr(
+        "dense_det.analysis.report.make_probes",
+        lambda *_: {name: Probe(lambda: torch.ones(100).sum(), 1e6) for name in ("gemm", "conv", "copy")},
+    )
+    shown = []
+    report = Report((256, 256), shown.append)
+    report.count({"a": snet}, with_costs=True, depth=None)
+    # four times as wide as high: 64 x 256 of the 256 x 256 that were asked for
+    wide = Source(sample_jpeg((64, 256)), read_image, "RGB", (256, 256))
+    subject = Subject("a", make("cpu"), wide)
+    report.measure([subject], "cpu", batch=1, seconds=0.01)
+    expected = macs_of_parts(snet, (64, 256))["bottom_up"] / 1e9
+    row, bottom_up = report.rows[0], report.rows[0]["parts"]["bottom_up"]
+    assert subject.costs["gmacs_bottom_up"] == pytest.approx(expected)
+    assert bottom_up["gflops"] * bottom_up["ms"] == pytest.approx(2e3 * expected)
+    assert row["input_size"] == [64, 256] and "as counted here: 64x256." in shown[-1]
+    assert row["gmacs_bottom_up"] == pytest.approx(4 * expected, rel=0.02)  # of --size, in the table above
 
 
 def test_sweeps_and_processes(snet, monkeypatch):

@@ -59,13 +59,13 @@ def test_a_misspelt_config_is_answered():
 
 def test_files_of_the_same_name_stay_apart(capsys, tmp_path, monkeypatch):
     made = []
-    monkeypatch.setattr(tool, "make_subject", lambda config, row, *_: made.append((config, row["name"])))
+    monkeypatch.setattr(tool, "make_subject", lambda name, config, *_: made.append((name, config)))
     monkeypatch.setattr(tool.Report, "measure", lambda *_: None)
     snet, peleenet = (str(ROOT / "zoo" / f"{name}_idcards" / "config.yaml") for name in ("snet", "peleenet"))
     (tmp_path / "ap.json").write_text('{"peleenet_idcards": 30}')
     words = ["--size", "240", "320", "--latency", "--device", "cpu", "--json", str(tmp_path / "rows.json")]
     tool.main([snet, peleenet, *words, "--results", str(tmp_path / "ap.json")])
-    assert made == [(snet, "snet_idcards"), (peleenet, "peleenet_idcards")]
+    assert made == [("snet_idcards", snet), ("peleenet_idcards", peleenet)]
     rows = json.loads((tmp_path / "rows.json").read_text())["rows"]
     assert [(row["name"], row.get("ap")) for row in rows] == [("snet_idcards", None), ("peleenet_idcards", 30)]
     assert rows[0]["params"] < rows[1]["params"]
