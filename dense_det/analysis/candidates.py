@@ -5,6 +5,8 @@ from dataclasses import replace
 import torch
 from torch import nn
 
+from dense_det.analysis.network import dense_head_of
+
 NUM_CANDIDATES = 1000
 
 
@@ -14,11 +16,12 @@ def give_candidates(model: nn.Module, records: list[dict], count: int = NUM_CAND
     Returns:
         int | None: how many; None for other detectors, whose proposals are always as many.
     """
-    if not hasattr(model, "head"):
+    head = dense_head_of(model)
+    if head is None:
         return None
     seen = []
     # copies: Detectron2 makes probabilities of them in place
-    hook = model.head.register_forward_hook(lambda *args: seen.append([logits.clone() for logits in args[-1][0]]))
+    hook = head.register_forward_hook(lambda *args: seen.append([logits.clone() for logits in args[-1][0]]))
     try:
         with torch.inference_mode():
             model(records)

@@ -32,10 +32,10 @@ class Network(nn.Module):
         super().__init__()
         self.backbone = model.backbone
         proposals = getattr(model, "proposal_generator", None)
-        if hasattr(model, "head"):
-            self.head, self.levels = model.head, list(model.head_in_features)
-        elif proposals is not None:
-            self.head, self.levels = proposals.rpn_head, list(proposals.in_features)
+        head = head_of(model)
+        if head is not None:
+            self.head = head
+            self.levels = list(model.head_in_features if hasattr(model, "head") else proposals.in_features)
         if getattr(model, "sem_seg_head", None) is not None:
             self.semantic = _Layers(model.sem_seg_head)
         num_proposals = proposals.post_nms_topk[False] if hasattr(proposals, "post_nms_topk") else NUM_PROPOSALS
@@ -59,6 +59,19 @@ def is_detector(model: nn.Module) -> bool:
     return hasattr(model, "backbone") and any(
         hasattr(model, name) for name in ("head", "proposal_generator", "sem_seg_head")
     )
+
+
+def dense_head_of(model: nn.Module) -> nn.Module | None:
+    """The head of a dense detector: its own, or FCOS's as the proposal generator of another one; None without."""
+    if hasattr(model, "head"):
+        return model.head
+    return getattr(getattr(model, "proposal_generator", None), "fcos_head", None)
+
+
+def head_of(model: nn.Module) -> nn.Module | None:
+    """What of a detector reads the pyramid: a dense head, or else a proposal network's; None without."""
+    dense = dense_head_of(model)
+    return getattr(getattr(model, "proposal_generator", None), "rpn_head", None) if dense is None else dense
 
 
 def part_of(name: str) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from dense_det.analysis.network import head_of
+
 
 class PartClock:
     """Times the parts of a detector of Detectron2's; a context manager, outside of which the model is as it was.
@@ -89,14 +91,13 @@ class _Nothing(nn.Module):
 def _labels(model: nn.Module) -> list[tuple[nn.Module, str]]:
     """(module, part) of those modules of a detector that Detectron2 calls as modules."""
     backbone, rois = model.backbone, getattr(model, "roi_heads", None)
-    proposals = getattr(model, "proposal_generator", None)
     bottom_up = getattr(backbone, "bottom_up", None)
     has_boxes = hasattr(rois, "box_head") or hasattr(rois, "res5")
     has_masks = getattr(rois, "mask_head", None) is not None
     labels = [
         (backbone, "fpn" if bottom_up is not None else "bottom_up"),
         (bottom_up, "bottom_up"),
-        (model.head if hasattr(model, "head") else getattr(proposals, "rpn_head", None), "head"),
+        (head_of(model), "head"),
         (getattr(model, "sem_seg_head", None), "semantic"),
         (rois if has_boxes or has_masks else None, "boxes" if has_boxes else "masks"),
         (getattr(rois, "mask_head", None), "masks"),

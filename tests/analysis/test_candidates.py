@@ -30,6 +30,13 @@ def test_so_many_scores_are_above_the_threshold(config, num_images):
     assert (seen[0] >= threshold).sum() == pytest.approx(NUM_CANDIDATES * num_images, rel=0.02)
 
 
+def test_fcos_as_another_detectors_proposal_generator():
+    model = model_of("panoptic_centermask_vovnet", "MODEL.BOTTOM_UP.VARIANT", "V-19-slim-dw-eSE")
+    before = model.proposal_generator.test_selection.threshold
+    assert give_candidates(model, [RECORD], 50) == 50
+    assert model.proposal_generator.test_selection.threshold != before
+
+
 def test_fewer_candidates():
     model = model_of("retina_snet")
     assert give_candidates(model, [RECORD], 20) == 20

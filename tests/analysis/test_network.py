@@ -6,8 +6,9 @@ from detectron2.modeling import build_model
 from torch import nn
 
 from dense_det.analysis.complexity import costs_of_parts, count_parameters, parameters_of_parts
+from dense_det.analysis.cost_rows import part_costs
 from dense_det.analysis.network import NUM_ROIS, Network, image_without_data, is_detector, part_of
-from dense_det.config import find_config, load_cfg
+from dense_det.config import find_config, load_cfg, read_yaml
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,6 +25,7 @@ def detector(name, *opts):
         ("retina_snet", ["bottom_up", "fpn", "head"]),
         ("centermask_idcards", ["bottom_up", "fpn", "head", "masks"]),
         ("panoptic_vovnet", ["bottom_up", "fpn", "head", "semantic", "boxes", "masks"]),
+        ("panoptic_centermask_vovnet", ["bottom_up", "fpn", "head", "semantic", "masks"]),
         ("COCO-Detection/faster_rcnn_R_50_C4_3x.yaml", ["bottom_up", "head", "boxes"]),
         ("COCO-Detection/fast_rcnn_R_50_FPN_1x.yaml", ["bottom_up", "fpn", "boxes"]),
         ("COCO-Detection/rpn_R_50_FPN_1x.yaml", ["bottom_up", "fpn", "head"]),
@@ -40,6 +42,18 @@ def test_every_part_of_every_kind_of_detector(name, parts):
     assert list(costs) == list(parameters_of_parts(network)) == parts
     assert all(cost.macs > 0 for cost in costs.values())
     assert sum(parameters_of_parts(network).values()) == count_parameters(model)
+
+
+def test_one_config_of_every_kind_is_counted():
+    paths = [path for path in sorted((ROOT / "configs").rglob("*.yaml")) if "MODEL" in read_yaml(path)]
+    kinds = {}
+    for path in paths:
+        model = load_cfg(path).MODEL
+        kinds.setdefault((model.META_ARCHITECTURE, model.PROPOSAL_GENERATOR.NAME, model.ROI_HEADS.NAME), path)
+    assert len(kinds) >= 6
+    for kind, path in kinds.items():
+        costs = part_costs(detector(str(path)), 64)
+        assert costs["gmacs_head"] > 0 and costs["traffic_bottom_up"] > 0, kind
 
 
 def test_boxes_are_those_of_the_proposals():

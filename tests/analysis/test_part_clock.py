@@ -95,6 +95,7 @@ def test_on_a_gpu_events_are_read_when_all_is_done(clock, monkeypatch):
         ("retina_snet", {"bottom_up", "fpn", "head"}),
         ("centermask_idcards", {"bottom_up", "fpn", "head", "masks"}),
         ("mask_rcnn_vovnet", {"bottom_up", "fpn", "head", "boxes", "masks"}),
+        ("panoptic_centermask_vovnet", {"bottom_up", "fpn", "head", "semantic", "masks"}),
     ],
 )
 def test_the_parts_of_detectors(config, parts):
