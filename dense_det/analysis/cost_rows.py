@@ -10,6 +10,8 @@ from dense_det.analysis.network import PARTS, Network, image_without_data
 
 # modules of a bottom-up that a figure tells apart; the rest of it is its stem
 STAGES = ("stem", "stage2", "stage3", "stage4", "stage5")
+# of torch's answer to a batch norm over one value
+ONE_VALUE = "more than 1 value per channel"
 
 
 def cost_row(name: str, model: nn.Module, size) -> dict:
@@ -17,7 +19,7 @@ def cost_row(name: str, model: nn.Module, size) -> dict:
 
     - activations, memory_access, conv_io, traffic: see layer_costs, of the whole, and traffic_<part>;
     - kept_mb: what the forward pass of one training image keeps for the backward pass (losses not included), in 10^6
-      bytes;
+      bytes; None where a batch norm would get one value a channel, of which it cannot train;
     - stages: gmacs of STAGES and of the parts after the bottom-up.
 
     Args:
@@ -33,7 +35,7 @@ def cost_row(name: str, model: nn.Module, size) -> dict:
         "conv_io": whole.conv_io,
         "traffic": whole.traffic,
         **{f"traffic_{part}": cost.traffic for part, cost in parts.items()},
-        "kept_mb": _kept_bytes(network, image) / 1e6,
+        "kept_mb": _kept_mb(network, image),
         "stages": {name: macs / 1e9 for name, macs in _macs_of_stages(network, costs).items()},
     }
 
@@ -90,10 +92,14 @@ def module_table(rows: list[dict]) -> str:
     return aligned_table(["module", "params, M", "GMACs", "%", "activations, M", "MAC, M", "CIO, M"], cells)
 
 
-def _kept_bytes(network: Network, image) -> int:
+def _kept_mb(network: Network, image) -> float | None:
     training = network.training
     try:
-        return saved_bytes(network.train(), image)
+        return saved_bytes(network.train(), image) / 1e6
+    except ValueError as error:
+        if ONE_VALUE not in str(error):
+            raise
+        return None
     finally:
         network.train(training)
 

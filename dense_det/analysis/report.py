@@ -25,6 +25,7 @@ COSTS_NOTE = (
     "weights included (ShuffleNetV2, equation 1); CIO: without weights (HarDNet, CSPNet); traffic: what all operations "
     "read and write; kept in training: for the backward pass of one image."
 )
+UNTRAINED_NOTE = " -: at this size a batch norm gets one value a channel, and cannot train; a larger --size can."
 LATENCY_NOTE = (
     "Milliseconds a batch of {batch}: median and 95th percentile of {rounds} rounds in turns, warm, torch {torch}, "
     "{dtype}, {device}, {threads} threads{candidates}. The picture resized and padded, as counted here: {sizes}. Peak "
@@ -56,7 +57,8 @@ class Report:
         note = f"Input {self.size[0]}x{self.size[1]}, {rois}; multiply-adds by {COUNTER}."
         self._add(f"{markdown_table(self.rows)}\n\n{note}")
         if with_costs:
-            self._add(f"{cost_table(self.rows)}\n\n{COSTS_NOTE}")
+            untrained = UNTRAINED_NOTE if any(row["kept_mb"] is None for row in self.rows) else ""
+            self._add(f"{cost_table(self.rows)}\n\n{COSTS_NOTE}{untrained}")
         if depth:
             modules = {name: module_rows(model, self.size, depth) for name, model in models.items()}
             self.content["modules"] = modules

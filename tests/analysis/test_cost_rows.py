@@ -62,3 +62,13 @@ def test_counting_leaves_the_model_as_it_is(snet):
         snet.train(training)
         cost_row("snet", snet, 64)
         assert all(module.training is training for module in snet.modules())
+
+
+def test_an_image_too_small_to_train_on_is_counted_all_the_same():
+    config = CONFIG.with_name("retina_mobilenetv2.yaml")
+    with torch.device("meta"):
+        model = build_model(load_cfg(config, ["MODEL.DEVICE", "meta"])).eval()
+    row = cost_row("small", model, 128)
+    assert row["kept_mb"] is None and row["gmacs"] > 0 and not model.training
+    assert cost_table([row]).splitlines()[-1].endswith(" - |")
+    assert cost_row("large", model, 256)["kept_mb"] > 0
