@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from dense_det.analysis.machine import usable_device
+
 EXAMPLES = """examples:
   python tools/analyze_model.py configs/retina_*.yaml --json rows.json
   python tools/analyze_model.py configs/retina_snet.yaml --size 224 224 --modules 2 --opts MODEL.RETINANET.NUM_CLASSES 1
@@ -42,7 +44,7 @@ def parse_arguments(description: str, argv=None) -> argparse.Namespace:
     add("--results", type=Path, metavar="FILE", help='JSON {"name in the tables": AP, ...}, for --figures and --json')
     args = parser.parse_args(argv)
     try:
-        args.configs = named_configs(args.configs)
+        args.configs, args.device = named_configs(args.configs), usable_device(args.device)
     except ValueError as error:
         parser.error(str(error))
     if min(args.size) < 1:

@@ -1,5 +1,6 @@
 """What this machine can do at most: the limits beside which a network's speed is read."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -9,6 +10,21 @@ from torch.nn import functional as F
 # (side of the matrices, side of the 256-channel feature map, MiB that are copied): a few tens of milliseconds on one
 # core, more where a GPU would be idle most of the time
 _SIZES = {"cpu": (1024, 32, 64), "cuda": (8192, 256, 1024)}
+
+
+def usable_device(name: str | None) -> str:
+    """`name`, "cpu", "cuda" or "cuda:1"; without one a GPU if there is one.
+
+    Raises:
+        ValueError: another name, or a GPU that this machine or this torch does not have.
+    """
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    name = name or ("cuda" if count else "cpu")
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", name, re.ASCII):
+        raise ValueError(f"--device: expected cpu, cuda or cuda:NUMBER, got {name!r}")
+    if name != "cpu" and int(name.partition(":")[2] or 0) >= count:
+        raise ValueError(f"--device {name}: torch {torch.__version__} sees {count} GPUs here; take cpu or another one")
+    return name
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,15 @@ def build_model(cfg) -> torch.nn.Module:
     return model.to(memory_format=torch.channels_last) if cfg.MODEL.CHANNELS_LAST else model
 
 
+def build_without_data(cfg) -> torch.nn.Module:
+    """The config's network on "meta", with shapes only, so even V-99 takes no memory; in training mode."""
+    cfg = cfg.clone()
+    cfg.defrost()
+    cfg.MODEL.DEVICE = "meta"
+    with torch.device("meta"):
+        return build_detectron2_model(cfg)
+
+
 def load_model(cfg) -> torch.nn.Module:
     """The config's network with the weights of MODEL.WEIGHTS, for inference.
 

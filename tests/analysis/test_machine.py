@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from dense_det.analysis.machine import Limits, Probe, limits_of, make_probes
+from dense_det.analysis.machine import Limits, Probe, limits_of, make_probes, usable_device
 
 
 def test_probes_by_hand():
@@ -27,3 +27,24 @@ def test_limits_by_hand():
     assert limits == Limits(gflops=pytest.approx(300), gbytes=pytest.approx(30))
     # a byte allows 30e9 times the operations on it, until arithmetic is at its end
     assert (limits.roof(2), limits.roof(10), limits.roof(1000)) == pytest.approx((60, 300, 300))
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "result"),
+    [(None, 0, "cpu"), (None, 1, "cuda"), ("cpu", 1, "cpu"), ("cuda:1", 2, "cuda:1"), ("cuda", 1, "cuda")],
+)
+def test_a_device_that_is_there(monkeypatch, name, count, result):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: count > 0)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: count)
+    assert usable_device(name) == result
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "message"),
+    [("cuda", 0, "sees 0 GPUs"), ("cuda:1", 1, "sees 1 GPUs"), ("tpu", 1, "got 'tpu'"), ("cuda:x", 1, "got 'cuda:x'")],
+)
+def test_a_device_that_is_not_there(monkeypatch, name, count, message):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: count > 0)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: count)
+    with pytest.raises(ValueError, match=message):
+        usable_device(name)

@@ -1,6 +1,7 @@
 import io
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from dense_det.analysis.sample_page import sample_jpeg
@@ -27,3 +28,23 @@ def test_a_picture_is_decoded_and_resized():
     # blue comes first
     rgb = Source(source.content, read_image, "RGB", (50, 100)).resize(picture[:, :, ::-1])["image"]
     assert (record["image"] == rgb.flip(0)).all()
+
+
+def test_a_file_that_is_no_picture_is_named(tmp_path, monkeypatch):
+    file = tmp_path / "photo.jpg"
+
+    def decode():
+        return Source.of(file, read_image, "RGB", (50, 100)).decode()
+
+    file.write_bytes(sample_jpeg((50, 100)))
+    assert decode().shape == (80, 160, 3)
+    file.write_bytes(sample_jpeg((50, 100))[:2000])
+    with pytest.raises(ValueError, match="photo.jpg: not read as a picture .*truncated"):
+        decode()
+    file.write_text("a letter")
+    with pytest.raises(ValueError, match="photo.jpg: not a picture that Pillow knows"):
+        decode()
+    file.write_bytes(sample_jpeg((50, 100)))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(ValueError, match="photo.jpg: not read as a picture .DecompressionBomb"):
+        decode()

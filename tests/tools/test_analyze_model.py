@@ -75,3 +75,23 @@ def test_the_same_file_twice_is_refused(capsys):
     with pytest.raises(SystemExit):
         tool.main([SNET, str(ROOT / "configs" / ".." / "configs" / "retina_snet.yaml")])
     assert "each CONFIG once" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([SNET, "--latency", "--opts", "MODEL.RETINANET.NUM_CLASSES", "0"], "retina_snet.yaml does not run.*weight"),
+        (["COCO-Detection/fast_rcnn_R_50_FPN_1x.yaml", "--latency"], "_1x.yaml: detects in proposals"),
+        ([SNET, "--latency", "--image", str(ROOT / "README.md")], "README.md: not a picture that Pillow knows"),
+    ],
+)
+def test_what_cannot_run_is_one_line(words, message):
+    with pytest.raises(SystemExit, match=message) as stopped:
+        tool.main([*words, "--size", "64", "64", "--device", "cpu"])
+    assert "\n" not in str(stopped.value)
+
+
+def test_a_device_that_is_not_there_is_refused_at_once(capsys):
+    with pytest.raises(SystemExit):
+        tool.main([SNET, "--device", "tpu"])
+    assert "expected cpu, cuda or cuda:NUMBER, got 'tpu'" in capsys.readouterr().err
