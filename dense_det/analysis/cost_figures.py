@@ -45,7 +45,7 @@ def draw_figures(folder: Path, rows: list[dict]) -> list[Path]:
     for name, figure in sorted(figures.items()):
         files.append(Path(folder) / f"{name}.png")
         with atomic_file(files[-1], "wb") as file:
-            figure.savefig(file, format="png", dpi=120)
+            figure.savefig(file, format="png", dpi=120, bbox_inches="tight")  # a legend may be wider than its panel
     return files
 
 
@@ -65,7 +65,9 @@ def _accuracy(rows: list[dict], timed: bool) -> Figure:
     panels[0].set_title("Accuracy against cost", loc="left")
     figure.draw_without_rendering()
     for axes, key in zip(panels, keys, strict=True):
-        label_points(axes, [(row[key], row["ap"]) for row in rows], [row["name"] for row in rows], fontsize=9)
+        colors = [line_color(index) for index in range(len(rows))]
+        names = [row["name"] for row in rows]
+        label_points(axes, [(row[key], row["ap"]) for row in rows], names, colors, fontsize=9)
     return figure
 
 

@@ -16,14 +16,18 @@ _PLACES = [
     ((-7, -10), "right", "top"),
 ]
 _HALO = [withStroke(linewidth=3, foreground="white")]  # a line behind a name does not strike it out
+_DARKENED = 0.75  # of a colour: letters are thinner than points
 _MARKER = 5  # pixels from a point's middle to where it ends
 
 
-def label_points(axes: Axes, points, names, **style) -> None:
+def label_points(axes: Axes, points, names, colors, **style) -> None:
     """Write each name at the first place that covers no point, no other name and no border, else at the freest.
+
+    Each in its point's colour, darkened: where points lie close, it says whose the name is.
 
     Args:
         points: (x, y) in data coordinates; the limits and the layout of the axes must be final.
+        colors: RGB of each point, 0 to 1.
         style: of matplotlib's text.
     """
     figure = axes.figure
@@ -33,7 +37,8 @@ def label_points(axes: Axes, points, names, **style) -> None:
         Bbox.from_extents(x - _MARKER, y - _MARKER, x + _MARKER, y + _MARKER)
         for x, y in (axes.transData.transform(point) for point in points)
     ]
-    for point, name in zip(points, names, strict=True):
+    for point, name, color in zip(points, names, colors, strict=True):
+        style["color"] = tuple(_DARKENED * channel for channel in color)
         tried = []
         for offset, horizontal, vertical in _PLACES:
             alignment = {"ha": horizontal, "va": vertical, "in_layout": False, "path_effects": _HALO, "zorder": 2.5}

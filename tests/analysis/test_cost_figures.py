@@ -5,6 +5,9 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from dense_det.analysis.cost_figures import draw_figures, frontier
+from dense_det.analysis.cost_rows import STAGES
+from dense_det.analysis.network import PARTS
+from dense_det.analysis.part_latency import TITLES
 from dense_det.analysis.point_labels import label_points
 from dense_det.drawing import class_color
 
@@ -47,6 +50,21 @@ def test_only_what_was_measured_is_drawn(tmp_path):
     assert [file.name for file in draw_figures(tmp_path, [counted | {"ap": 30.0}])] == ["accuracy.png", "stages.png"]
 
 
+@pytest.mark.parametrize("timed", [True, False])
+@pytest.mark.parametrize("count", [1, 2, 9])
+def test_nothing_is_cut_off(tmp_path, count, timed):
+    rows = [row(f"model_{i}", 1.0) for i in range(count)]
+    for each in rows:
+        each["stages"] = dict.fromkeys([*STAGES, *PARTS], 0.1)
+        each["parts"] = dict.fromkeys(TITLES, part(8)) if timed else each["parts"]
+        if not timed:
+            del each["parts"]
+    (file,) = (file for file in draw_figures(tmp_path, rows) if file.name == "stages.png")
+    pixels = imread(file)[:, :, :3]
+    for border in (pixels[:3], pixels[-3:], pixels[:, :3], pixels[:, -3:]):
+        assert border.min() == 1
+
+
 def test_a_bar_is_as_long_as_its_share(tmp_path):
     (file,) = (file for file in draw_figures(tmp_path, [row("a", 1.0)]) if file.name == "stages.png")
     pixels = (imread(file)[:, :, :3] * 255).round().astype(int)
@@ -62,9 +80,14 @@ def test_names_keep_apart():
     FigureCanvasAgg(figure)
     axes = figure.add_subplot(xlim=(0, 1), ylim=(0, 1))
     points = [(0.5, 0.5), (0.52, 0.5), (0.5, 0.53), (0.98, 0.1)]
-    label_points(axes, points, ["some_detector"] * 4, fontsize=9)
+    colors = [(1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0), (0.0, 0.0, 0.0)]
+    label_points(axes, points, ["some_detector"] * 4, colors, fontsize=9)
     boxes = [text.get_window_extent() for text in axes.texts]
     assert len(boxes) == 4
+    # in the colours of their points, darker
+    assert [[channel > 0 for channel in text.get_color()] for text in axes.texts] == [
+        [channel > 0 for channel in color] for color in colors
+    ]
     for i, box in enumerate(boxes):
         assert not any(box.overlaps(other) for other in boxes[:i])
         assert axes.get_window_extent().containsx(box.x1)
