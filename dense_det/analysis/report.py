@@ -1,6 +1,7 @@
 """What was counted and measured of several detectors, as tables, JSON and figures."""
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -122,17 +123,17 @@ class Report:
         self._add(f"{throughput_table(rates)}\n\n{note}")
 
     def add_results(self, path: Path) -> None:
-        """Put the AP of `path`, {"config name": AP, ...}, into the rows that were counted.
+        """Put the AP of `path`, {"name": AP, ...}, into the rows that were counted.
 
         Raises:
-            ValueError: another kind of file, or a name that is no row.
+            ValueError: another kind of file, an AP that is no finite number, or a name that is no row.
         """
         try:
             results = json.loads(Path(path).read_text(encoding="utf-8"))
         except ValueError as error:
             raise ValueError(f"{path}: not JSON: {error}") from error
-        if not isinstance(results, dict) or not all(isinstance(ap, int | float) for ap in results.values()):
-            raise ValueError(f'{path}: expected {{"config name": AP, ...}}')
+        if not isinstance(results, dict) or not all(map(_is_ap, results.values())):
+            raise ValueError(f'{path}: expected {{"name in the tables": AP, ...}} with finite numbers')
         rows = {row["name"]: row for row in self.rows}
         for name, ap in results.items():
             if name not in rows:
@@ -154,6 +155,10 @@ class Report:
     def _add(self, table: str) -> None:
         self.show(("\n" if self.tables else "") + table)
         self.tables.append(table)
+
+
+def _is_ap(value) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _sizes(sizes: dict[str, tuple[int, int]]) -> str:

@@ -138,7 +138,15 @@ def test_results_join_the_rows(snet, tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("{", "not JSON"), ("[1]", "expected"), ('{"a": "x"}', "expected"), ('{"aa": 1}', "did you mean 'a'")],
+    [
+        ("{", "not JSON"),
+        ("[1]", "expected"),
+        ('{"a": "x"}', "expected"),
+        ('{"a": NaN}', "finite"),
+        ('{"a": -Infinity}', "finite"),
+        ('{"a": true}', "finite"),
+        ('{"aa": 1}', "did you mean 'a'"),
+    ],
 )
 def test_results_that_mean_nothing_are_refused(snet, tmp_path, text, message):
     results = tmp_path / "results.json"
