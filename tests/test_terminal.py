@@ -1,6 +1,9 @@
+import argparse
+from pathlib import Path
+
 import pytest
 
-from dense_det.terminal import tell
+from dense_det.terminal import output_file, output_folder, tell
 
 
 def lines(*items):
@@ -29,3 +32,28 @@ def test_how_a_tool_ends(capsys, last, code, said):
 def test_a_fault_of_ours_is_shown_in_full():
     with pytest.raises(AssertionError):
         tell(lines(AssertionError()))
+
+
+def test_targets_that_can_be_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "old.json").touch()
+    for name in ("rows.json", "old.json", "new/folder/rows.json"):
+        assert output_file(name) == Path(name)
+    for name in (".", "new/folder"):
+        assert output_folder(name) == Path(name)
+    assert [path.name for path in tmp_path.iterdir()] == ["old.json"]  # nothing is made before
+
+
+def test_targets_that_cannot_be_written_are_named_before_the_work(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(argparse.ArgumentTypeError, match="^folder is a folder"):
+        output_file("folder")
+    with pytest.raises(argparse.ArgumentTypeError, match="^file/rows.json cannot be written: .* is no folder"):
+        output_file("file/rows.json")
+    with pytest.raises(argparse.ArgumentTypeError, match="^file cannot be written: .* is no folder"):
+        output_folder("file")
+    monkeypatch.setattr("os.access", lambda *_: False)  # root may write anywhere
+    with pytest.raises(argparse.ArgumentTypeError, match="^folder/new cannot be written: no permission in .*folder,"):
+        output_folder("folder/new")

@@ -21,7 +21,7 @@ from dense_det.distillation.work_folder import write_json
 from dense_det.engine.model import load_model
 from dense_det.environment import cpu_name
 from dense_det.prediction.trained import find_trained
-from dense_det.terminal import tell
+from dense_det.terminal import output_file, tell
 
 EXAMPLE = """examples:
   python tools/benchmark.py output/mine scans/ --labelled val.json images/ --json benchmark.json
@@ -41,7 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="another detector, which takes turns with the first (may be repeated)")  # fmt: skip
     add("--rounds", type=int, default=50, metavar="N", help="images, one a round (default 50)")
     add("--threads", type=int, default=1, metavar="N", help="of each engine (default 1)")
-    add("--json", type=Path, metavar="FILE", help="write all figures to FILE")
+    add("--json", type=output_file, metavar="FILE", help="write all figures to FILE")
     return parser
 
 

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from dense_det.analysis.machine import usable_device
+from dense_det.terminal import output_file, output_folder
 
 EXAMPLES = """examples:
   python tools/analyze_model.py configs/retina_*.yaml --json rows.json
@@ -38,9 +39,9 @@ def parse_arguments(description: str, argv=None) -> argparse.Namespace:
     add("--compile", action="store_true", help="torch.compile of bottom-up and heads; minutes before the first time")
     output = parser.add_argument_group("output, beside the tables that are printed")
     add = output.add_argument
-    add("--json", type=Path, metavar="FILE", help="write the rows to FILE, with every digit")
-    add("--markdown", type=Path, metavar="FILE", help="write the tables to FILE")
-    add("--figures", type=Path, metavar="DIR", help="draw what was counted and measured into DIR")
+    add("--json", type=output_file, metavar="FILE", help="write the rows to FILE, with every digit")
+    add("--markdown", type=output_file, metavar="FILE", help="write the tables to FILE")
+    add("--figures", type=output_folder, metavar="DIR", help="draw what was counted and measured into DIR")
     add("--results", type=Path, metavar="FILE", help='JSON {"name in the tables": AP, ...}, for --figures and --json')
     args = parser.parse_args(argv)
     try:

@@ -95,3 +95,11 @@ def test_a_device_that_is_not_there_is_refused_at_once(capsys):
     with pytest.raises(SystemExit):
         tool.main([SNET, "--device", "tpu"])
     assert "expected cpu, cuda or cuda:NUMBER, got 'tpu'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("option", "name"), [("--json", "."), ("--markdown", "."), ("--figures", "file")])
+def test_targets_are_checked_before_anything_is_measured(option, name, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit):
+        tool.main([SNET, option, str(tmp_path / name)])
+    assert f"argument {option}: {tmp_path / name}" in capsys.readouterr().err

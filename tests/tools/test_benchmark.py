@@ -4,6 +4,7 @@ import importlib.util
 import json
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 _PATH = Path(__file__).parents[2] / "tools" / "benchmark.py"
@@ -28,3 +29,9 @@ def test_labelled_classes_are_those_of_the_detector(tmp_path, monkeypatch):
     folder = str(tmp_path)
     tool.measure(tool.build_parser().parse_args([folder, folder, "--labelled", str(tmp_path / "val.json"), folder]))
     assert lineups[0].truth.class_names == ["page", "card"] and lineups[0].truth.classes.tolist() == [1]
+
+
+def test_the_target_is_checked_before_anything_is_measured(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        tool.build_parser().parse_args([str(tmp_path), str(tmp_path), "--json", str(tmp_path)])
+    assert f"{tmp_path} is a folder" in capsys.readouterr().err
