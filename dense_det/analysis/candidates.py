@@ -31,9 +31,21 @@ def give_candidates(model: nn.Module, records: list[dict], count: int = NUM_CAND
     rank = min(count * len(records), len(scores))
     ranked = torch.cat([scores.topk(min(rank + 1, len(scores))).values, scores.new_zeros(1)])
     threshold = ranked[rank - 1 : rank + 1].mean().item()  # between two scores: what rounding moves stays where it is
+    set_threshold(model, threshold)
+    return rank // len(records)
+
+
+def threshold_of(model: nn.Module) -> float:
+    """The score that a box of a dense detector needs to go into suppression."""
+    if hasattr(model, "test_score_thresh"):
+        return model.test_score_thresh
+    return model.proposal_generator.test_selection.threshold
+
+
+def set_threshold(model: nn.Module, threshold: float) -> None:
+    """Let boxes of a dense detector go into suppression from that score on."""
     if hasattr(model, "test_score_thresh"):
         model.test_score_thresh = threshold
     else:
         generator = model.proposal_generator
         generator.test_selection = replace(generator.test_selection, threshold=threshold)
-    return rank // len(records)

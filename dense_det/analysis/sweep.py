@@ -1,11 +1,13 @@
 """How a detector's time grows with its pixels and with the images that it takes at once."""
 
 import time
+from functools import partial
 from statistics import median
 
 import torch
 
 from dense_det.aligned_table import aligned_table
+from dense_det.analysis.candidates import give_candidates, set_threshold, threshold_of
 from dense_det.analysis.complexity import count_macs
 from dense_det.analysis.part_clock import milliseconds
 from dense_det.analysis.part_latency import Subject
@@ -22,17 +24,22 @@ def sweep(subject: Subject, device: str, seconds: float) -> dict[Cell, float | N
 
     A round that warms up chooses the cells: single images first, then by their pixels, as many as fit into
     1 / (NUM_ROUNDS + 1) of `seconds` by what the cell before took for its pixels. The others are None.
+
+    Random weights get a threshold for each size, so that as many boxes go into suppression at all of them (see
+    candidates.give_candidates); fitting takes another run of a single image, which is not in `seconds`.
     """
     cells = sorted(
         ((size, batch) for size in SIZES for batch in BATCHES), key=lambda cell: (cell[1] > 1, _pixels(cell))
     )
-    runs = {cell: _run(subject, device, *cell) for cell in cells}
-    milliseconds(runs[cells[0]], device)
+    run = _Run(subject, device)
+    run.prepare(cells[0][0])
+    milliseconds(partial(run, *cells[0]), device)
     chosen, spent, unit = [], 0.0, 0.0
     for cell in cells:
         if chosen and spent + unit * _pixels(cell) > 1000 * seconds / (NUM_ROUNDS + 1):
             continue
-        taken = milliseconds(runs[cell], device)
+        run.prepare(cell[0])
+        taken = milliseconds(partial(run, *cell), device)
         chosen.append(cell)
         spent, unit = spent + taken, taken / _pixels(cell)
     times: dict[Cell, list[float]] = {cell: [] for cell in cells}
@@ -41,7 +48,7 @@ def sweep(subject: Subject, device: str, seconds: float) -> dict[Cell, float | N
         for cell in chosen[:: -1 if number % 2 else 1]:
             # the machine may have become slower since
             if time.monotonic() - began < 2 * seconds or not times[cell]:
-                times[cell].append(milliseconds(runs[cell], device) / cell[1])
+                times[cell].append(milliseconds(partial(run, *cell), device) / cell[1])
     return {cell: median(values) if values else None for cell, values in times.items()}
 
 
@@ -82,7 +89,24 @@ def _pixels(cell: Cell) -> int:
     return size * size * batch
 
 
-def _run(subject: Subject, device: str, size: int, batch: int):
-    image = torch.randint(0, 256, (3, size, size), dtype=torch.uint8)
-    records = [{"image": image, "height": size, "width": size}] * batch
-    return lambda: subject.detect(records, device)
+class _Run:
+    """Detects on so many times the same square image, with the threshold that was fitted to it."""
+
+    def __init__(self, subject: Subject, device: str):
+        self.subject, self.device = subject, device
+        self.records: dict[int, dict] = {}
+        self.thresholds: dict[int, float] = {}
+
+    def prepare(self, size: int) -> None:
+        if size in self.records:
+            return
+        image = torch.randint(0, 256, (3, size, size), dtype=torch.uint8)
+        self.records[size] = {"image": image, "height": size, "width": size}
+        if self.subject.num_candidates is not None:
+            give_candidates(self.subject.model, [self.records[size]])
+            self.thresholds[size] = threshold_of(self.subject.model)
+
+    def __call__(self, size: int, batch: int) -> None:
+        if size in self.thresholds:
+            set_threshold(self.subject.model, self.thresholds[size])
+        self.subject.detect([self.records[size]] * batch, self.device)

@@ -8,6 +8,8 @@ from dense_det.analysis.sweep import BATCHES, NUM_ROUNDS, SIZES, sweep, sweep_ro
 class Subject:
     """Takes 100 ms and 1 microsecond a pixel, by the test's clock."""
 
+    num_candidates = None
+
     def __init__(self, slow_after=10**9):
         self.seen, self.now, self.slow_after = [], 0.0, slow_after
 
@@ -40,6 +42,27 @@ def test_with_much_time_every_cell_is_measured(clock):
     assert times[256, 1] == pytest.approx(100 + 65.536)
     assert times[1024, 16] == pytest.approx(100 / 16 + 1048.576)
     assert len(subject.seen) == 1 + (NUM_ROUNDS + 1) * len(SIZES) * len(BATCHES)
+
+
+def test_random_weights_have_as_many_candidates_at_every_size(clock, monkeypatch):
+    subject, fitted, used = clock(Subject()), [], []
+    subject.num_candidates, subject.model = 1000, nn.Module()
+    detect = subject.detect
+
+    def fit(model, records):
+        fitted.append(records[0]["image"].shape[-1])
+        model.test_score_thresh = 1 / fitted[-1]
+
+    def tell(records, device):
+        used.append((records[0]["image"].shape[-1], subject.model.test_score_thresh))
+        detect(records, device)
+
+    subject.detect = tell
+    monkeypatch.setattr(module, "give_candidates", fit)
+    sweep(subject, "cpu", seconds=1000)
+    assert fitted == list(SIZES)
+    assert {size for size, _ in used} == set(SIZES)
+    assert all(threshold == 1 / size for size, threshold in used)
 
 
 def test_with_little_time_single_images_come_first(clock):
