@@ -31,7 +31,7 @@ def parse_arguments(description: str, argv=None) -> argparse.Namespace:
     add = timing.add_argument
     add("--seconds", type=float, default=20, metavar="S", help="about so long for each of both (default: %(default)s)")
     add("--batch", type=int, default=1, metavar="N", help="images at a time, of --latency (default: %(default)s)")
-    add("--image", type=Path, metavar="FILE", help="picture to read (default: a drawn page, a JPEG 1.6 times as large)")
+    add("--image", type=Path, metavar="FILE", help="picture to read, in its own aspect (default: a drawn page)")
     add("--device", metavar="NAME", help="cpu or cuda (default: a GPU if there is one)")
     add("--threads", type=int, metavar="N", help="of torch on the CPU (default: its own choice)")
     add("--amp", action="store_true", help="float16 on a GPU, bfloat16 on a CPU that computes in it")
