@@ -11,7 +11,7 @@ from torch import nn
 import dense_det  # noqa: F401  registers
 from dense_det.config import get_cfg
 from dense_det.data.targets import ImageTargets
-from dense_det.layers.norm import SyncBatchNorm
+from dense_det.layers.norm import LevelBatchNorm, SyncBatchNorm
 
 # bottom-up, FPN, head and all: COCO's 80 classes, 9 anchors, FrozenBN (not counted), head of 4 convs, P6 from stage5
 PARAMETERS = {
@@ -93,7 +93,7 @@ def test_each_norm_in_each_place_takes_a_finite_step(norm, place):
     assert first["loss_cls"] != second["loss_cls"]
 
 
-@pytest.mark.parametrize(("norm", "kind"), [("BN", nn.BatchNorm2d), ("SyncBN", SyncBatchNorm)])
+@pytest.mark.parametrize(("norm", "kind"), [("BN", LevelBatchNorm), ("SyncBN", SyncBatchNorm)])
 def test_batch_norm_of_the_head_keeps_statistics_of_each_level(norm, kind):
     model = make(head=norm)
     lists = [m for m in model.head.modules() if isinstance(m, CycleBatchNormList)]

@@ -7,7 +7,7 @@ from detectron2.modeling.meta_arch.retinanet import RetinaNetHead
 from torch import nn
 
 from dense_det.config import get_cfg
-from dense_det.layers.norm import SyncBatchNorm
+from dense_det.layers.norm import LevelBatchNorm, SyncBatchNorm
 from dense_det.retinanet_head import LightRetinaNetHead, build_retinanet_head
 
 LEVELS = [ShapeSpec(channels=16, stride=stride) for stride in (16, 32, 64, 128)]
@@ -79,7 +79,7 @@ def test_the_signal_does_not_fade_without_norms():
     assert 0.3 < y.square().mean() < 3
 
 
-@pytest.mark.parametrize(("norm", "kind"), [("BN", nn.BatchNorm2d), ("SyncBN", SyncBatchNorm)])
+@pytest.mark.parametrize(("norm", "kind"), [("BN", LevelBatchNorm), ("SyncBN", SyncBatchNorm)])
 @pytest.mark.parametrize("head", [LIGHT, []])
 def test_batch_norms_keep_statistics_of_each_level(head, norm, kind):
     lists = [m for m in build(*head, "MODEL.RETINANET.NORM", norm).modules() if isinstance(m, CycleBatchNormList)]

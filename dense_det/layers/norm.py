@@ -5,6 +5,7 @@ import torch.distributed as dist
 from detectron2.layers import CycleBatchNormList, FrozenBatchNorm2d
 from fvcore.nn.distributed import differentiable_all_reduce
 from torch import nn
+from torch.nn import functional as F
 
 from dense_det.suggest import unknown
 
@@ -46,6 +47,36 @@ class SyncBatchNorm(nn.BatchNorm2d):
         if self.affine:
             shift = shift + self.bias
         return (centred * scale[:, None, None] + shift[:, None, None]).to(x.dtype)
+
+
+class LevelBatchNorm(nn.BatchNorm2d):
+    """The statistics of one pyramid level; scales and shifts are given. (N, C, H, W), (C,), (C,) -> (N, C, H, W)."""
+
+    def __init__(self, num_features: int, affine: bool = False):
+        super().__init__(num_features, affine=affine)
+
+    def forward(self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        if self.training:
+            self.num_batches_tracked.add_(1)
+        return F.batch_norm(
+            x, self.running_mean, self.running_var, weight, bias, self.training, self.momentum, self.eps
+        )
+
+
+class LevelBatchNorms(CycleBatchNormList):
+    """Detectron2's CycleBatchNormList, with scale and shift in the norm's own pass and not in two more behind it.
+
+    Batch norms of `num_levels` levels, called in turn, with scales and shifts in common (arXiv 2105.07576, section
+    5.2). (N, C, H, W) -> same.
+    """
+
+    def __init__(self, num_levels: int, channels: int):
+        super().__init__(num_levels, bn_class=LevelBatchNorm, num_features=channels)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        norm = self[self._pos]
+        self._pos = (self._pos + 1) % len(self)
+        return norm(x, self.weight, self.bias)
 
 
 def num_groups(channels: int) -> int:
@@ -105,7 +136,9 @@ def head_norm(name: str, num_levels: int):
 
     Batch norms keep statistics of their own for each level, in turn (arXiv 2105.07576, section 5.2).
     """
-    if name not in ("BN", "SyncBN"):
+    if name == "BN":
+        return lambda channels: LevelBatchNorms(num_levels, channels)
+    if name != "SyncBN":
         return norm_factory(name)
     return lambda channels: CycleBatchNormList(num_levels, bn_class=NORMS[name], num_features=channels)
 

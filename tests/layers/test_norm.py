@@ -1,6 +1,6 @@
 import pytest
 import torch
-from detectron2.layers import FrozenBatchNorm2d
+from detectron2.layers import CycleBatchNormList, FrozenBatchNorm2d
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
@@ -10,6 +10,7 @@ from dense_det.layers.norm import (
     NORMS,
     ChannelLayerNorm,
     GroupNorm,
+    LevelBatchNorms,
     SyncBatchNorm,
     get_activation,
     get_norm,
@@ -109,3 +110,25 @@ def test_a_norm_without_weights_is_what_the_norm_starts_as(name):
     torch.testing.assert_close(bare(x), plain(x))
     assert list(bare.parameters()) == []
     assert torch.equal(FrozenBatchNorm2d.convert_frozen_batchnorm(bare.eval())(x), bare(x))
+
+
+def test_level_batch_norms_are_detectron2s():
+    """In training, where each level keeps its own statistics, in evaluation, and in their gradients and state."""
+    torch.manual_seed(0)
+    ours, theirs = LevelBatchNorms(2, 3), CycleBatchNormList(2, num_features=3)
+    for norm in (ours, theirs):
+        norm.weight.data.copy_(torch.tensor([1.0, -2.0, 0.5]))
+        norm.bias.data.copy_(torch.tensor([0.0, 1.0, 3.0]))
+    levels = [torch.randn(2, 3, size, size) * (size + 1) for size in (5, 2)]
+    for _ in range(2):
+        for x in levels:
+            torch.testing.assert_close(ours(x), theirs(x))
+    for norm in (ours, theirs):
+        sum(norm(x).pow(2).sum() for x in levels).backward()
+    torch.testing.assert_close(ours.weight.grad, theirs.weight.grad)
+    torch.testing.assert_close(ours.bias.grad, theirs.bias.grad)
+    assert ours.state_dict().keys() == theirs.state_dict().keys()
+    for name, value in theirs.state_dict().items():
+        torch.testing.assert_close(ours.state_dict()[name], value)
+    for x in levels:
+        torch.testing.assert_close(ours.eval()(x), theirs.eval()(x))
