@@ -6,7 +6,6 @@ from detectron2.layers import CycleBatchNormList
 from detectron2.modeling import build_model
 from detectron2.structures import Boxes, Instances
 from detectron2.utils.events import EventStorage
-from torch import nn
 
 import dense_det  # noqa: F401  registers
 from dense_det.config import get_cfg
