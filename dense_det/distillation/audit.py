@@ -122,7 +122,8 @@ def estimate(right: Counter, judged: Counter, population: Counter) -> Estimate:
     """Of strata, each weighted by its share of all boxes; strata without an answer are left out.
 
     The interval is Wilson's for the effective number of draws. Strata without an answer make the others stand for
-    more boxes, so that an interval without width needs all of all strata judged.
+    more boxes, so that an interval without width needs all of all strata judged. While one box is not, the interval
+    holds what the share would be if that one were otherwise: Wilson's does not where all answers are alike.
     """
     answered = [stratum for stratum in population if judged[stratum]]
     total, number = sum(population[stratum] for stratum in answered), sum(judged[s] for s in answered)
@@ -134,7 +135,9 @@ def estimate(right: Counter, judged: Counter, population: Counter) -> Estimate:
     times = sum(population.values()) / total
     strata = tuple((population[s] * times, judged[s]) for s in answered)
     effective = effective_number(strata)
-    return Estimate(precision, *wilson(precision, effective), number, total, effective, unjudged, strata)
+    (low, high), one_box = wilson(precision, effective), 1 / sum(population.values()) if unjudged else 0.0
+    low, high = min(low, max(0.0, precision - one_box)), max(high, min(1.0, precision + one_box))
+    return Estimate(precision, low, high, number, total, effective, unjudged, strata)
 
 
 def estimates(answers: Iterable[dict], population: Counter, classes: list[str]) -> dict[str, Estimate]:

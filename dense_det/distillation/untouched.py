@@ -30,8 +30,7 @@ def add_to_record(path, images: Iterable[ReviewImage]) -> None:
     exported = read_record(path)
     for image in images:
         boxes, known = _boxes(image), exported.setdefault(image.file_name, [])
-        if boxes not in known:
-            known.append(boxes)
+        known[:] = [*(one for one in known if one != boxes), boxes]  # the latest last
     rows = [
         {"file_name": name, "boxes": [list(box) for box in boxes.elements()]}
         for name, known in exported.items()
@@ -67,7 +66,8 @@ def split_untouched(
     """(changed, untouched, unknown).
 
     Untouched: all boxes came from a file, and are those that were exported, neither more nor fewer; of an image that
-    `exported` does not have, those of `coco`. Unknown: all came from a file, and neither has the image.
+    `exported` does not have, those of `coco`. Unknown: all came from a file, and neither has the image, or they are
+    those of an earlier export, which a person who deletes boxes may give, too.
 
     Raises:
         ValueError: an image whose boxes all came from a file is not found.
@@ -84,7 +84,8 @@ def split_untouched(
             unknown.append(image)
             continue
         before = exported.get(name) or [ours.get(image_ids[name])]
-        (untouched if _boxes(image) in before else changed).append(image)
+        boxes = _boxes(image)
+        (untouched if boxes == before[-1] else unknown if boxes in before else changed).append(image)
     return changed, untouched, unknown
 
 

@@ -6,7 +6,8 @@ from torch import Tensor
 
 
 def best_by_nms(boxes: Tensor, scores: Tensor, classes: Tensor, iou: float, most: int) -> Tensor:
-    """What batched_nms(boxes, scores, classes, iou)[:most] gives, sooner where few boxes overlap.
+    """What batched_nms(boxes, scores, classes, iou)[:most] gives, sooner where few boxes overlap; of equal scores the
+    order may be another.
 
     A box is suppressed by better ones alone, so the best few are judged first: if `most` of them stay, no other
     counts. The work grows as the square of the boxes.

@@ -75,6 +75,8 @@ class LevelBatchNorms(CycleBatchNormList):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         norm = self[self._pos]
+        if not isinstance(norm, LevelBatchNorm):  # converted: frozen, or torch's SyncBatchNorm
+            return super().forward(x)
         self._pos = (self._pos + 1) % len(self)
         return norm(x, self.weight, self.bias)
 

@@ -67,9 +67,14 @@ def _cells(row: dict) -> list:
 def _legend(rows: list[dict]) -> str:
     machines = sorted({f"{row['benchmark']['cpu']}, {row['benchmark']['threads']} thread(s)" for row in rows})
     missing = sorted({package for row in rows for package in row["missing"].values()})
-    turns = {tuple(row["benchmark"].get("in_turns_with", ())) for row in rows}
-    if turns == {tuple(row["name"] for row in rows)}:
-        how = f"all rows and formats in turns, {rows[0]['benchmark']['rounds']} rounds"
+    turns = [frozenset(row["benchmark"].get("in_turns_with", ())) for row in rows]
+    most = max(turns, key=turns.count)
+    alone = [row["name"] for row, of_row in zip(rows, turns, strict=True) if of_row != most]
+    rounds = {row["benchmark"]["rounds"] for row, of_row in zip(rows, turns, strict=True) if of_row == most}
+    if len(rows) - len(alone) == len(most) and len(most) > 1 and len(rounds) == 1:
+        how = f"all rows and formats in turns, {rounds.pop()} rounds"
+        if alone:
+            how += f", but for {', '.join(alone)}, timed elsewhere or on another day: compare beside the peak"
     else:
         how = "the formats of a row in turns; rows one after the other: compare them beside the peak"
     lines = [

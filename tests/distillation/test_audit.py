@@ -80,6 +80,12 @@ def test_all_judged_leaves_nothing_to_guess():
     assert (a_band_left.population, a_band_left.unjudged) == (52, 20)
 
 
+def test_one_box_left_may_be_otherwise():
+    right, wrong = (estimate(Counter(a=number), Counter(a=12), Counter(a=13)) for number in (12, 0))
+    assert (right.low, right.high) == pytest.approx((12 / 13, 1))
+    assert (wrong.low, wrong.high) == pytest.approx((0, 1 / 13))
+
+
 def test_intervals_of_few_boxes_hold_the_truth_as_often_as_they_say():
     """160 of 200 boxes right, 120 judged."""
     rights = np.random.default_rng(0).hypergeometric(160, 40, 120, 2000)

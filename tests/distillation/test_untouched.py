@@ -67,9 +67,11 @@ def test_what_was_exported_counts_not_what_the_labels_became(tmp_path):
         add_to_record(tmp_path / "r.json", images)
     exported = read_record(tmp_path / "r.json")
     assert [sum(boxes.values()) for boxes in exported["/a.jpg"]] == [1, 2]
-    assert split_untouched(COCO, exported, [old]) == ([], [old], [])
+    assert split_untouched(COCO, exported, [old]) == ([], [], [old])  # or a person deleted a box of the new one
     assert split_untouched(COCO, exported, [new]) == ([], [new], [])
     assert split_untouched(COCO, exported, [IMAGE]) == ([IMAGE], [], [])
+    add_to_record(tmp_path / "r.json", [old])  # once more as at first
+    assert split_untouched(COCO, read_record(tmp_path / "r.json"), [old, new]) == ([], [old], [new])
 
 
 def test_names_that_are_no_text(tmp_path):

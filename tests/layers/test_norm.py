@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 from detectron2.layers import CycleBatchNormList, FrozenBatchNorm2d
@@ -110,6 +112,18 @@ def test_a_norm_without_weights_is_what_the_norm_starts_as(name):
     torch.testing.assert_close(bare(x), plain(x))
     assert list(bare.parameters()) == []
     assert torch.equal(FrozenBatchNorm2d.convert_frozen_batchnorm(bare.eval())(x), bare(x))
+
+
+def test_level_batch_norms_may_be_converted():
+    levels = LevelBatchNorms(2, 3).eval()
+    levels.weight.data.fill_(2.0)
+    levels[1].running_mean.fill_(1.0)
+    x = torch.randn(2, 3, 4, 4)
+    expected = [levels(x), levels(x)]
+    for convert in (FrozenBatchNorm2d.convert_frozen_batchnorm, nn.SyncBatchNorm.convert_sync_batchnorm):
+        converted = convert(copy.deepcopy(levels)).eval()
+        for y in expected:
+            torch.testing.assert_close(converted(x), y)
 
 
 def test_level_batch_norms_are_detectron2s():

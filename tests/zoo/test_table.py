@@ -29,6 +29,8 @@ def test_the_legend_says_whether_rows_took_turns(entries, steps, tmp_path):
     for row in rows:
         row["benchmark"]["in_turns_with"] = ["small", "large"]
     assert "all rows and formats in turns, 9 rounds (a CPU" in zoo_table(rows)
+    third = {**rows[0], "name": "third", "benchmark": {**rows[0]["benchmark"], "in_turns_with": ["third", "gone"]}}
+    assert "in turns, 9 rounds, but for third, timed elsewhere" in zoo_table([*rows, third])
     # one of those rows beside another that was measured alone
     del rows[1]["benchmark"]["in_turns_with"]
     assert "rows one after the other" in zoo_table(rows) and "rows one after the other" in zoo_table(rows[:1])

@@ -48,8 +48,9 @@ def main(args) -> Iterator[str]:
     )
     if unknown:
         yield (
-            f"{len(unknown)} of these may be as they were uploaded: neither the labels have them nor {record}, where "
-            f"export notes its boxes{'' if record.exists() else ' (there is no such file)'}"
+            f"{len(unknown)} of these may be as they were uploaded: they are as an export before the last one wrote "
+            f"them, or neither the labels have them nor {record}, where export notes its boxes"
+            f"{'' if record.exists() else ' (there is no such file)'}"
         )
     if left:
         yield f"{len(left)} left as they were: nobody changed a box there{_ASK}"
