@@ -18,7 +18,7 @@ from dense_det.data.cache import cache_folder
 from dense_det.data.catalog import register_coco
 from dense_det.data.check import check_once
 from dense_det.engine.launch import require_processes
-from dense_det.engine.model import build_model
+from dense_det.engine.model import build_without_data
 from dense_det.suggest import unknown
 from dense_det.tta import build_tta
 
@@ -228,10 +228,7 @@ def _require_same_meaning(cfg, folder: Path) -> None:
 
 def _require_buildable(cfg) -> None:
     """Build the network without memory, so that a wrong variant, norm or feature is answered before anything starts."""
-    plan = cfg.clone()
-    plan.MODEL.DEVICE = "meta"
-    with torch.device("meta"):
-        model = build_model(plan)
+    model = build_without_data(cfg)
     if cfg.TEST.AUG.ENABLED:
         build_tta(cfg, model)
 
