@@ -70,7 +70,7 @@ def reduced_jpeg(content: bytes, least_edge: int) -> np.ndarray | None:
     if not plain or not parts or after is None or after.group() != _END:
         return None
     pixels = cv2.imdecode(np.frombuffer(content, np.uint8), REDUCTIONS[parts[0]])
-    return None if pixels is None else np.ascontiguousarray(pixels[:, :, ::-1])
+    return None if pixels is None else cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, pixels)
 
 
 def _decode(content: bytes) -> np.ndarray:

@@ -25,6 +25,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 KEY = "dense_det"  # of the metadata in the file, as JSON
 DRAWINGS = ("EPS", "WMF")  # for which Pillow starts another program
+_TURNS = {1: 0, 3: 2, 6: 3, 8: 1}  # EXIF's orientation -> quarter turns to the left; the others are mirrored
 _MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # what ends the scan of a JPEG
 
 
@@ -139,28 +140,30 @@ class Detector:
         if isinstance(image, np.ndarray):
             if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
                 raise ValueError(f"expected an image (H, W, 3) uint8 in RGB order, got {image.shape} {image.dtype}")
-            return _resized(Image.fromarray(image), self.shown_size(*image.shape[:2])), image.shape[:2]
+            return _resized(image, self.shown_size(*image.shape[:2])), image.shape[:2]
         if not (isinstance(image, str | os.PathLike | bytes) or hasattr(image, "read")):
             raise ValueError(f"expected a file's path, its bytes, or pixels, got {type(image).__name__}")
         try:
             with Image.open(io.BytesIO(image) if isinstance(image, bytes) else image) as file:
                 if file.format in DRAWINGS:
                     raise OSError(f"{file.format} is a drawing: save it as an image, such as PNG")
-                turned = file.getexif().get(0x0112) in (5, 6, 7, 8)  # orientations that swap the two
-                size = file.size if turned else file.size[::-1]
+                size = file.size if file.getexif().get(0x0112) in (5, 6, 7, 8) else file.size[::-1]  # turned, or not
                 shrinking = min(np.divide(size, self.shown_size(*size))) if self.scaled_decode else 1
-                jpeg = _jpeg(file, min(1 << (max(int(shrinking), 1).bit_length() - 1), 8))
-                pixels = upright(jpeg or file)
+                pixels = _jpeg(file, min(1 << (max(int(shrinking), 1).bit_length() - 1), 8))
+                if pixels is None:
+                    pixels = np.asarray(upright(file))  # of a turned TIFF, Pillow swaps the sides before it turns it
+                    size = pixels.shape[:2]
         except Exception as error:  # decoders of broken files raise anything, and name no file
             if getattr(error, "filename", None):
                 raise
             reason = "no image that Pillow can read" if isinstance(error, UnidentifiedImageError) else error
             raise OSError(f"{image if isinstance(image, str | os.PathLike) else 'image'}: {reason}") from error
-        size = size if jpeg else pixels.size[::-1]  # of a turned TIFF, Pillow swaps the sides before it turns it
         shown = self.shown_size(*size)
-        if pixels.size == size[::-1]:
+        if pixels.shape[:2] == size:
             return _resized(pixels, shown), size
-        return cv2.resize(np.asarray(pixels), shown[::-1], interpolation=cv2.INTER_AREA), size  # decoded to fewer
+        # decoded to fewer: where these are hardly more than what is shown, there is nothing to average
+        kernel = cv2.INTER_LINEAR if max(np.divide(pixels.shape[:2], shown)) <= 1.25 else cv2.INTER_AREA
+        return cv2.resize(pixels, shown[::-1], interpolation=kernel), size
 
     def shown_size(self, height: int, width: int) -> tuple[int, int]:
         """(height, width) at which an image is shown to the network: by its shorter edge, if the longer one allows."""
@@ -230,10 +233,11 @@ def read_ahead(read: Callable, items: Iterable, ahead: int = 1, threads: int = 1
         pool.shutdown(cancel_futures=True)
 
 
-def _jpeg(file: Image.Image, reduction: int) -> Image.Image | None:
-    """An opened JPEG as OpenCV decodes it, in half of the time and to Pillow's pixels, or to one of `reduction` (2, 4,
-    8) in either direction; not yet upright. None where Pillow should decode."""
-    if file.format != "JPEG" or file.mode not in ("RGB", "L"):
+def _jpeg(file: Image.Image, reduction: int) -> np.ndarray | None:
+    """(H, W, 3) uint8 RGB, upright, of an opened JPEG as OpenCV decodes it, in half of the time and to Pillow's pixels,
+    or to one of `reduction` (2, 4, 8) in either direction. None where Pillow should decode."""
+    turns = _TURNS.get(file.getexif().get(0x0112, 1))
+    if file.format != "JPEG" or file.mode not in ("RGB", "L") or turns is None:
         return None
     scan = file.fp.tell()  # Pillow has read up to there
     file.fp.seek(0)
@@ -242,12 +246,8 @@ def _jpeg(file: Image.Image, reduction: int) -> Image.Image | None:
     if not after or after.group() != b"\xff\xd9":  # damaged or cut off, which OpenCV fills up in silence
         return None
     flag = cv2.IMREAD_COLOR if reduction == 1 else getattr(cv2, f"IMREAD_REDUCED_COLOR_{reduction}")
-    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), flag | cv2.IMREAD_IGNORE_ORIENTATION)
-    if pixels is None:
-        return None
-    image = Image.fromarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
-    image.getexif()[0x0112] = file.getexif().get(0x0112, 1)
-    return image
+    bgr = cv2.imdecode(np.frombuffer(content, np.uint8), flag | cv2.IMREAD_IGNORE_ORIENTATION)
+    return None if bgr is None else np.ascontiguousarray(np.rot90(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB, bgr), turns))
 
 
 def upright(file: Image.Image) -> Image.Image:
@@ -267,8 +267,8 @@ def upright(file: Image.Image) -> Image.Image:
     return file if file.mode == "RGB" else file.convert("RGB")
 
 
-def _resized(image: Image.Image, shown: tuple[int, int]) -> np.ndarray:  # as in training; OpenCV has no such kernel
-    return np.asarray(image if image.size == shown[::-1] else image.resize(shown[::-1], Image.Resampling.BILINEAR))
+def _resized(image: np.ndarray, shown: tuple[int, int]) -> np.ndarray:  # as in training; OpenCV has no such kernel
+    return image if image.shape[:2] == shown else np.asarray(Image.fromarray(image).resize(shown[::-1], Image.BILINEAR))
 
 
 def _open_onnx(path: Path, threads: int, at_once: int):

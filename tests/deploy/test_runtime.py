@@ -132,17 +132,26 @@ def test_a_copy_takes_the_quad_beside_it(tmp_path, monkeypatch):
     assert copy._find_quads().__module__ == "quad"
 
 
+@pytest.mark.parametrize("size", [(200, 300), (78, 117)])  # decoded at a quarter, and at a half: 1.2 times as shown
 @pytest.mark.parametrize("orientation", [1, 6])
-def test_scaled_decoding_is_near(make_detector, tmp_path, orientation):
-    y, x = np.mgrid[:200, :300]
+def test_scaled_decoding_is_near(make_detector, tmp_path, orientation, size):
+    y, x = np.mgrid[:200, :300][:, : size[0], : size[1]]
     exif = Image.Exif()
     exif[0x0112] = orientation
     picture = np.stack([x * 0.8, y, 255 - x * 0.8], 2).astype(np.uint8)
     Image.fromarray(picture).save(tmp_path / "ramp.jpg", exif=exif, quality=95)
-    exact, size = make_detector().read(tmp_path / "ramp.jpg")
+    exact, exact_size = make_detector().read(tmp_path / "ramp.jpg")
     near, near_size = make_detector(scaled_decode=True).read(tmp_path / "ramp.jpg")
-    assert size == near_size == ((200, 300) if orientation == 1 else (300, 200))
+    assert exact_size == near_size == (size if orientation == 1 else size[::-1])
     assert near.shape == exact.shape and np.abs(near.astype(int) - exact).mean() < 2
+
+
+def test_scaled_decoding_averages_what_it_leaves_out(make_detector, tmp_path):
+    # two black columns and two white ones: one of each at a half, of which 1.9 are a column of the 32 shown
+    stripes = np.broadcast_to(np.tile([0, 0, 255, 255], 30), (120, 120)).astype(np.uint8)
+    Image.fromarray(stripes).save(tmp_path / "stripes.jpg", quality=95)
+    shown, _ = make_detector(scaled_decode=True).read(tmp_path / "stripes.jpg")
+    assert shown.shape == (32, 32, 3) and shown.mean() == pytest.approx(127.5, abs=3) and shown.std() < 15
 
 
 @pytest.mark.parametrize("kept", [0.5, 0.02])
