@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from dense_det.config import load_cfg
-from dense_det.deploy.delivery import SUFFIXES, Delivery, deliver
+from dense_det.deploy.delivery import SUFFIXES, Delivery, deliver, target
 from dense_det.deploy.facts import build_facts, find_points
 from dense_det.deploy.images import images_in, images_of, some_of
 from dense_det.deploy.labelled import load_labelled
@@ -39,7 +39,7 @@ def main(argv=None) -> None:
                         help="COCO file and folder: compare on them, and give the AP before and after")  # fmt: skip
     parser.add_argument("--classes", nargs="+", default=[], metavar="NAME", help="where no evaluation names them")
     parser.add_argument("--allow-drop", action="store_true", help="write a file that is not equal all the same")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="folder (default: that of the weights)")
+    parser.add_argument("--out", type=Path, metavar="PATH", help="file, or folder (default: that of the weights)")
     parser.add_argument("--opts", nargs="+", default=[], metavar="KEY VALUE", help="config keys")
     args = parser.parse_args(argv)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it tells of each operator
@@ -51,6 +51,7 @@ def main(argv=None) -> None:
 
 
 def export(args):
+    file = target(args.out, Path(args.weights), args.format, bool(args.int8))
     classes = args.classes or list(find_points(args.weights, ())[1])
     truth = load_labelled(args.labelled[0], classes) if args.labelled else None
     files = images_of(truth, args.labelled[1]) if truth else []
@@ -60,8 +61,6 @@ def export(args):
         raise ValueError("nothing to compare on: give --labelled JSON IMAGES or --images DIR")
     cfg = load_cfg(args.config, [*args.opts, "MODEL.WEIGHTS", args.weights, "MODEL.DEVICE", "cpu"])
     facts = build_facts(cfg, args.config, classes or (truth.class_names if truth else []), dense_det.__version__)
-    name = Path(args.weights).stem + ("_int8" if args.int8 else "")
-    file = (args.out or Path(args.weights).parent) / f"{name}{SUFFIXES[args.format]}"
     yield from deliver(
         load_model(cfg),
         facts,

@@ -48,6 +48,20 @@ class Delivery:
     allow_drop: bool = False
 
 
+def target(out: Path | None, weights: Path, kind: str, int8: bool) -> Path:
+    """The file to write: `out`, or one in the folder `out` (that of the weights) that is named after the weights.
+
+    Raises:
+        ValueError: `out` is named like a file of another kind.
+    """
+    suffix = SUFFIXES[kind]
+    if out is not None and out.suffix in SUFFIXES.values() and not out.is_dir():
+        if out.suffix != suffix:
+            raise ValueError(f"--out {out}: --format {kind} writes *{suffix}: give such a name, or a folder")
+        return out
+    return (out or weights.parent) / f"{weights.stem}{'_int8' if int8 else ''}{suffix}"
+
+
 def deliver(model: torch.nn.Module, facts: dict, delivery: Delivery) -> Iterator[str]:
     """Export a detector in evaluation mode; what was found on the way, a line each.
 

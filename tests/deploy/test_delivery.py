@@ -1,11 +1,13 @@
 """A file gets its name only if it finds what the detector finds; the export itself is faked."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from dense_det.deploy import delivery
-from dense_det.deploy.delivery import Delivery, deliver
+from dense_det.deploy.delivery import Delivery, deliver, target
 from dense_det.deploy.parity import Difference, found_by
 from dense_det.evaluation.ground_truth import GroundTruth
 
@@ -28,6 +30,27 @@ class FakeDetector:
         boxes, scores, classes = found_by(self.model, image[0])
         end = len(boxes) - self.lost
         return boxes[:end] + np.float32(self.shift), scores[:end], classes[:end]
+
+
+@pytest.mark.parametrize(
+    ("out", "kind", "int8", "file"),
+    [
+        (None, "onnx", False, "run/best.onnx"),
+        (None, "openvino", True, "run/best_int8.xml"),
+        ("there", "onnx", True, "there/best_int8.onnx"),
+        ("there/mine.onnx", "onnx", True, "there/mine.onnx"),
+        ("there/v1.2", "torch-export", False, "there/v1.2/best.pt2"),
+    ],
+)
+def test_the_file_to_write(out, kind, int8, file):
+    assert target(out and Path(out), Path("run/best.pth"), kind, int8) == Path(file)
+
+
+def test_a_name_of_another_kind_is_no_folder(tmp_path):
+    with pytest.raises(ValueError, match=r"--format openvino writes \*\.xml: give such a name, or a folder"):
+        target(Path("mine.onnx"), Path("best.pth"), "openvino", False)
+    (tmp_path / "mine.onnx").mkdir()
+    assert target(tmp_path / "mine.onnx", Path("best.pth"), "onnx", False) == tmp_path / "mine.onnx" / "best.onnx"
 
 
 def test_masks_are_calibrated_on_what_is_found(make_detector, noise, tmp_path, monkeypatch):
