@@ -25,7 +25,6 @@ lint: setup ## check style and format
 	$(PY) -m ruff check . && $(PY) -m ruff format --check .
 
 bench: setup ## measure the speed goals (tables here and in docs/), memory, labelling (1,000,000 images; a teacher's time)
-	$(PY) -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[openvino]"
 	$(PY) tools/bench_speed.py --json output/speed.json --write && $(PY) tools/bench_checkpointing.py \
 	    && $(PY) tools/bench_pseudo_label.py && $(PY) tools/bench_teacher.py && $(PY) tools/bench_bottom_ups.py --write
 

@@ -61,6 +61,7 @@ setup(
             *EVAL,
             *EXPORT,
             *ONNX,
+            *OPENVINO,
             *PDF,
             *RAY,
             *SCENES,

@@ -5,8 +5,12 @@ import pytest
 import torch
 
 from dense_det.config import load_cfg
+from dense_det.deploy.export import export_onnx
+from dense_det.deploy.graph import deploy_graph
+from dense_det.deploy.parity import Difference, difference, found_by
 from dense_det.engine.model import build_model
 
+FACTS = {"classes": ["Täble", "b", "c"], "thresholds": [0.06, 0.08, 0.1], "min_size": 96, "max_size": 160}
 SHARED = """
 MODEL:
   DEVICE: cpu
@@ -82,6 +86,11 @@ def noise(height: int, width: int) -> np.ndarray:
     return np.ascontiguousarray(coarse.repeat(16, 0).repeat(16, 1)[:height, :width])
 
 
+@pytest.fixture
+def facts():
+    return dict(FACTS)
+
+
 @pytest.fixture(scope="session", name="noise")
 def noise_fixture():
     return noise
@@ -102,3 +111,44 @@ def make_detector(make_config):
 @pytest.fixture(scope="session", params=["retinanet", "fcos", "centermask"])
 def detector(request, make_detector):
     return make_detector(request.param)
+
+
+@pytest.fixture(scope="session")
+def onnx_file(detector, tmp_path_factory):
+    """The detector as a file, with FACTS in its metadata."""
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxscript")
+    path = tmp_path_factory.mktemp("exported") / "deep" / "model.onnx"
+    export_onnx(deploy_graph(detector), path, FACTS)
+    return path
+
+
+@pytest.fixture
+def finds_the_same(detector):
+    """(file's detector) -> whether it finds what the network finds, at sizes that its export never saw."""
+
+    def check(exported) -> bool:
+        total = Difference()
+        for size in [(96, 128), (97, 131), (33, 200), (64, 64), (7, 5)]:
+            pixels = noise(*size)
+            found = exported.run(pixels[None])
+            boxes, scores, classes = found[:3]
+            assert (boxes.dtype, scores.dtype, classes.dtype) == (np.float32, np.float32, np.int64)
+            assert (np.diff(scores) <= 0).all()
+            total += difference(found_by(detector, pixels), found)
+        assert total.both > 10 and total.only_one == 0 and total.box_px < 1e-3 and total.score < 1e-5
+        return total.mask < 1e-4
+
+    return check
+
+
+@pytest.fixture
+def finds_nearly_the_same(detector):
+    """(file's detector, images) -> whether the network finds most of it, with scores and masks that are not its own:
+    weights are random, and so are scores; trained ones are judged by AP when a file is exported."""
+
+    def check(exported, images) -> bool:
+        total = sum((difference(found_by(detector, x), exported.run(x[None])) for x in images), start=Difference())
+        return 3 * total.both > total.only_one and 0 < total.score < 0.6 and total.mask < 0.4
+
+    return check
