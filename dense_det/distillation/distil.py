@@ -53,8 +53,8 @@ class Distillation:
         self._prepare()
         teacher, ways, best = self._teacher(), self.recipe.labels, None
         for number in range(1, most + 1):
-            folder = self.out / f"round-{number}"
-            made = self._label(teacher, ways, folder)
+            folder = self._round(number)
+            made = self._label(teacher, ways, number)
             alone = self._alone()  # in later rounds they are there
             students = {name: self._students(name, folder / "students", made[name], ways[name].opts) for name in made}
             # all in one line: no core waits for the last seed of each way
@@ -148,29 +148,29 @@ class Distillation:
         if self._trains_teacher:
             teachers.insert(0, _results("the teacher itself", [self._teacher_training()], is_teacher=True))
         results, number = [*teachers, _results(ALONE, self._alone()), *students], 2
-        while (self.out / f"round-{number}").is_dir():
+        while self._round(number).is_dir():
             teachers, students = self._finished_in(number, ways)
             results, number = [*results, *teachers, *students], number + 1
         return results
 
     def _finished_in(self, number: int, ways: dict[str, Labels]) -> tuple[list[Results], list[Results]]:
         """Of a round: the teachers, and the student on the labels of those of `ways` that all seeds have ended for."""
-        folder, teachers, students = self.out / f"round-{number}", {}, []
-        for name, how in ways.items():
+        folder, teachers, students = self._round(number), {}, []
+        for name in ways:
             steps = self._students(name, folder / "students", _labels(folder, name))
             if all(step.result.exists() for step in steps):
-                work = WorkFolder(_work(folder, how if number == 1 else _without_views(how)))
+                work = WorkFolder(self._work(number, name))
                 # a user may have removed a finished one
                 if work.root not in teachers and work.plan_path.exists():
                     teachers[work.root] = _teacher_results(_in_round(f"the teacher's {name}", number), work)
                 students.append(_results(_in_round(name, number), steps))
         return list(teachers.values()), students
 
-    def _label(self, teacher: Model, ways: dict[str, Labels], folder: Path) -> dict[str, Path]:
+    def _label(self, teacher: Model, ways: dict[str, Labels], number: int) -> dict[str, Path]:
         """A COCO file of pseudo-labels for each way; ways that look at images alike share the looking."""
-        data, made, seen = self.recipe.data, {}, set()
+        data, made, seen, folder = self.recipe.data, {}, set(), self._round(number)
         for name, way in ways.items():
-            work = _work(folder, way)
+            work = self._work(number, name)
             if work not in seen:
                 seen.add(work)
                 plan = ("plan", str(work), *data.unlabelled, "--image-root", data.image_root)
@@ -188,7 +188,7 @@ class Distillation:
             self._pseudo_label(f"{folder.name}-select-{slug(name)}", select, manifest_path(made[name]))
         first = next(iter(made))
         page = folder / report_name(first)
-        report = ("report", str(_work(folder, ways[first])), str(made[first]), "--out", str(page))
+        report = ("report", str(self._work(number, first)), str(made[first]), "--out", str(page))
         self._pseudo_label(f"{folder.name}-{page.stem}", report, page)
         return made
 
@@ -212,6 +212,15 @@ class Distillation:
     def _pseudo_label(self, name: str, words: tuple[str, ...], result: Path | None) -> None:
         self.steps.run([Step(name, ("tools/pseudo_label.py", *words), result)])
 
+    def _round(self, number: int) -> Path:
+        return self.out / f"round-{number}"
+
+    def _work(self, number: int, way: str) -> Path:
+        """The work folder of a way. In the first round ways that look at images alike share one; later each has a
+        teacher of its own, the best of its students, so that even equal words give other boxes."""
+        words = " ".join(self.whole.labels[way].run) if number == 1 else way
+        return self._round(number) / f"work-{slug(words)}"
+
     def _student_folder(self, folder: Path, name: str, seed: int) -> Path:
         return folder / f"{slug(name)}-seed{seed}"
 
@@ -232,11 +241,6 @@ def write_table(path: Path, title: str, table: str, seconds: dict[str, float]) -
 def _as_json(value: Recipe | Labels) -> dict:
     """As it is read from a file: with lists for tuples."""
     return json.loads(json.dumps(dataclasses.asdict(value)))
-
-
-def _work(folder: Path, way: Labels) -> Path:
-    """The work folder of a way in the folder of a round; ways that look at images alike have one."""
-    return folder / f"work-{slug(' '.join(way.run))}"
 
 
 def _labels(folder: Path, name: str) -> Path:

@@ -218,6 +218,19 @@ def test_a_table_keeps_further_rounds(distillation):
     assert [row.name for row in next(one.rounds(1))][-2:] == ["the teacher's fused, round 2", "fused, round 2"]
 
 
+def test_each_way_has_a_teacher_of_its_own_in_further_rounds(distillation, tmp_path):
+    """Called one after the other: `run` refuses a work folder that has another teacher's boxes."""
+    job, steps = distillation(lambda folder: 10.0 + 5 * ("round" in str(folder)))
+    for way in job.recipe.labels:
+        assert len(list(dataclasses.replace(job, recipe=job.recipe.only([way])).rounds(2))) == 2
+    runs = {s.words[2]: s.words[5] for s in steps.seen if s.words[1] == "run" and "round-2" in s.words[2]}
+    assert {Path(work).name: Path(weights).parent.name for work, weights in runs.items()} == {
+        "work-fused": "fused-seed0", "work-fixed": "fixed-seed0", "work-one-view": "one-view-seed0",
+    }  # fmt: skip
+    names = [row.name for row in job._finished()]
+    assert names[-6:-3] == [f"the teacher's {way}, round 2" for way in job.recipe.labels]
+
+
 def test_each_way_asked_for_first_has_a_report(distillation, tmp_path):
     """A report that is there is not made again; it may be another way's."""
     job, steps = distillation(lambda folder: 1.0)
