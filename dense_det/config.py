@@ -231,6 +231,11 @@ def config_digests(path) -> dict[str, str]:
     return {file: hashlib.sha256(text.encode()).hexdigest() for file, text in texts.items()}
 
 
+def initial_weights(path, opts=()) -> str:
+    """The file that a training of the config begins from, "" from scratch; raises as load_cfg does."""
+    return load_cfg(path, opts).MODEL.WEIGHTS
+
+
 def _merge_file(cfg: CN, path: Path) -> None:
     """Merge the `_BASE_` chain of `path`, naming file and key when something is wrong."""
     for file, said in _chain(path):

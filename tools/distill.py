@@ -9,8 +9,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from dense_det.config import config_digests, read_yaml
+from dense_det.config import config_digests, initial_weights, read_yaml
 from dense_det.distillation.distil import Distillation, report_name, write_table
+from dense_det.distillation.ingredients import ConfigDoors
 from dense_det.distillation.recipe import parse_recipe
 from dense_det.steps import Steps
 from dense_det.terminal import tell
@@ -49,7 +50,7 @@ def distil(args) -> Iterator[str]:
     recipe = whole.only(args.ways) if args.ways else whole
     out = args.out or Path("output") / args.recipe.stem
     with Steps(ROOT, out, lambda line: print(line, flush=True), os.cpu_count() or 1) as steps:
-        job = Distillation(recipe, out, steps, args.workers, config_digests, whole)
+        job = Distillation(recipe, out, steps, args.workers, ConfigDoors(config_digests, initial_weights), whole)
         for results in job.rounds(args.rounds):
             table = job.table(results)
             write_table(out / "table.md", recipe.title, table, steps.seconds)

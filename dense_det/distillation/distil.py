@@ -2,17 +2,20 @@
 
 import dataclasses
 import json
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from dense_det.atomic_file import atomic_file
-from dense_det.data.catalog import class_names
-from dense_det.data.pdf.document import sha256_of
 from dense_det.distillation.comparison import METRICS, Results, comparison_table
+from dense_det.distillation.ingredients import (
+    ConfigDoors,
+    ingredient_digests,
+    require_ingredients,
+    require_same_classes,
+)
 from dense_det.distillation.recipe import ALONE, Labels, Model, Recipe, slug
 from dense_det.distillation.rule import manifest_path, read_shards
 from dense_det.distillation.work_folder import WorkFolder, write_json
@@ -27,7 +30,6 @@ class Distillation:
     out: the folder of everything that is made.
     steps: runs the tools.
     workers: processes that label, and trainings of the student side by side.
-    config_digests: of a config's files, by path; dense_det.config has it.
     whole: the recipe with all of its ways: what earlier calls have finished of them stands beside those of `recipe`.
     """
 
@@ -35,7 +37,7 @@ class Distillation:
     out: Path
     steps: Steps
     workers: int
-    config_digests: Callable[[str], dict[str, str]]
+    doors: ConfigDoors
     whole: Recipe
 
     def rounds(self, most: int) -> Iterator[list[Results]]:
@@ -47,10 +49,14 @@ class Distillation:
         It ends after `most` rounds, or where the students' mean AP is not above the best before.
 
         Raises:
-            ValueError: the folder is that of another recipe, or a step failed.
+            ValueError: the folder is that of another recipe, something that it names is not there, or a step failed.
         """
-        self._settle()
+        settled = self._settled_recipe()
         self._prepare()
+        digests = self._settled_digests()
+        # only now: what stands there may not be mended any more
+        write_json(self.out / "recipe.json", settled)
+        write_json(self.out / "data.json", digests)
         teacher, ways, best = self._teacher(), self.recipe.labels, None
         for number in range(1, most + 1):
             folder = self._round(number)
@@ -74,8 +80,12 @@ class Distillation:
     def table(self, results: list[Results]) -> str:
         return comparison_table(results, next(row for row in results if row.name == ALONE))
 
-    def _settle(self) -> None:
-        """One recipe, one folder: students of two recipes are not compared. Further ways of labelling may join it."""
+    def _settled_recipe(self) -> dict:
+        """One recipe, one folder: students of two recipes are not compared. Further ways of labelling may join it.
+
+        Returns:
+            the recipe with the ways of earlier calls, for recipe.json.
+        """
         settled, recipe = self.out / "recipe.json", {"sha256": self.recipe.sha256(), **_as_json(self.recipe)}
         if settled.is_file():
             before = json.loads(settled.read_text())
@@ -84,57 +94,30 @@ class Distillation:
                 what = f"other labels called {changed[0]!r}" if changed else "another recipe (or other seeds)"
                 raise ValueError(f"{self.out} was begun with {what}: choose another --out")
             recipe["labels"] = before["labels"] | recipe["labels"]
-        write_json(settled, recipe)
+        return recipe
 
     def _prepare(self) -> None:
         """The recipe's own tools; each finds what it made earlier."""
         for number, words in enumerate(self.recipe.prepare, 1):
             self.steps.run([Step(f"prepare-{number}", words, None)])
-        teacher = self.recipe.teacher
-        for what, path in (
-            ("labelled images", self.recipe.data.labelled),
-            ("validation images", self.recipe.data.validation),
-            ("the teacher", teacher.onnx or teacher.weights),
-        ):
-            if path and not Path(path).is_file():
-                raise ValueError(f"no file {path} ({what}): make it, or name the right one in the recipe")
-        settled, digests = self.out / "data.json", self._digests()
+
+    def _settled_digests(self) -> dict[str, str]:
+        """Files that were changed under a recipe make it another one; those of earlier calls too, for data.json."""
+        require_ingredients(self.recipe, self.doors)
+        settled, digests = self.out / "data.json", ingredient_digests(self.recipe, self.doors)
         before = json.loads(settled.read_text()) if settled.is_file() else {}
         if changed := [file for file, digest in digests.items() if before.get(file, digest) != digest]:
             raise ValueError(f"{changed[0]} is not what {self.out} was begun with: choose another --out")
-        self._compare_classes()  # before the files are noted: they may still be mended
-        write_json(settled, before | digests)
-
-    def _compare_classes(self) -> None:
-        """ValueError: labels are judged by the validation file, which has other classes, or another order of them."""
-        labelled, validation = (class_names(file) for file in (self.recipe.data.labelled, self.recipe.data.validation))
-        if labelled != validation:
-            raise ValueError(
-                f"{self.recipe.data.labelled} has the classes {labelled}, but {self.recipe.data.validation} has "
-                f"{validation}: they must be the same by rising id, also those without a box; mend the categories"
-            )
-
-    def _digests(self) -> dict[str, str]:
-        """Of the files that the recipe names and all results hang on, by path; of the unlabelled, lists and tars."""
-        data, teacher, student = self.recipe.data, self.recipe.teacher, self.recipe.student
-        weights = (teacher.onnx, teacher.weights, teacher.initial_weights, student.initial_weights)
-        there = [file for file in (data.labelled, data.validation, *data.unlabelled, *weights) if os.path.isfile(file)]
-        digests = {file: sha256_of(file) for file in there}
-        for config in filter(None, (teacher.config, student.config)):
-            digests |= self.config_digests(config)
-        return digests
+        require_same_classes(self.recipe)
+        return before | digests
 
     def _teacher(self) -> Model:
         """The recipe's teacher with weights."""
-        if not self._trains_teacher:
+        if not self.recipe.trains_teacher:
             return self.recipe.teacher
         self.steps.run([self._teacher_training()])
         folder = self.out / "teacher"
         return Model(config=str(folder / "config.yaml"), weights=str(folder / "model_best.pth"))
-
-    @property
-    def _trains_teacher(self) -> bool:
-        return not (self.recipe.teacher.onnx or self.recipe.teacher.weights)
 
     def _teacher_training(self) -> Step:
         opts = ("SEED", str(self.recipe.seeds[0]))
@@ -145,7 +128,7 @@ class Distillation:
         begun = json.loads((self.out / "recipe.json").read_text())["labels"]
         ways = {name: how for name, how in self.whole.labels.items() if begun.get(name) == _as_json(how)}
         teachers, students = self._finished_in(1, ways)
-        if self._trains_teacher:
+        if self.recipe.trains_teacher:
             teachers.insert(0, _results("the teacher itself", [self._teacher_training()], is_teacher=True))
         results, number = [*teachers, _results(ALONE, self._alone()), *students], 2
         while self._round(number).is_dir():

@@ -53,11 +53,6 @@ class Model:
     onnx: str = ""
     class_map: dict | None = None
 
-    @property
-    def initial_weights(self) -> str:
-        """The file that its training begins from; "" begins from what the config says."""
-        return dict(zip(self.opts[::2], self.opts[1::2], strict=False)).get("MODEL.WEIGHTS", "")
-
 
 @dataclass(frozen=True)
 class Labels:
@@ -93,6 +88,10 @@ class Recipe:
     @property
     def first(self) -> str:
         return next(iter(self.labels))
+
+    @property
+    def trains_teacher(self) -> bool:
+        return not (self.teacher.onnx or self.teacher.weights)
 
     def sha256(self) -> str:
         """Changes when anything does that changes a result of the student alone, or of all ways of labelling; of files

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dense_det.distillation.distil import Distillation, _teacher_results, _without_views, write_table
+from dense_det.distillation.ingredients import ConfigDoors
 from dense_det.distillation.recipe import Labels, parse_recipe
 
 
@@ -45,6 +46,11 @@ class Pretended:
         return trained[1:]
 
 
+def few_data(folder: Path, **changes) -> dict:
+    files = dict.fromkeys(("labelled", "validation"), f"{folder}/few.json")
+    return files | {"unlabelled": f"{folder}/scans"} | changes
+
+
 @pytest.fixture
 def distillation(tmp_path, labelled_work):
     """A function of (ap, changes to the recipe) -> (Distillation, its steps)."""
@@ -55,17 +61,17 @@ def distillation(tmp_path, labelled_work):
     plan = work.read_plan()
     for name in ("teacher", "student"):
         (tmp_path / f"{name}.yaml").touch()
-
-    def digests(config):
-        return {config: Path(config).read_text()}
+    for name in ("scans", "images"):
+        (tmp_path / name).mkdir()
+    doors = ConfigDoors(
+        lambda config: {config: Path(config).read_text()},
+        lambda config, opts: dict(zip(opts[::2], opts[1::2], strict=True)).get("MODEL.WEIGHTS", ""),
+    )
 
     def make(ap, **changes):
         tree = {
             "prepare": [f"datasets/prepare_cards.py --out {tmp_path}/few.json"],
-            "data": dict.fromkeys(
-                ("labelled", "labelled_images", "validation", "validation_images"), f"{tmp_path}/few.json"
-            )
-            | {"unlabelled": "scans"},
+            "data": few_data(tmp_path),
             "teacher": {"config": "teacher.yaml"},
             "student": {"config": "student.yaml"},
             "labels": {
@@ -78,7 +84,7 @@ def distillation(tmp_path, labelled_work):
         }
         steps = Pretended(tmp_path, lambda root: shutil.copytree(work.root, root), ap)
         recipe = parse_recipe(tree, tmp_path / "r.yaml")
-        return Distillation(recipe, tmp_path / "out", steps, 2, digests, recipe), steps
+        return Distillation(recipe, tmp_path / "out", steps, 2, doors, recipe), steps
 
     assert plan.num_validation_shards == 0
     return make
@@ -160,6 +166,23 @@ def test_an_onnx_teacher_is_not_trained(distillation, tmp_path):
     words = next(s.words for s in steps.seen if s.words[1] == "run")
     assert words[3:5] == ("--onnx", onnx["onnx"]) and words[-2] == "--class-map"
     assert json.loads(Path(words[-1]).read_text()) == onnx["class_map"]
+
+
+@pytest.mark.parametrize("wrong", [
+    {"data": {"validation": "{}/vall.json"}}, {"data": {"labelled_images": "{}/imags"}},
+    {"data": {"unlabelled": "{}/scams/*.jpg"}},
+    {"student": {"config": "student.yaml", "opts": "MODEL.WEIGHTS {}/z.pth"}},
+])  # fmt: skip
+def test_a_misspelt_name_leaves_no_record(distillation, tmp_path, wrong):
+    """Else the corrected recipe would be another one than the folder was begun with."""
+    wrong = json.loads(json.dumps(wrong).replace("{}", str(tmp_path)))
+    if "data" in wrong:
+        wrong["data"] = few_data(tmp_path, **wrong["data"])
+    job, steps = distillation(lambda folder: 1.0, **wrong)
+    with pytest.raises(ValueError, match=r"^(no (file|folder)|nothing at) .*/(vall.json|imags|scams/.*.jpg|z.pth) "):
+        next(job.rounds(1))
+    assert [step.name for step in steps.seen] == ["prepare-1"]
+    next(distillation(lambda folder: 1.0)[0].rounds(1))
 
 
 def test_a_folder_belongs_to_one_recipe(distillation):
@@ -255,8 +278,7 @@ def test_a_folder_belongs_to_its_data(distillation, tmp_path):
 
 def test_a_folder_belongs_to_its_unlabelled_lists(distillation, tmp_path):
     """A finished plan is not asked again: a shorter list would leave the old table, without a word."""
-    files = ("labelled", "labelled_images", "validation", "validation_images")
-    data = dict.fromkeys(files, f"{tmp_path}/few.json") | {"unlabelled": ["scans", f"{tmp_path}/more.json"]}
+    data = few_data(tmp_path, unlabelled=[f"{tmp_path}/scans", f"{tmp_path}/more.json"])
     (tmp_path / "more.json").write_text('{"images": [1, 2]}')
     job, _ = distillation(lambda folder: 1.0, data=data)
     next(job.rounds(1))
@@ -268,8 +290,7 @@ def test_a_folder_belongs_to_its_unlabelled_lists(distillation, tmp_path):
 
 @pytest.mark.parametrize("others", [("Table",), ("Text", "Table"), ("Table", "Text", "Page")])
 def test_labelled_and_validation_images_have_the_same_classes(distillation, tmp_path, others):
-    files = {"labelled": f"{tmp_path}/few.json", "validation": f"{tmp_path}/val.json", "unlabelled": "scans"}
-    job, steps = distillation(lambda folder: 1.0, data=files)
+    job, steps = distillation(lambda folder: 1.0, data=few_data(tmp_path, validation=f"{tmp_path}/val.json"))
     write_classes(tmp_path / "val.json", *others)
     with pytest.raises(ValueError) as caught:
         next(job.rounds(1))
