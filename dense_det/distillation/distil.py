@@ -81,7 +81,8 @@ class Distillation:
         return comparison_table(results, next(row for row in results if row.name == ALONE))
 
     def _settled_recipe(self) -> dict:
-        """One recipe, one folder: students of two recipes are not compared. Further ways of labelling may join it.
+        """One recipe, one folder: students of two recipes are not compared. Further ways of labelling may join it,
+        and one may be mended that has no labels yet: nothing hangs on it.
 
         Returns:
             the recipe with the ways of earlier calls, for recipe.json.
@@ -90,6 +91,7 @@ class Distillation:
         if settled.is_file():
             before = json.loads(settled.read_text())
             changed = [way for way, how in recipe["labels"].items() if before["labels"].get(way, how) != how]
+            changed = [way for way in changed if manifest_path(_labels(self._round(1), way)).exists()]
             if before["sha256"] != recipe["sha256"] or changed:
                 what = f"other labels called {changed[0]!r}" if changed else "another recipe (or other seeds)"
                 raise ValueError(f"{self.out} was begun with {what}: choose another --out")

@@ -208,6 +208,27 @@ def test_ways_join_a_folder_one_after_the_other(distillation):
         next(other.rounds(1))
 
 
+def test_a_way_without_labels_may_be_mended(distillation):
+    """A word that `run` or `select` does not know is only found out when they begin."""
+    labels = {"fused": {"run": "--views 64"}, "fixed": {"run": "--viwes 64"}}
+    job, steps = distillation(lambda folder: 1.0, labels=labels)
+    run = steps.run
+
+    def refuse(steps, at_once=1):
+        if "--viwes" in steps[0].words:
+            raise ValueError("unrecognized arguments: --viwes")
+        run(steps, at_once)
+
+    steps.run = refuse
+    with pytest.raises(ValueError, match="unrecognized"):
+        next(job.rounds(1))
+    mended, _ = distillation(lambda folder: 1.0, labels=labels | {"fixed": {"run": "--views 80"}})
+    assert [row.name for row in next(mended.rounds(1))][-2:] == ["fused", "fixed"]
+    other, _ = distillation(lambda folder: 1.0, labels=labels | {"fixed": {"run": "--views 96"}})
+    with pytest.raises(ValueError, match="begun with other labels called 'fixed'"):
+        next(other.rounds(1))
+
+
 def test_a_table_keeps_ways_that_are_not_asked_for(distillation, tmp_path):
     """Their order is the recipe's; those that are not finished, or were changed since, have no row."""
     job, steps = distillation(lambda folder: 20.0 if "round-1" in str(folder) else 10.0)
