@@ -48,14 +48,19 @@ class FolderSearch:
 
     Args:
         skip: absolute paths that are left out, with what is in them; not those that the pattern itself leads into.
+
+    Raises:
+        ValueError: `..` behind a wildcard: the walk goes down alone.
     """
 
     def __init__(self, pattern: str, skip: tuple[str, ...] = ()):
         parts = pattern.split("/")
         first = next(k for k, part in enumerate(parts) if glob.has_magic(part))
         self._top = os.path.abspath("/".join([*parts[:first], ""]) or ".")
-        self._parts = [part for part in parts[first:] if part]
-        self._only_folders = pattern.endswith("/")
+        self._parts = [part for part in parts[first:] if part not in ("", ".")]
+        if ".." in self._parts:
+            raise ValueError(f"{pattern}: .. behind a wildcard leads up again: write the pattern without it")
+        self._only_folders = pattern.endswith(("/", "/."))
         self.skip = outside(self._top, skip)
         self._entered = set()  # (real folder, places in the pattern)
 

@@ -44,6 +44,14 @@ def test_relative_patterns(tree, monkeypatch):
     assert search("*.txt") == [str(tree / "d" / "6.txt")] and search("../*.png") == [str(tree / "1.png")]
 
 
+def test_dots_behind_a_wildcard(tree):
+    """One stands for the folder itself; of two nothing would be found, without a word of why."""
+    assert search(f"{tree}/*/./*.png") == search(tree / "*/*.png")
+    assert search(f"{tree}/*/.") == search(f"{tree}/*/")
+    with pytest.raises(ValueError, match=r"data/\*/\.\./a/\*\.png: \.\. behind a wildcard leads up again"):
+        files(tree, "data/*/../a/*.png")
+
+
 @pytest.mark.parametrize("pattern", ["data/**", "data/*", "data/**/*", "data/**/", "dat?", "dat?/**"])
 def test_a_folder_that_is_named_gives_its_files_once(tree, pattern):
     (tree / "d" / "6.txt").unlink()  # a list of images
