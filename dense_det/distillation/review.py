@@ -236,10 +236,13 @@ def xywh(box: ReviewBox) -> tuple[float, float, float, float]:
     return x0, y0, round(x1 - x0, DECIMALS), round(y1 - y0, DECIMALS)
 
 
-def merge_review(coco: dict, reviewed: list[ReviewImage]) -> dict:
+def merge_review(coco: dict, reviewed: list[ReviewImage], dropped: Iterable[str] = ()) -> dict:
     """`coco` with a person's boxes in place of all annotations of the reviewed images, which get "reviewed": True.
 
     A person's boxes have no score. A reviewed image that the file dropped is added; see ReviewNames.
+
+    Args:
+        dropped: names of images that may have been reviewed, though the file does not have them.
 
     Raises:
         ValueError: a class that the file does not have, an image that is not found, has another size there, or was
@@ -247,7 +250,7 @@ def merge_review(coco: dict, reviewed: list[ReviewImage]) -> dict:
     """
     category = {row["name"]: row["id"] for row in coco["categories"]}
     images = {row["file_name"]: dict(row) for row in coco["images"]}
-    names = ReviewNames(images)
+    names = ReviewNames([*images, *(name for name in dropped if name not in images)])
     next_image = max((row["id"] for row in coco["images"]), default=0) + 1
     next_box = max((row["id"] for row in coco["annotations"]), default=0) + 1
     seen, added = set(), []

@@ -20,6 +20,7 @@ from dense_det.distillation.review import (
     write_label_studio,
 )
 from dense_det.distillation.rule import Rule
+from dense_det.distillation.untouched import add_to_record
 
 IMAGES = [
     ReviewImage(
@@ -304,6 +305,19 @@ def test_names_of_a_tool_find_the_images_and_their_dropped_neighbours(tmp_path, 
     write_cvat(review, [ReviewImage("4.jpg", 60, 40, ())], [])
     with pytest.raises(ValueError, match=r"review\.xml, into .*pseudo\.json: no image of the labels is 4\.jpg"):
         run(import_review, labels, review, "--out", out)
+
+
+@pytest.mark.parametrize("more", [(), ("--accept-untouched",)])
+def test_the_end_of_an_exported_name_is_enough_where_the_labels_dropped_its_whole_folder(tmp_path, labelled_work, more):
+    labelled_work()
+    labels, review, out = (tmp_path / name for name in ("pseudo.json", "review.xml", "reviewed.json"))
+    run(select, tmp_path / "work", "--out", labels)
+    box, other = (ReviewBox("Text", (1, 2, 3, side)) for side in (4, 5))
+    add_to_record(tmp_path / "pseudo.exported.json", [ReviewImage("/scans/old/7.jpg", 60, 40, (box,))])
+    write_cvat(review, [ReviewImage("old/7.jpg", 60, 40, (other,))], [])
+    (line,) = run(import_review, labels, review, "--out", out, *more)
+    assert line.endswith("1 of 3 images have a person's boxes: 0 replaced, 1 added")
+    assert json.loads(out.read_text())["images"][-1]["file_name"] == "/scans/old/7.jpg"
 
 
 def test_what_nobody_changed_stays_as_it_was(tmp_path, labelled_work):

@@ -30,14 +30,14 @@ def main(args) -> Iterator[str]:
     if not (reviewed := read_review(args.review)):
         raise ValueError(f"{args.review} has no image that a person annotated")
     coco, record, left, unknown = read_labels(args.labels), record_path(args.labels), [], []
-    exported = {} if args.accept_untouched else read_record(record)
+    exported = read_record(record)
     try:
         if not args.accept_untouched:
             reviewed, left, unknown = split_untouched(coco, exported, reviewed)
         changed = reviewed + unknown
         if not changed:
             raise ValueError(f"nobody changed a box on any of its {len(left)} images{_ASK}")
-        merged = merge_review(coco, changed)
+        merged = merge_review(coco, changed, exported)
     except ValueError as error:
         raise ValueError(f"{args.review}, into {args.labels}: {error}") from error
     write_json(args.out, merged)
