@@ -3,6 +3,7 @@
 import fcntl
 import logging
 import os
+import re
 import shutil
 import socket
 import tempfile
@@ -258,10 +259,10 @@ def _draft_prefix() -> str:
 
 def _remove_abandoned(root: Path) -> None:
     """Drafts of planning processes of this machine that are no more."""
-    prefix = _draft_prefix()
-    for folder in root.glob(f"{prefix}*"):
-        pid = folder.name.removeprefix(prefix).partition("-")[0]
-        if not Path(f"/proc/{pid}").exists():
+    # whole: "node" is not to take a draft of the machine "node-gpu" for its own
+    draft = re.compile(re.escape(_draft_prefix()) + r"(\d+)-[^-]+")
+    for folder in root.iterdir():
+        if (own := draft.fullmatch(folder.name)) and not Path(f"/proc/{own[1]}").exists():
             shutil.rmtree(folder, ignore_errors=True)
 
 

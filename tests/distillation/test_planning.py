@@ -241,6 +241,17 @@ def test_a_plan_cut_short_is_made_anew(work, photos, monkeypatch):
     assert not work.images.inputs(1).exists() and not abandoned.exists()
 
 
+@pytest.mark.parametrize("other", ["node-gpu", "node-999999999"])
+def test_the_draft_of_another_machine_stays(work, photos, monkeypatch, other):
+    """Whose name begins with this one's: its processes cannot be looked up here."""
+    names = iter([other, "node", "node"])
+    monkeypatch.setattr(planning.socket, "gethostname", lambda: next(names))
+    theirs = work.root / f"{planning._draft_prefix()}17-abc"
+    theirs.mkdir(parents=True)
+    make_plan(work, PlanSettings((str(photos),)))
+    assert theirs.exists()
+
+
 def test_validation_images_that_the_teacher_learned_from_are_told(work, photos, coco, caplog):
     files = CocoFiles(*coco("both", 1, 2))
     plan(work, photos, labelled=files, validation=files)
