@@ -101,8 +101,7 @@ class YoloAdapter:
         metadata = session.get_modelmeta().custom_metadata_map
         if "names" not in metadata:
             raise ValueError('the ONNX file has no "names" in its metadata: its classes are not known')
-        names = ast.literal_eval(metadata["names"])
-        self.classes = tuple(names[k] for k in sorted(names))
+        self.classes = _class_names(metadata["names"])
         shape = session.get_outputs()[0].shape
         if not isinstance(shape[1], int):  # dynamic: an image shows it
             name = session.get_inputs()[0].name
@@ -152,6 +151,12 @@ class PicoDetAdapter:
         self.size = _input_size(session)
         names = session.get_modelmeta().custom_metadata_map.get("character", "\n".join(CDLA))
         self.classes = tuple(names.split("\n"))
+        num_scores = session.get_outputs()[0].shape[2]
+        if isinstance(num_scores, int) and num_scores != len(self.classes):
+            raise ValueError(
+                f"{num_scores} scores a place, but {len(self.classes)} names: {', '.join(self.classes)}; give the file "
+                'its own, a line each, as "character" in its metadata (where that is missing, CDLA\'s are taken)'
+            )
 
     def prepare(self, pixels):
         height, width = pixels.shape[:2]
@@ -180,6 +185,20 @@ class PicoDetAdapter:
         centre = stride * (np.stack([rows % columns, rows // columns], 1) + 0.5)
         boxes = np.concatenate([centre - sides[:, :2], centre + sides[:, 2:]], 1)
         return boxes, best[rows], scores[rows].argmax(1)
+
+
+def _class_names(text: str) -> tuple[str, ...]:
+    """What YOLOv8 writes as "names", "{0: 'a', 1: 'b'}", by rising number; a list will do.
+
+    Raises:
+        ValueError: something else.
+    """
+    try:
+        tree = ast.literal_eval(text)
+        names = {int(k): str(name) for k, name in (enumerate(tree) if isinstance(tree, list) else tree.items())}
+    except (ValueError, TypeError, SyntaxError, AttributeError, RecursionError) as error:
+        raise ValueError(f"the \"names\" in its metadata are {text[:80]!r}: expected {{0: 'a', 1: 'b'}}") from error
+    return tuple(names[k] for k in sorted(names))
 
 
 def _input_size(session) -> tuple[int, int]:

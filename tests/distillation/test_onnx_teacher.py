@@ -76,6 +76,27 @@ def test_an_output_of_dynamic_size_is_looked_at():
     assert YoloAdapter(session).classes == ("a", "b") and session.seen.shape == (1, 3, 64, 64)
 
 
+def test_names_of_classes_are_in_the_order_of_their_numbers():
+    """As text "10" would come before "2"."""
+    names = [f"c{k}" for k in range(11)]
+    for tree in (names, dict(enumerate(names)), {str(k): name for k, name in enumerate(names)}):
+        session = FakeSession((64, 64), [np.zeros((1, 4 + 11, 9), np.float32)], {"names": str(tree)})
+        assert YoloAdapter(session).classes == tuple(names)
+
+
+@pytest.mark.parametrize("names", ["{0: 'a'", "a, b", "{'a': 0}", "3", "'ab'"])
+def test_names_that_are_none(names):
+    with pytest.raises(ValueError, match=r'the "names" in its metadata are .*: expected \{0: \'a\', 1: \'b\'\}'):
+        YoloAdapter(FakeSession((64, 64), [np.zeros((1, 6, 9), np.float32)], {"names": names}))
+
+
+def test_a_picodet_of_other_classes_is_not_given_those_of_cdla():
+    outputs = [np.zeros((1, n, k), np.float32) for k in (3, 32) for n in (64, 16, 4, 1)]
+    with pytest.raises(ValueError, match='3 scores a place, but 10 names: text, .*as "character" in its metadata'):
+        PicoDetAdapter(FakeSession((64, 64), outputs, {}))
+    assert PicoDetAdapter(FakeSession((64, 64), outputs, {"character": "a\nb\nc"})).classes == ("a", "b", "c")
+
+
 def test_picodet_by_hand():
     size, counts = (64, 128), [(8 * 16), (4 * 8), (2 * 4), (1 * 2)]
     scores = [np.zeros((1, n, 2), np.float32) for n in counts]
