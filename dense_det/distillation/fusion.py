@@ -12,6 +12,10 @@ import numpy as np
 from dense_det.distillation.suppression import by_class, pairwise_iou, suppressed
 from dense_det.suggest import unknown
 
+# pixels: a thinner box, such as what is left of one at the image's edge, loses its area where labels are rounded to
+# hundredths, and a label without an area keeps a student from training
+LEAST_SIDE = 0.1
+
 
 @dataclass(frozen=True)
 class Boxes:
@@ -27,14 +31,15 @@ class Boxes:
 
     @classmethod
     def join(cls, per_source: list[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> "Boxes":
-        """From one (boxes, scores, classes) a source; boxes that are not finite or have no area are left out."""
+        """From one (boxes, scores, classes) a source; boxes that are not finite or thinner than LEAST_SIDE
+        are left out."""
         boxes = np.concatenate(
             [np.zeros((0, 4)), *(np.asarray(b, np.float64).reshape(-1, 4) for b, _, _ in per_source)]
         )
         scores = np.concatenate([np.zeros(0), *(np.asarray(s, np.float64) for _, s, _ in per_source)])
         classes = np.concatenate([np.zeros(0, np.int64), *(np.asarray(c, np.int64) for _, _, c in per_source)])
         source = np.repeat(np.arange(len(per_source)), [len(s) for _, s, _ in per_source])
-        keep = np.isfinite(boxes).all(1) & np.isfinite(scores) & (boxes[:, 2:] > boxes[:, :2]).all(1)
+        keep = np.isfinite(boxes).all(1) & np.isfinite(scores) & (boxes[:, 2:] - boxes[:, :2] >= LEAST_SIDE).all(1)
         return cls(boxes[keep], scores[keep], classes[keep], source[keep])
 
 

@@ -26,6 +26,12 @@ def test_weighted_box_fusion_by_hand():
     assert [m.tolist() for m in fused.members] == [[0, 2], [1]]
 
 
+def test_what_is_left_of_a_box_at_the_edge_is_no_label():
+    """With the two decimals of a file of labels the first would be 0 wide: check_data refuses that before training."""
+    boxes = found([([59.997, 10, 60, 20], 0.9, 0), ([59.8, 10, 60, 20], 0.8, 0)]).boxes
+    assert boxes.tolist() == [[59.8, 10, 60, 20]]
+
+
 def test_box_voting_by_hand():
     fused = fuse("voting", found([(A, 0.9, 0)], [(B, 0.6, 0)], []), 3, 0.5)
     assert fused.boxes.tolist() == [pytest.approx([0, 0, 10, 9.2])]
