@@ -144,10 +144,17 @@ def parse_recipe(tree: dict, path) -> Recipe:
         )
     if len({slug(name) for name in labels}) < len(labels):
         raise ValueError(f"{path}: labels need names that differ in letters and digits, got {list(labels)}")
-    if not student.config or student.onnx:
-        raise ValueError(f"{path}: the student needs a config, and is trained here")
+    if not student.config or student.onnx or student.weights:
+        raise ValueError(
+            f"{path}: the student needs a config, and is trained here; MODEL.WEIGHTS in its opts is what it begins from"
+        )
     if bool(teacher.config) == bool(teacher.onnx):
         raise ValueError(f"{path}: the teacher is either a config (weights: those that it has) or an onnx file")
+    if teacher.opts and (teacher.weights or teacher.onnx):
+        raise ValueError(
+            f"{path}: teacher.opts are for its training, and this one is trained already: leave them out, or give a "
+            "config that has them, such as the config.yaml beside its weights"
+        )
     return Recipe(data, teacher, student, labels, seeds, prepare, str(known.get("title", Path(path).stem)))
 
 
