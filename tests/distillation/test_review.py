@@ -291,6 +291,16 @@ def test_export_and_back(tmp_path, labelled_work, kind):
     assert is_pseudo(tmp_path / "reviewed.json")
 
 
+def test_labels_are_not_overwritten_by_what_is_exported_of_them(tmp_path, labelled_work):
+    labelled_work()
+    labels = tmp_path / "pseudo.json"
+    run(select, tmp_path / "work", "--out", labels)
+    before = labels.read_bytes()
+    with pytest.raises(ValueError, match=r"pseudo\.json is the file of labels itself: name another one"):
+        run(export, tmp_path / "work", labels, "--out", tmp_path / "work" / ".." / "pseudo.json")
+    assert labels.read_bytes() == before
+
+
 def test_names_of_a_tool_find_the_images_and_their_dropped_neighbours(tmp_path, labelled_work):
     """1.jpg and 2.jpg have labels, 3.jpg has none: select dropped it."""
     labelled_work()

@@ -5,6 +5,7 @@ corrected labels back. For CVAT the boxes are also noted beside the labels (pseu
 file tells import-review what nobody changed; keep it.
 """
 
+import os
 from collections.abc import Iterator
 
 import numpy as np
@@ -32,6 +33,8 @@ def add_arguments(parser) -> None:
 def main(args) -> Iterator[str]:
     if not args.out.endswith((".json", ".xml")):
         raise ValueError(f"--out ends with .json (Label Studio) or .xml (CVAT), got {args.out}")
+    if os.path.realpath(args.out) == os.path.realpath(args.labels):
+        raise ValueError(f"--out {args.out} is the file of labels itself: name another one")
     if args.size < 1:
         raise ValueError(f"--size must be at least 1, got {args.size}")
     work = WorkFolder(args.work)
