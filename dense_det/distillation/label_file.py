@@ -155,8 +155,10 @@ def _annotations(
         area, more = round(w * h, 2), ""
         if found.mask_counts is not None:
             rle = _rle(found, row, size)
-            area = int(coco_mask.area(rle))  # COCO's is the mask's, where there is one
-            fields = {"segmentation": rle} | fields_of_mask(rle, found.boxes[row])
+            pixels = int(coco_mask.area(rle))
+            area = pixels or area  # COCO's is the mask's, where there is one
+            # without a pixel it would teach a mask head that there is nothing: check_data refuses that
+            fields = ({"segmentation": rle} if pixels else {}) | fields_of_mask(rle, found.boxes[row])
             more = "".join(f', "{key}": {json.dumps(value)}' for key, value in fields.items())
         yield (
             f'"image_id": {image}, "category_id": {category}, "bbox": [{x}, {y}, {width}, {height}], '

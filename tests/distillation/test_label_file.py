@@ -12,6 +12,7 @@ import pytest
 from pycocotools import mask as coco_mask
 
 from dense_det.data.catalog import register_coco
+from dense_det.data.check import check_dataset
 from dense_det.data.mapper import read_image
 from dense_det.distillation.commands import select
 from dense_det.distillation.label_file import Extractor, read_labels, write_labels
@@ -243,6 +244,20 @@ def test_masks_are_written_as_rle(tmp_path, predictions):
     assert (coco_mask.decode(row["segmentation"]) == mask).all()
     # the mask's, of 1 + 2 + ... + 8 + 8 + 8 pixels, not the box's
     assert row["area"] == 52 and row["bbox"] == [0, 5, 8, 10]
+
+
+def test_a_mask_without_a_pixel_is_no_mask(tmp_path, predictions, jpeg):
+    """All probabilities below a half: a box alone is what training takes, and checks, without an error."""
+    nothing = coco_mask.encode(np.zeros((40, 60), np.uint8, order="F"))["counts"]
+    found = dataclasses.replace(predictions(1, (0.9, 0, 1)), masks=(nothing,))
+    (tmp_path / "a.jpg").write_bytes(jpeg(1))
+    shards = [({1: InputImage(1, "a.jpg", None, None, "", 60, 40)}, ShardPredictions.join([found]))]
+    rule = Rule(np.array([0.5], np.float32))
+    write_labels(tmp_path / "a.json", ["Table"], shards, rule, {}, False, fields_of_mask=lambda rle, box: {"quad": 1})
+    (row,) = json.loads((tmp_path / "a.json").read_text())["annotations"]
+    assert "segmentation" not in row and row["area"] == 80 and row["quad"] == 1
+    write_labels(tmp_path / "a.json", ["Table"], shards, rule, {}, False)
+    assert not check_dataset(tmp_path / "a.json", tmp_path).errors
 
 
 def test_rules_from_labelled_validation_images(tmp_path, labelled_work):
