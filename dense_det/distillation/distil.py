@@ -267,8 +267,11 @@ def _teacher_words(teacher: Model) -> tuple[str, ...]:
 
 def _without_views(labels: Labels) -> Labels:
     """Views are sizes that one teacher knows: another one has its own."""
-    words = [word for word in labels.run if not word.startswith("--views=")]
-    if "--views" in words:
-        place = words.index("--views")
-        del words[place : place + 2]
+    words, rest = [], iter(labels.run)
+    for word in rest:
+        name, has_value, _ = word.partition("=")
+        if not (len(name) > 2 and "--views".startswith(name)):  # argparse takes the beginning of a name, too
+            words.append(word)
+        elif not has_value:
+            next(rest, None)
     return dataclasses.replace(labels, run=tuple(words))

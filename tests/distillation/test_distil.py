@@ -356,6 +356,7 @@ def test_views_are_one_teacher_s():
     )  # fmt: skip
     assert _without_views(Labels(run=("--floor", "0.1"))).run == ("--floor", "0.1")
     assert _without_views(Labels(run=("--views=192,240", "--floor", "0.1"))).run == ("--floor", "0.1")
+    assert _without_views(Labels(run=("--view", "192", "--floor", "0.1", "--v=240"))).run == ("--floor", "0.1")
 
 
 def test_the_teacher_s_ap_is_that_of_its_boxes_on_the_validation_images(tmp_path, labelled_work, predictions):
