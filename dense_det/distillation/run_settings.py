@@ -68,6 +68,8 @@ def open_labeller(settings: RunSettings) -> Labeller:
         raise ValueError(f"--detections must be at least 1, got {settings.detections_per_image}")
     if settings.iou is not None and not 0 < settings.iou < 1:
         raise ValueError(f"--fusion-iou must lie between 0 and 1, got {settings.iou}")
+    if twice := [name for name in settings.classes if settings.classes.count(name) > 1]:
+        raise ValueError(f"--classes names {twice[0]} twice: boxes of both would be of one; give each class a name")
     onnx = [open_onnx_teacher(path, settings.floor) for path in settings.onnx]
     classes = settings.classes or _labelled_classes(settings.work) or (() if settings.detectors else onnx[0].classes)
     if not classes:

@@ -48,6 +48,7 @@ def test_a_teacher_s_classes_come_in_its_own_order(settings, tmp_path, evaluated
         ({"iou": 1.5}, "--fusion-iou must lie between 0 and 1, got 1.5"),
         ({"floor": 0.0}, "--floor must lie between 0 and 1"),
         ({"detections_per_image": 0}, "--detections must be at least 1"),
+        ({"classes": ("a", "b", "a")}, "--classes names a twice"),
     ],
 )
 def test_what_is_wrong_is_said_at_once(settings, words, message):
