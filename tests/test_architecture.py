@@ -34,14 +34,15 @@ MAY_IMPORT = {
     "evaluation": set(),
     "analysis": set(),
     "job_file": {"data"},
-    "distillation": {"data", "deploy", "evaluation", "tta", "fold_bn", "job_file"},
-    "deploy": {"data", "evaluation", "analysis", "fold_bn"},
+    "distillation": {"data", "deploy", "evaluation", "tta", "fold_bn", "job_file", "pointwise"},
+    "deploy": {"data", "evaluation", "analysis", "fold_bn", "pointwise"},
     "prediction": {"deploy", "distillation"},
     "zoo": {"checkpoint", "deploy", "distillation", "job_file"},
     "speed": {"analysis", "config", "data", "deploy", "distillation", "engine", "fold_bn"},
     "fold_bn": set(),
+    "pointwise": set(),
     "tta": set(),
-    "engine": {"config", "checkpoint", "evaluation", "data", "analysis", "tta"},
+    "engine": {"config", "checkpoint", "evaluation", "data", "analysis", "tta", "pointwise"},
     # beside the house: runs where nothing else does; a child process tries whether the package itself ("") imports
     "doctor": {""},
 }

@@ -12,6 +12,7 @@ from dense_det.atomic_file import atomic_file
 from dense_det.deploy.graph import DeployGraph
 from dense_det.deploy.runtime import KEY
 from dense_det.deploy.selection import onnx_translations
+from dense_det.pointwise import undilated
 
 OUTPUTS = ["boxes", "scores", "classes", "mask_scores", "masks"]
 OPSET = 18
@@ -28,7 +29,8 @@ def export_onnx(graph: DeployGraph, path, facts: dict) -> None:
         import onnxscript  # noqa: F401  torch.onnx calls it
     except ImportError as error:
         raise ImportError("export needs onnx and onnxscript: pip install 'dense_det[export]'") from error
-    traced = trace(graph)
+    with undilated(graph):
+        traced = trace(graph)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch's own code
         program = torch.onnx.export(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from detectron2.modeling import build_model as build_as_detectron2
 from torch import nn
 
 from dense_det.analysis.candidates import give_candidates
@@ -35,7 +36,8 @@ def network_race(size: int) -> Race:
     """Network and post-processing of an image of size x size pixels, batch 1, in eager torch."""
     pixels = np.random.default_rng(0).integers(0, 256, (3, size, size), np.uint8)
     record = {"image": torch.from_numpy(pixels), "height": size, "width": size}
-    detectors = {R50: build_detector(R50_CONFIG, ("MODEL.CHANNELS_LAST", "False"))}
+    torch.manual_seed(0)
+    detectors = {R50: build_as_detectron2(load_one_class(R50_CONFIG, ())).eval()}
     for name, (config, words, _) in LIGHT.items():
         detectors[name] = build_detector(config, words)
         detectors[f"{name}, folded"] = fold_bn(build_detector(config, words))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import contextmanager
 
 import torch
+from detectron2.modeling import build_model as build_as_detectron2
 from detectron2.structures import Boxes, Instances
 from detectron2.utils.events import EventStorage
 
@@ -66,7 +67,7 @@ def build_step(ours: bool, size: int, batch: int, threads: int) -> Callable[[], 
     torch.manual_seed(0)
     words = ("MODEL.CHANNELS_LAST", str(ours), "SOLVER.OPTIMIZER", "AdamW", "SOLVER.CLIP_GRADIENTS.ENABLED", "False")
     cfg = load_one_class("retina_snet.yaml", (*BN, *words))
-    model = build_model(cfg)
+    model = (build_model if ours else build_as_detectron2)(cfg)
     optimizer = (
         Trainer.build_optimizer(cfg, model) if ours else torch.optim.AdamW(model.parameters(), cfg.SOLVER.BASE_LR)
     )
