@@ -13,12 +13,30 @@ NUM_CANDIDATES = 1000
 def give_candidates(model: nn.Module, records: list[dict], count: int = NUM_CANDIDATES) -> int | None:
     """Set the score threshold of a dense detector such that `count` scores an image of `records` are above it.
 
+    Random weights behind frozen batch norms, as in Detectron2's zoo, may give more scores of exactly one than that, and
+    none is above one: then those of the last convolution are divided such that its answers have a spread of one.
+
     Returns:
         int | None: how many; None for other detectors, whose proposals are always as many.
     """
     head = dense_head_of(model)
     if head is None:
         return None
+    logits = _logits(model, head, records)
+    rank = min(count * len(records), len(logits))
+    if logits.sigmoid().topk(rank).values[-1] == 1:
+        last = head.cls_score if hasattr(head, "cls_score") else head.cls_logits
+        with torch.no_grad():
+            last.weight /= logits.std().item()
+        logits = _logits(model, head, records)
+    ranked = torch.cat([logits.sigmoid().topk(min(rank + 1, len(logits))).values, logits.new_zeros(1)])
+    threshold = ranked[rank - 1 : rank + 1].mean().item()  # between two scores: what rounding moves stays where it is
+    set_threshold(model, threshold)
+    return rank // len(records)
+
+
+def _logits(model: nn.Module, head: nn.Module, records: list[dict]) -> torch.Tensor:
+    """(L,) float32: all that the head says of classes, of all images and levels."""
     seen = []
     # copies: Detectron2 makes probabilities of them in place
     hook = head.register_forward_hook(lambda *args: seen.append([logits.clone() for logits in args[-1][0]]))
@@ -27,12 +45,7 @@ def give_candidates(model: nn.Module, records: list[dict], count: int = NUM_CAND
             model(records)
     finally:
         hook.remove()
-    scores = torch.cat([logits.flatten().float() for logits in seen[0]]).sigmoid()
-    rank = min(count * len(records), len(scores))
-    ranked = torch.cat([scores.topk(min(rank + 1, len(scores))).values, scores.new_zeros(1)])
-    threshold = ranked[rank - 1 : rank + 1].mean().item()  # between two scores: what rounding moves stays where it is
-    set_threshold(model, threshold)
-    return rank // len(records)
+    return torch.cat([logits.flatten().float() for logits in seen[0]])
 
 
 def threshold_of(model: nn.Module) -> float:

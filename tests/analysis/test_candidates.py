@@ -43,6 +43,19 @@ def test_fewer_candidates():
     assert 0 < len(model([RECORD])[0]["instances"]) <= 20
 
 
+def test_scores_that_are_all_one_are_told_apart():
+    """As those of Detectron2's RetinaNet-R50 without weights, whose frozen batch norms change nothing."""
+    model, seen = model_of("retina_snet"), []
+    with torch.no_grad():
+        model.head.cls_score.weight *= 1000
+    assert give_candidates(model, [RECORD], 100) == 100
+    assert give_candidates(model, [RECORD], 100) == 100  # as often as one likes
+    model.head.register_forward_hook(lambda *args: seen.append(torch.cat([x.flatten() for x in args[-1][0]]).sigmoid()))
+    with torch.no_grad():
+        model([RECORD])
+    assert (seen[0] > model.test_score_thresh).sum() == pytest.approx(100, rel=0.02)
+
+
 def test_few_scores_are_all_candidates():
     # 4 x 4 + 2 x 2 + 1 + 1 places of 6 anchors and one class
     model = model_of("retina_snet", "MODEL.RETINANET.NUM_CLASSES", 1)
