@@ -32,8 +32,10 @@ def main(argv=None) -> None:
         report.count(models, args.costs or args.latency or bool(args.figures), args.modules)
         if args.results:
             report.add_results(args.results)
-        if args.latency or args.sweep:
-            subjects = [make_subject(name, config, args) for name, config in args.configs.items()]
+        subjects = []
+        for name, config in args.configs.items() if args.latency or args.sweep else ():
+            with report.faults.of(name):
+                subjects.append(make_subject(name, config, args))
         if args.latency:
             report.measure(subjects, args.device, args.batch, args.seconds)
         if args.sweep:
@@ -42,6 +44,7 @@ def main(argv=None) -> None:
             runs = {name: partial(make_run, name, config, args) for name, config in args.configs.items()}
             report.compare_processes(runs, len(os.sched_getaffinity(0)), args.seconds)
         report.write(args.json, args.markdown, args.figures)
+        report.faults.tell()
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
 
@@ -64,8 +67,7 @@ def make_subject(name: str, config: str, args) -> Subject:
         if args.compile:
             compile_parts(model)
         candidates = None if cfg.MODEL.WEIGHTS else give_candidates(model, [record])
-    dtype = amp_dtype(args.device) if args.amp else None
-    return Subject(name, model, source, dtype=dtype, num_candidates=candidates)
+    return Subject(name, model, source, dtype=amp_dtype(args.device) if args.amp else None, num_candidates=candidates)
 
 
 def make_run(name: str, config: str, args):

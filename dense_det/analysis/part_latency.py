@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from dense_det.aligned_table import aligned_table
+from dense_det.analysis.blame import Faults
 from dense_det.analysis.machine import Limits, Probe, limits_of
 from dense_det.analysis.network import PARTS, image_without_data
 from dense_det.analysis.part_clock import PartClock, milliseconds
@@ -72,7 +73,13 @@ class Subject:
 
 
 def take_times(
-    subjects: list[Subject], probes: dict[str, Probe], device, batch: int, seconds: float, max_rounds: int = 100
+    subjects: list[Subject],
+    probes: dict[str, Probe],
+    device,
+    batch: int,
+    seconds: float,
+    faults: Faults,
+    max_rounds: int = 100,
 ) -> list[dict[str, float]]:
     """Fill the `times` of the subjects in rounds: each subject and each probe in turns.
 
@@ -80,21 +87,29 @@ def take_times(
 
     Args:
         seconds: no round begins after so many, or, before MIN_ROUNDS are kept, after two and a half times as many.
+        faults: is told of a subject that fails, by its name; the others go on without it.
 
     Returns:
-        milliseconds of each probe in each round.
+        milliseconds of each probe in each round; none where no subject runs.
     """
     limits: list[dict[str, float]] = []
+    running = list(subjects)
     began = time.monotonic()
     for number in range(max_rounds + 1):
-        times = [subject.round(device, batch) for subject in subjects]
+        times = {}
+        for subject in running:
+            with faults.of(subject.name):
+                times[subject.name] = subject.round(device, batch)
+        running = [subject for subject in running if subject.name in times]
+        if not running:
+            break
         probed = {name: milliseconds(probe.run, device) for name, probe in probes.items()}
         passed = time.monotonic() - began
         if number == 0 and passed <= seconds:
             continue
         limits.append(probed)
-        for subject, row in zip(subjects, times, strict=True):
-            subject.times.append(row)
+        for subject in running:
+            subject.times.append(times[subject.name])
         if passed > seconds * (1 if len(limits) >= MIN_ROUNDS else 2.5):
             break
     return limits

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from dense_det.analysis.blame import Faults, blamed
 from dense_det.analysis.complexity import detector_row, markdown_table
 from dense_det.analysis.cost_figures import draw_figures
 from dense_det.analysis.cost_rows import cost_row, cost_table, module_rows, module_table, part_costs
@@ -36,7 +37,7 @@ LATENCY_NOTE = (
 
 
 class Report:
-    """Gathers tables in `tables` and everything else in `content`.
+    """Gathers tables in `tables` and everything else in `content`; `faults` has those that could not be measured.
 
     Args:
         size: (height, width) of the input, in pixels.
@@ -45,15 +46,22 @@ class Report:
 
     def __init__(self, size, show: Callable[[str], None]):
         self.size, self.show = list(size), show
+        self.faults = Faults()
         self.tables: list[str] = []
         self.rows: list[dict] = []
         self.content: dict = {"size": self.size, "counter": f"{COUNTER} / 2", "rows": self.rows}
 
     def count(self, models: dict[str, nn.Module], with_costs: bool, depth: int | None) -> None:
-        """Tables of what models without data cost: their parts, `with_costs` the whole, and modules down to `depth`."""
+        """Tables of what models without data cost: their parts, `with_costs` the whole, and modules down to `depth`.
+
+        Raises:
+            ValueError: one that cannot be counted at this size.
+        """
         row_of = cost_row if with_costs else detector_row
         self.models = models
-        self.rows += [row_of(name, model, self.size) for name, model in models.items()]
+        for name, model in models.items():
+            with blamed(name):
+                self.rows.append(row_of(name, model, self.size))
         rois = f"masks of {NUM_ROIS} boxes" if any("gmacs_masks" in row for row in self.rows) else "one image"
         note = f"Input {self.size[0]}x{self.size[1]}, {rois}; multiply-adds by {COUNTER}."
         self._add(f"{markdown_table(self.rows)}\n\n{note}")
@@ -67,18 +75,25 @@ class Report:
                 self._add(f"{name} at {self.size[0]}x{self.size[1]}:\n\n{module_table(rows)}")
 
     def measure(self, subjects: list[Subject], device: str, batch: int, seconds: float) -> None:
-        """The table of how long each part takes, and the times in the rows.
+        """The table of how long each part takes, and the times in the rows; who fails has none.
 
         Operations are counted at the size that each network gets, the row's "input_size": a picture keeps its aspect.
         """
+        if not subjects:
+            return
         sizes = {subject.name: subject.input_size() for subject in subjects}
         for subject in subjects:
             subject.costs = part_costs(self.models[subject.name], sizes[subject.name])
         probes = make_probes(device, subjects[0].dtype or torch.float32)
-        limits = take_times(subjects, probes, device, batch, seconds)
-        rows = [latency_row(subject, probes, limits, batch) for subject in subjects]
-        for counted, row in zip(self.rows, rows, strict=True):
-            counted.update(row, input_size=list(sizes[row["name"]]))
+        limits = take_times(subjects, probes, device, batch, seconds, self.faults)
+        subjects = self._sound(subjects)
+        if not subjects:
+            return
+        rows = {subject.name: latency_row(subject, probes, limits, batch) for subject in subjects}
+        for counted in self.rows:
+            if row := rows.get(counted["name"]):
+                counted.update(row, input_size=list(sizes[counted["name"]]))
+        sizes, rows = {name: sizes[name] for name in rows}, list(rows.values())
         machine = {
             "device": device,
             "chip": torch.cuda.get_device_name() if device.startswith("cuda") else cpu_name(),
@@ -97,13 +112,13 @@ class Report:
 
     def sweep(self, subjects: list[Subject], device: str, seconds: float) -> None:
         """A table for each detector over sizes and batches, in about `seconds` each."""
-        for subject in subjects:
-            times = sweep(subject, device, seconds)
+        for subject in self._sound(subjects):
+            times = sweep(subject, device, seconds, self.faults)
             rows = sweep_rows(times, self.models[subject.name])
             self.content.setdefault("sweep", {})[subject.name] = rows
             self._add(
                 f"{subject.name}, milliseconds an image without decode and resize, {torch.get_num_threads()} threads "
-                f"(-: did not fit into {seconds:.0f} s):\n\n{sweep_table(rows)}"
+                f"(-: did not fit into {seconds:.0f} s, or not run):\n\n{sweep_table(rows)}"
             )
 
     def compare_processes(self, make_runs: dict[str, Callable], num_cores: int, seconds: float) -> None:
@@ -113,7 +128,10 @@ class Report:
             make_runs: see process_throughput.images_per_second.
         """
         settings = settings_for(num_cores)
-        rates = {name: images_per_second(make_run, settings, seconds / 2) for name, make_run in make_runs.items()}
+        sound = {name: make_run for name, make_run in make_runs.items() if name not in self.faults.reasons}
+        if not sound:
+            return
+        rates = {name: images_per_second(make_run, settings, seconds / 2) for name, make_run in sound.items()}
         self.content["images_per_second"] = {
             name: {f"{processes} x {threads}": rate for (processes, threads), rate in row.items()}
             for name, row in rates.items()
@@ -141,7 +159,10 @@ class Report:
             rows[name]["ap"] = ap
 
     def write(self, json_file: Path | None, markdown_file: Path | None, figures: Path | None) -> None:
-        """Write what is asked for; `figures` is a folder, and needs the rows to be counted `with_costs`."""
+        """Write what is asked for; `figures` is a folder, and needs the rows to be counted `with_costs`.
+
+        Where some were measured, the figures are of these.
+        """
         if json_file:
             with atomic_file(json_file) as file:
                 json.dump(self.content, file, indent=2)
@@ -149,8 +170,12 @@ class Report:
             with atomic_file(markdown_file) as file:
                 file.write("\n\n".join(self.tables) + "\n")
         if figures:
-            files = draw_figures(figures, self.rows)
+            timed = [row for row in self.rows if "parts" in row]
+            files = draw_figures(figures, timed or self.rows)
             self.show(f"\nFigures: {', '.join(map(str, files))}")
+
+    def _sound(self, subjects: list[Subject]) -> list[Subject]:
+        return [subject for subject in subjects if subject.name not in self.faults.reasons]
 
     def _add(self, table: str) -> None:
         self.show(("\n" if self.tables else "") + table)

@@ -1,5 +1,6 @@
 """How a detector's time grows with its pixels and with the images that it takes at once."""
 
+import math
 import time
 from functools import partial
 from statistics import median
@@ -7,6 +8,7 @@ from statistics import median
 import torch
 
 from dense_det.aligned_table import aligned_table
+from dense_det.analysis.blame import Faults
 from dense_det.analysis.candidates import give_candidates, set_threshold, threshold_of
 from dense_det.analysis.complexity import count_macs
 from dense_det.analysis.part_clock import milliseconds
@@ -19,11 +21,12 @@ NUM_ROUNDS = 3
 Cell = tuple[int, int]  # (side of a square input in pixels, images at once)
 
 
-def sweep(subject: Subject, device: str, seconds: float) -> dict[Cell, float | None]:
+def sweep(subject: Subject, device: str, seconds: float, faults: Faults) -> dict[Cell, float | None]:
     """Median milliseconds an image of every cell of SIZES and BATCHES, all cells in turns, forwards and backwards.
 
     A round that warms up chooses the cells: single images first, then by their pixels, as many as fit into
-    1 / (NUM_ROUNDS + 1) of `seconds` by what the cell before took for its pixels. The others are None.
+    1 / (NUM_ROUNDS + 1) of `seconds` by what the cell before took for its pixels. The others are None, and so are those
+    that fail, of which `faults` is told; where one fails in that round, none with as many pixels is tried.
 
     Random weights get a threshold for each size, so that as many boxes go into suppression at all of them (see
     candidates.give_candidates); fitting takes another run of a single image, which is not in `seconds`.
@@ -32,23 +35,28 @@ def sweep(subject: Subject, device: str, seconds: float) -> dict[Cell, float | N
         ((size, batch) for size in SIZES for batch in BATCHES), key=lambda cell: (cell[1] > 1, _pixels(cell))
     )
     run = _Run(subject, device)
-    run.prepare(cells[0][0])
-    milliseconds(partial(run, *cells[0]), device)
-    chosen, spent, unit = [], 0.0, 0.0
+    chosen, spent, unit, too_many = [], 0.0, 0.0, math.inf
     for cell in cells:
-        if chosen and spent + unit * _pixels(cell) > 1000 * seconds / (NUM_ROUNDS + 1):
+        too_long = chosen and spent + unit * _pixels(cell) > 1000 * seconds / (NUM_ROUNDS + 1)
+        if too_long or _pixels(cell) >= too_many:
             continue
-        run.prepare(cell[0])
-        taken = milliseconds(partial(run, *cell), device)
-        chosen.append(cell)
-        spent, unit = spent + taken, taken / _pixels(cell)
+        with faults.of(_title(subject, cell)):
+            run.prepare(cell[0])
+            if not chosen:
+                milliseconds(partial(run, *cell), device)  # the first of all warms up
+            taken = milliseconds(partial(run, *cell), device)
+            chosen.append(cell)
+            spent, unit = spent + taken, taken / _pixels(cell)
+        if cell not in chosen:
+            too_many = _pixels(cell)
     times: dict[Cell, list[float]] = {cell: [] for cell in cells}
     began = time.monotonic()
     for number in range(NUM_ROUNDS):
         for cell in chosen[:: -1 if number % 2 else 1]:
             # the machine may have become slower since
             if time.monotonic() - began < 2 * seconds or not times[cell]:
-                times[cell].append(milliseconds(partial(run, *cell), device) / cell[1])
+                with faults.of(_title(subject, cell)):
+                    times[cell].append(milliseconds(partial(run, *cell), device) / cell[1])
     return {cell: median(values) if values else None for cell, values in times.items()}
 
 
@@ -82,6 +90,11 @@ def sweep_table(rows: list[dict]) -> str:
             ]
         )
     return aligned_table(header, cells)
+
+
+def _title(subject: Subject, cell: Cell) -> str:
+    size, batch = cell
+    return f"{subject.name} at {size} x {size} px and batch {batch}"
 
 
 def _pixels(cell: Cell) -> int:

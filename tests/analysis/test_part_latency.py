@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import nn
 
+from dense_det.analysis.blame import Faults
 from dense_det.analysis.machine import Probe
 from dense_det.analysis.part_latency import MIN_ROUNDS, Subject, latency_row, latency_table, take_times
 
@@ -49,7 +50,7 @@ def test_subjects_and_probes_take_turns(clock):
     diary = []
     probe = Probe(lambda: diary.append("probe"), 1.0)
     subjects = [subject(diary, "a"), subject(diary, "b")]
-    limits = take_times(subjects, {"gemm": probe}, "cpu", batch=2, seconds=100, max_rounds=3)
+    limits = take_times(subjects, {"gemm": probe}, "cpu", batch=2, seconds=100, faults=Faults(), max_rounds=3)
     a_round = [word for name in "ab" for word in ("decode", "decode", "resize", "resize", f"{name} 2")]
     assert diary == [*a_round, "probe"] * 4
     # the first warms up
@@ -60,8 +61,30 @@ def test_subjects_and_probes_take_turns(clock):
 @pytest.mark.parametrize(("seconds", "rounds"), [(5, 5), (2.5, MIN_ROUNDS), (1.1, 2), (0.5, 2), (0.3, 1)])
 def test_rounds_end_with_the_time(clock, seconds, rounds):
     each = subject([])
-    take_times([each], PROBES, "cpu", batch=1, seconds=seconds)
+    take_times([each], PROBES, "cpu", batch=1, seconds=seconds, faults=Faults())
     assert len(each.times) == rounds
+
+
+@pytest.mark.parametrize("at", [0, 2])
+def test_who_fails_is_left_out_and_the_others_go_on(clock, at):
+    diary, faults = [], Faults()
+    good, bad = subject(diary, "a"), subject(diary, "b")
+
+    def fail(*_):
+        if diary.count("b 1") > at:
+            raise torch.OutOfMemoryError("no memory\nleft")
+
+    bad.model.backbone.register_forward_hook(fail)
+    limits = take_times([bad, good], PROBES, "cpu", batch=1, seconds=100, faults=faults, max_rounds=4)
+    assert len(good.times) == len(limits) == 4
+    assert list(faults.reasons) == ["b"] and "OutOfMemoryError: no memory left" in faults.reasons["b"]
+    assert diary.count("b 1") == at + 1
+
+
+def test_nobody_runs(clock):
+    each, faults = subject([]), Faults()
+    each.model.backbone.register_forward_hook(lambda *_: torch.zeros(2) @ torch.zeros(3))
+    assert take_times([each], PROBES, "cpu", batch=1, seconds=100, faults=faults) == [] and "a" in faults.reasons
 
 
 def test_a_row_by_hand():

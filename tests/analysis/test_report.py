@@ -128,6 +128,15 @@ def test_sweeps_and_processes(snet, monkeypatch):
     assert report.content["images_per_second"] == {"a": {"1 x 1": 5.0, "1 x 2": 5.0, "2 x 1": 5.0}}
 
 
+def test_what_cannot_be_counted_is_named(snet, monkeypatch):
+    def refuse(*_):
+        raise RuntimeError("kernel larger than input")
+
+    monkeypatch.setattr("dense_det.analysis.report.detector_row", refuse)
+    with pytest.raises(ValueError, match="^a does not run .*kernel larger than input"):
+        report_of({"a": snet}, [])
+
+
 def test_results_join_the_rows(snet, tmp_path):
     report = report_of({"a": snet, "b": snet}, [])
     results = tmp_path / "results.json"

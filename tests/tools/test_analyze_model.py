@@ -5,6 +5,9 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
+
+from dense_det.analysis import report
 
 ROOT = Path(__file__).parents[2]
 _SPEC = importlib.util.spec_from_file_location("analyze_model", ROOT / "tools" / "analyze_model.py")
@@ -89,6 +92,33 @@ def test_what_cannot_run_is_one_line(words, message):
     with pytest.raises(SystemExit, match=message) as stopped:
         tool.main([*words, "--size", "64", "64", "--device", "cpu"])
     assert "\n" not in str(stopped.value)
+
+
+def test_who_fails_leaves_the_others_their_rows(monkeypatch, tmp_path, capsys):
+    """Peleenet where it is built, MobileNetV2 while it is measured."""
+    make, runs = tool.make_subject, []
+
+    def make_subject(name, *words):
+        if name == "retina_peleenet":
+            raise ValueError("no room for peleenet")
+        subject = make(name, *words)
+        if name == "retina_mobilenetv2":
+            subject.model.head.register_forward_hook(lambda *_: torch.zeros(2) @ torch.zeros(3))
+        return subject
+
+    monkeypatch.setattr(tool, "make_subject", make_subject)
+    monkeypatch.setattr(tool.Report, "sweep", lambda self, subjects, *_: None)
+    monkeypatch.setattr(report, "images_per_second", lambda run, *_: runs.append(run.args[0]) or {(1, 1): 5.0})
+    names = ("retina_mobilenetv2", "retina_snet", "retina_peleenet")
+    files = ["--json", str(tmp_path / "rows.json"), "--figures", str(tmp_path)]
+    words = "--size 64 64 --latency --sweep --seconds 0.01 --device cpu".split()
+    with pytest.raises(SystemExit, match="error: no room for peleenet\nretina_mobilenetv2 does not run.*RuntimeError"):
+        tool.main([*(str(ROOT / "configs" / f"{name}.yaml") for name in names), *words, *files])
+    rows = json.loads((tmp_path / "rows.json").read_text())["rows"]
+    assert [(row["name"], "latency_ms" in row) for row in rows] == list(zip(names, [False, True, False], strict=True))
+    out = capsys.readouterr().out
+    assert "retina_snet: all" in out and "retina_mobilenetv2: all" not in out
+    assert runs == ["retina_snet"] and (tmp_path / "roofline.png").is_file()
 
 
 def test_a_device_that_is_not_there_is_refused_at_once(capsys):
