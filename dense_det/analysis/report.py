@@ -137,7 +137,10 @@ class Report:
             for name, row in rates.items()
         }
         size = f"{self.size[0]}x{self.size[1]}"
-        note = f"Processes x threads of each, batch 1, {size}, decode and resize included (-: no answer)."
+        note = (
+            f"Processes x threads of each, batch 1, the picture within {size} in its own aspect, decode and resize "
+            "included (-: no answer)."
+        )
         self._add(f"{throughput_table(rates)}\n\n{note}")
 
     def add_results(self, path: Path) -> None:

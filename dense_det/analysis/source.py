@@ -51,8 +51,17 @@ class Source:
             raise ValueError(f"{self.name}: not read as a picture ({type(error).__name__}: {error})") from error
 
     def resize(self, picture: np.ndarray) -> dict:
-        """Detectron2's dict of one image: "image" (3, H, W) uint8, "height" and "width" of the file."""
+        """Detectron2's dict of one image: "image" (3, H, W) uint8, "height" and "width" of the file.
+
+        Raises:
+            ValueError: so long and narrow that no pixel of the shorter edge would be left; names the file.
+        """
         height, width = picture.shape[:2]
         transform = T.ResizeShortestEdge(min(self.size), max(self.size)).get_transform(picture)
+        if min(transform.new_h, transform.new_w) < 1:
+            raise ValueError(
+                f"{self.name}: {width} x {height} pixels are too long and narrow for edges of at most "
+                f"{max(self.size)}: give another picture, or a larger --size"
+            )
         pixels = np.ascontiguousarray(transform.apply_image(picture).transpose(2, 0, 1))
         return {"image": torch.from_numpy(pixels), "height": height, "width": width}

@@ -125,6 +125,8 @@ def test_sweeps_and_processes(snet, monkeypatch):
     )
     report.compare_processes({"a": None}, num_cores=2, seconds=1)
     assert "2 x 1 |" in shown[-1]
+    # a portrait at 64 x 96 is 96 x 64 pixels, a square 64 x 64
+    assert "the picture within 64x96 in its own aspect" in shown[-1]
     assert report.content["images_per_second"] == {"a": {"1 x 1": 5.0, "1 x 2": 5.0, "2 x 1": 5.0}}
 
 

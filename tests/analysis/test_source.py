@@ -30,6 +30,13 @@ def test_a_picture_is_decoded_and_resized():
     assert (record["image"] == rgb.flip(0)).all()
 
 
+def test_a_picture_that_has_no_width_left_is_named():
+    source = Source(b"", read_image, "RGB", (50, 100), "receipt.jpg")
+    assert source.resize(np.zeros((100, 1, 3), np.uint8))["image"].shape == (3, 100, 1)
+    with pytest.raises(ValueError, match="receipt.jpg: 1 x 300 pixels are too long and narrow .* at most 100"):
+        source.resize(np.zeros((300, 1, 3), np.uint8))
+
+
 def test_a_file_that_is_no_picture_is_named(tmp_path, monkeypatch):
     file = tmp_path / "photo.jpg"
 
