@@ -17,7 +17,7 @@ HOST = "127.0.0.1"  # nobody else can reach it
 MAX_BYTES = 64 * 2**20
 MAX_PIXELS = 100_000_000
 JPEG_EDGE = 65_500  # the longest that libjpeg writes
-LEAST_SCORE = 0.05  # where the page's threshold ends; a class's own may lie below
+LEAST_SCORE = 0.05  # where the page's threshold ends, unless the file has boxes, or a class its own threshold, below
 PAGE = Path(__file__).with_name("page.html")
 # nothing from anywhere else, whatever a name of a class might hold
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; img-src blob:"
@@ -33,12 +33,13 @@ def make_server(detector: Detector, name: str, port: int) -> ThreadingHTTPServer
     Raises:
         OSError: the port is taken.
     """
-    least = min(LEAST_SCORE, *detector.facts["thresholds"])
+    least = min(LEAST_SCORE, detector.facts.get("least_score", LEAST_SCORE), *detector.facts["thresholds"])
     lock = threading.Lock()  # one image at a time: the engine uses all cores for it
 
     class Handler(PageHandler):
         def facts(self) -> dict:
-            return {"model": name, "classes": detector.classes, "thresholds": detector.facts["thresholds"]}
+            told = {"model": name, "classes": detector.classes, "thresholds": detector.facts["thresholds"]}
+            return told | {"least": least}
 
         def find(self, content: bytes) -> dict:
             require_image(content)

@@ -16,8 +16,8 @@ class Says:
 
     classes = ("Table", "Text")
 
-    def __init__(self, thresholds=(0.3, 0.4)):
-        self.facts, self.asked = {"thresholds": list(thresholds)}, []
+    def __init__(self, thresholds=(0.3, 0.4), **facts):
+        self.facts, self.asked = {"thresholds": list(thresholds), **facts}, []
 
     def predict(self, image, threshold, masks):
         with Image.open(image) as opened:
@@ -76,7 +76,8 @@ def test_the_page_asks_nobody_else(ask):
 
 
 def test_facts_and_boxes(ask):
-    assert ask("GET", "/facts")[1] == {"model": "tiny.onnx", "classes": ["Table", "Text"], "thresholds": [0.3, 0.4]}
+    facts = {"model": "tiny.onnx", "classes": ["Table", "Text"], "thresholds": [0.3, 0.4], "least": 0.05}
+    assert ask("GET", "/facts")[1] == facts
     status, told, _ = ask("POST", "/detect", picture())
     assert status == 200 and told["found"] == [{"box": [1.0, 2.0, 3.46, 4.0], "score": 0.5, "name": "Table"}]
     assert told["size"] == [8, 6] and not told["turned"]
@@ -114,12 +115,20 @@ def test_a_picture_is_limited_like_an_image_for_the_detector(ask, monkeypatch):
     assert ask("POST", "/picture", picture())[1]["error"].startswith("8 x 6 pixels are more than 20")
 
 
-def test_a_class_whose_own_threshold_is_lower_gets_all_its_boxes():
-    detector = Says([0.3, 0.03])
+@pytest.mark.parametrize(
+    ("detector", "least"),
+    [
+        (Says([0.3, 0.03]), 0.03),  # a class's own threshold is lower
+        (Says(least_score=0.01), 0.01),  # the file has boxes below
+        (Says(least_score=0.2), 0.05),  # FCOS: of the class's alone; with the centerness scores are lower
+    ],
+)
+def test_all_boxes_that_the_file_has_can_be_seen(detector, least):
     server = web.make_server(detector, "tiny.onnx", 0)
     server.RequestHandlerClass.find(None, picture())
+    assert server.RequestHandlerClass.facts(None)["least"] == least  # where the page's slider begins
     server.server_close()
-    assert detector.asked == [0.03]
+    assert detector.asked == [least]
 
 
 @pytest.mark.parametrize(
