@@ -31,9 +31,18 @@ def test_categories_are_known_by_name(labelled):
     assert load_labelled(labelled, ("Picture", "Table", "Formula")).classes.tolist() == [0, 1, 2]
 
 
-@pytest.mark.parametrize(
-    "classes", [["Table", "Picture"], ["cat", "Picture", "Formula"], ["Table", "Table", "Formula"]]
-)
+def test_categories_that_the_detector_does_not_know_are_left_out_and_named(labelled, caplog):
+    truth = load_labelled(labelled, ["Formula", "Picture"])
+    assert truth.class_names == ["Formula", "Picture"] and truth.category_ids == [9, 4]
+    assert truth.classes.tolist() == [1, 0] and truth.boxes_xywh[:, 0].tolist() == [0, 2]
+    assert len(truth.images) == 1  # what is found where there is nothing of these is wrong
+    assert "the detector has no class Table: these 1 objects are left out" in caplog.text
+    caplog.clear()
+    load_labelled(labelled, ["Table", "Picture", "Formula"])
+    assert not caplog.text
+
+
+@pytest.mark.parametrize("classes", [["Table", "Image"], ["cat", "Picture", "Formula"], ["Table", "Table", "Formula"]])
 def test_others_are_shown(labelled, classes):
     with pytest.raises(ValueError, match=f"categories Picture, Table, Formula, but .* classes {', '.join(classes)}:"):
         load_labelled(labelled, classes)
@@ -44,5 +53,7 @@ def test_one_name_of_two_categories(labelled):
     for category in tree["categories"]:
         category["name"] = "page" if category["id"] > 4 else "card"
     labelled.write_text(json.dumps(tree))
-    with pytest.raises(ValueError, match="categories card, page, page"):
-        load_labelled(labelled, ["page", "card", "page"])
+    for classes in (["page", "card", "page"], ["page", "card"], ["page"]):
+        with pytest.raises(ValueError, match="categories card, page, page"):
+            load_labelled(labelled, classes)
+    assert load_labelled(labelled, ["card"]).classes.tolist() == [0]
