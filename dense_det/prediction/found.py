@@ -123,7 +123,10 @@ def _rows(found: Found, classes: list[str]) -> list[list]:
     for k, (box, score, kind) in enumerate(zip(found.boxes, found.scores, found.classes, strict=True)):
         corners = [] if found.quads is None else found.quads[k].ravel()
         sides = [f"{side:.2f}" for side in (*box, *corners)]
-        rows.append([printable(title(found.image)), classes[kind], f"{score:.4f}", *sides])
+        name = classes[kind].replace(
+            "\r", "\\r"
+        )  # which csv does not quote before Python 3.13, and reads as a row's end
+        rows.append([printable(title(found.image)), name, f"{score:.4f}", *sides])
     return rows
 
 

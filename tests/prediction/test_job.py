@@ -319,6 +319,22 @@ def test_corners_stand_in_both_files(tmp_path):
     assert annotation["area"] == 600 and annotation["bbox"] == [19, 9, 32, 22]
 
 
+def test_names_that_break_lines_break_no_rows(tmp_path):
+    work, names = WorkFolder(tmp_path / "work"), ["two\nlines", "an old\rMac", 'a "table", ruled']
+    Image.new("RGB", (60, 40)).save(tmp_path / "old\rline\nfeed.png")
+    list_images(work, [str(tmp_path)], [])
+    work.settle_manifest(Manifest(names, [], [], {}, 0.05, 100))
+    ones, boxes = np.ones(3, np.float32), np.array([[1, 2, 30, 40]] * 3, np.float32)
+    found = ImagePredictions(1, boxes, ones * 0.9, np.arange(3, dtype=np.int32), ones, ones)
+    ShardPredictions.join([found]).save(work.images.predictions(0))
+    write_found(tmp_path, work, Rule(np.full(3, 0.5, np.float32), 1.0), False, False)
+    with open(tmp_path / "found.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["class"] for row in rows] == ["two\nlines", "an old\\rMac", 'a "table", ruled']
+    assert {Path(row["image"]).name for row in rows} == {"old\\rline\\nfeed.png"}
+    assert {row["y1"] for row in rows} == {"40.00"}
+
+
 def test_masks_become_corners():
     mask = np.zeros((40, 60), np.uint8)
     mask[10:30, 20:50] = 1
