@@ -18,6 +18,7 @@ from dense_det.zoo.entries import Entry
 # what each file needs beside torch
 PACKAGES = {"ONNX": ("onnx", "onnxscript", "onnxruntime"), "OpenVINO int8": ("openvino", "nncf")}
 BEST_WEIGHTS, SHIPPED_WEIGHTS = "model_best.pth", "model.safetensors"  # of a training, and of a folder of `ship`
+ENTRY = "entry.json"  # in a row's folder: of which entry it is
 NUM_CALIBRATION = 300  # images of training that set the ranges of 8-bit integers
 
 
@@ -77,12 +78,18 @@ class Making:
         return row
 
     def sources(self, entries: dict[str, Entry], shipped: Path) -> dict[str, tuple[Path, dict]]:
-        """(folder, row) of each detector that there is: shipped/NAME, or else what `row` has trained."""
+        """(folder, row) of each detector that there is: shipped/NAME, or else what `row` has trained with these words.
+
+        What was trained with other words of the list is no row of it: that is said.
+        """
         found = {}
-        for name in entries:
+        for name, entry in entries.items():
             if (shipped / name / SHIPPED_WEIGHTS).is_file() and (row := finished_row(shipped / name)):
                 found[name] = shipped / name, row
             elif row := finished_row(self.out / name):
+                if _is_other(self.out / name, entry):
+                    self.steps.say(f"{name}: {self.out / name} was trained with other words of the list, not measured")
+                    continue
                 run = run_folder(self.out / name, row["seeds"][0])
                 found |= {name: (run, row)} if (run / BEST_WEIGHTS).is_file() else {}
         return found
@@ -161,10 +168,9 @@ class Making:
 
     def _settle(self, folder: Path, entry: Entry) -> None:
         """One entry, one folder: the row would tell of another training."""
-        settled, digest = folder / "entry.json", entry.sha256()
-        if not settled.is_file():
-            write_json(settled, {"sha256": digest})
-        elif _read(settled)["sha256"] != digest:
+        if not (folder / ENTRY).is_file():
+            write_json(folder / ENTRY, {"sha256": entry.sha256()})
+        elif _is_other(folder, entry):
             raise ValueError(f"{folder} was begun with other words of the list: remove it, or choose another --out")
 
     def _training(self, name: str, entry: Entry, seed: int) -> Step:
@@ -239,6 +245,11 @@ def run_folder(folder: Path, seed: int) -> Path:
 def finished_row(folder: Path) -> dict | None:
     """What row.json of a row's folder holds; None where there is none yet."""
     return _read(folder / "row.json") if (folder / "row.json").is_file() else None
+
+
+def _is_other(folder: Path, entry: Entry) -> bool:
+    """Whether a row's folder was begun with other words of the list."""
+    return (folder / ENTRY).is_file() and _read(folder / ENTRY)["sha256"] != entry.sha256()
 
 
 def _of_first(result: dict) -> dict:

@@ -78,6 +78,16 @@ def test_a_trained_row_that_is_not_shipped_is_measured_again_too(entries, steps,
     assert making.sources(entries, tmp_path / "zoo")["large"] == (shipped, {"name": "large"})
 
 
+def test_what_was_trained_with_other_words_is_not_measured(entries, steps, tmp_path):
+    making = Making(tmp_path / "out", steps, (0,), 1, {})
+    for name in entries:
+        making.row(name, entries[name])
+        (tmp_path / "out" / name / "seed0" / "model_best.pth").touch()
+    now = entries | {"large": dataclasses.replace(entries["large"], opts=("KEY", "2"))}
+    assert list(making.sources(now, tmp_path / "zoo")) == ["small"]
+    assert steps.said == [f"large: {tmp_path / 'out' / 'large'} was trained with other words of the list, not measured"]
+
+
 def test_times_of_all_rows_are_taken_in_turns(entries, steps, tmp_path):
     making = Making(tmp_path / "out", steps, (), 1, {})
     for name in entries:
