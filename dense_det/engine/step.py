@@ -17,7 +17,7 @@ def amp_dtype(device: str) -> torch.dtype | None:
         return torch.float16
     if cpu_has_bfloat16():
         return torch.bfloat16
-    logger.warning("SOLVER.AMP.ENABLED, but this CPU has no bfloat16 unit: training in float32")
+    logger.warning("mixed precision was asked for, but this CPU has no bfloat16 unit: it computes in float32")
     return None
 
 
