@@ -27,7 +27,12 @@ def class_color(index: int) -> tuple[int, int, int]:
     return tuple(round(255 * channel) for channel in rgb)
 
 
-def draw_boxes(image, boxes, labels=None, colors=None, width: int = 2) -> np.ndarray:
+def line_width(size) -> int:
+    """Pixels of a line that is still seen where a picture of (height, width) is shown whole on a screen."""
+    return max(2, round(max(size) / 500))
+
+
+def draw_boxes(image, boxes, labels=None, colors=None, width: int | None = None) -> np.ndarray:
     """A copy of `image` with outlined boxes; parts outside the picture are cut, boxes with NaN are left out.
 
     Labels stand above their box where there is room, else below or inside, away from the labels before them.
@@ -37,7 +42,7 @@ def draw_boxes(image, boxes, labels=None, colors=None, width: int = 2) -> np.nda
         boxes: (R, 4) xyxy in pixels.
         labels: R strings; "" draws none.
         colors: one RGB tuple for all or a list of R; by default `class_color` of the row.
-        width: of the outline, in pixels, inwards.
+        width: of the outline, in pixels, inwards; None is line_width of the picture.
 
     Raises:
         ValueError: another kind of picture, or numbers of boxes, labels and colours that differ.
@@ -59,10 +64,10 @@ def draw_boxes(image, boxes, labels=None, colors=None, width: int = 2) -> np.nda
     ]
     image = image.copy()
     for corners, _, color in visible:
-        _outline(image, corners, color, width)
+        _outline(image, corners, color, width or line_width((height, wide)))
     canvas = Image.fromarray(image)
     pen = ImageDraw.Draw(canvas)
-    font = _font(int(np.clip(max(canvas.size) / 66, 11, 22)))
+    font = _font(max(11, max(canvas.size) // 66))
     taken = np.zeros((0, 4))
     for corners, label, color in visible:
         if label:
@@ -81,13 +86,15 @@ def draw_masks(image, masks, colors, opacity: float = 0.4) -> np.ndarray:
     return image
 
 
-def draw_quads(image, quads, colors, width: int = 2) -> np.ndarray:
+def draw_quads(image, quads, colors, width: int | None = None) -> np.ndarray:
     """A copy of `image` with outlined quadrilaterals, and a dot on the first corner of each.
 
     Args:
         quads: (R, 4, 2) x, y in pixels; those with NaN are left out.
+        width: of the outline, in pixels; None is line_width of the picture.
     """
     canvas = Image.fromarray(_checked(image))
+    width = width or line_width(canvas.size)
     pen = ImageDraw.Draw(canvas)
     for quad, color in zip(np.asarray(quads, dtype=np.float64).reshape(-1, 4, 2), colors, strict=True):
         if np.isfinite(quad).all():

@@ -61,6 +61,16 @@ def test_only_rgb_uint8(image):
         draw_boxes(image, [])
 
 
+@pytest.mark.parametrize("longest, width, letters", [(80, 2, 11), (1000, 2, 15), (4000, 8, 60)])
+def test_lines_and_letters_grow_with_the_picture(longest, width, letters):
+    drawn = draw_boxes(blank(200, longest), [[10, 100, 60, 180]], ["m"], RED)
+    red = (drawn == RED).all(-1)
+    assert red[150, :35].sum() == width  # the left side of the box
+    assert red[:100].any(1).sum() == letters + 5  # the plate above the box, see _place
+    quad = draw_quads(blank(200, longest), [[[10, 100], [60, 100], [60, 180], [10, 180]]], [RED])
+    assert abs((quad[150, :35] == RED).all(-1).sum() - width) <= 1
+
+
 @pytest.mark.parametrize("value", [0, 255])
 def test_a_label_is_a_plate_in_the_colour_above_its_box(value):
     drawn = draw_boxes(blank(120, 200, value), [[20, 60, 150, 100]], ["Table 0.93"], RED)
