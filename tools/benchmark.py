@@ -15,7 +15,7 @@ from dense_det.config import load_cfg
 from dense_det.deploy.benchmark import Lineup, benchmark, benchmark_table
 from dense_det.deploy.facts import build_facts
 from dense_det.deploy.formats import Format, exported_formats, torch_formats
-from dense_det.deploy.images import images_in, images_of, some_of
+from dense_det.deploy.images import images_in, images_of, some_readable
 from dense_det.deploy.labelled import load_labelled
 from dense_det.distillation.work_folder import write_json
 from dense_det.engine.model import load_model
@@ -60,7 +60,7 @@ def measure(args) -> dict:
     found = [(folder, images_in(images)) for folder, images in ((args.folder, args.images), *args.also)]
     truth = load_labelled(args.labelled[0], find_trained(args.folder).thresholds) if args.labelled else None
     truth_files = images_of(truth, args.labelled[1]) if truth else ()
-    lineups = [Lineup(formats_of(folder, args.threads), some_of(files, args.rounds)) for folder, files in found]
+    lineups = [Lineup(formats_of(folder, args.threads), some_readable(files, args.rounds)) for folder, files in found]
     lineups[0] = replace(lineups[0], truth=truth, truth_files=truth_files)
     result = benchmark(lineups, args.rounds)
     rows = zip(found, result.pop("lineups"), strict=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from dense_det.config import load_cfg
 from dense_det.deploy.delivery import SUFFIXES, Delivery, deliver, target
 from dense_det.deploy.facts import build_facts, find_points
-from dense_det.deploy.images import images_in, images_of, some_of
+from dense_det.deploy.images import images_in, images_of, some_of, some_readable
 from dense_det.deploy.labelled import load_labelled
 from dense_det.engine.model import load_model
 
@@ -55,8 +55,8 @@ def export(args):
     classes = args.classes or list(find_points(args.weights, ())[1])
     truth = load_labelled(args.labelled[0], classes) if args.labelled else None
     files = images_of(truth, args.labelled[1]) if truth else []
-    calibration = some_of(images_in(args.int8), NUM_CALIBRATION) if args.int8 else []
-    compared = files or calibration or (images_in(args.images) if args.images else [])
+    calibration = some_readable(images_in(args.int8), NUM_CALIBRATION) if args.int8 else ()
+    compared = files or calibration or (some_readable(images_in(args.images), NUM_COMPARED) if args.images else ())
     if not compared:
         raise ValueError("nothing to compare on: give --labelled JSON IMAGES or --images DIR")
     cfg = load_cfg(args.config, [*args.opts, "MODEL.WEIGHTS", args.weights, "MODEL.DEVICE", "cpu"])

@@ -1,11 +1,15 @@
 """Image files of a folder, and some of them."""
 
+import logging
 from pathlib import Path
 
 from PIL import Image
 
+from dense_det.data.check_images import read_image_file
 from dense_det.deploy.runtime import DRAWINGS
 from dense_det.evaluation.ground_truth import GroundTruth
+
+logger = logging.getLogger(__name__)
 
 
 def images_in(folder) -> tuple[Path, ...]:
@@ -37,3 +41,19 @@ def some_of(files, most: int) -> tuple:
     """At most `most`, spread evenly: neighbours in a folder are often alike."""
     count = min(most, len(files))
     return tuple(files[k * len(files) // count] for k in range(count))
+
+
+def some_readable(files, most: int) -> tuple[Path, ...]:
+    """`some_of` files, without those among them that are no image or a damaged one: these are told.
+
+    Raises:
+        ValueError: all of them are.
+    """
+    chosen = some_of(files, most)
+    reasons = {file: found.reason for file in chosen if (found := read_image_file(str(file))).reason}
+    told = [f"{file}: {reason}" for file, reason in reasons.items()]
+    if told and len(told) == len(chosen):
+        raise ValueError(f"none of {len(told)} images can be read, for example {told[0]}")
+    for line in told:
+        logger.warning("left out: %s", line)
+    return tuple(file for file in chosen if file not in reasons)

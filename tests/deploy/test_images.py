@@ -1,8 +1,9 @@
 import json
 
 import pytest
+from PIL import Image
 
-from dense_det.deploy.images import images_in, images_of, some_of
+from dense_det.deploy.images import images_in, images_of, some_of, some_readable
 from dense_det.evaluation.ground_truth import load_ground_truth
 
 
@@ -34,3 +35,17 @@ def test_images_of_a_labelled_set(tmp_path):
 def test_some_are_spread_evenly():
     assert some_of("abcdefgh", 4) == ("a", "c", "e", "g")
     assert some_of("ab", 4) == ("a", "b") and some_of("", 4) == ()
+
+
+def test_damaged_files_are_left_out_and_told(tmp_path, caplog):
+    files = [tmp_path / f"{k}.png" for k in range(4)]
+    for file in files:
+        Image.new("RGB", (40, 30)).save(file)
+    files[1].write_bytes(files[1].read_bytes()[:60])
+    files[3].write_bytes(b"")
+    assert some_readable(files, 9) == (files[0], files[2])
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 2 and told[0].startswith(f"left out: {files[1]}: ") and told[1].endswith("3.png: 0 bytes")
+    with pytest.raises(ValueError, match="none of 2 images can be read, for example .*1.png: "):
+        some_readable(files[1::2], 9)
+    assert some_readable([], 9) == ()
