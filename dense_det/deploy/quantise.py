@@ -75,14 +75,15 @@ def quantise_openvino(model, images: list[np.ndarray]):
         )
         for node in model.get_ordered_ops()
     ]
-    return nncf.quantize(
-        model,
-        nncf.Dataset(images),
-        preset=nncf.QuantizationPreset.MIXED,
-        subset_size=len(images),
-        advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=nncf.OverflowFix.ENABLE),
-        ignored_scope=nncf.IgnoredScope(names=outside_the_network(nodes), validate=False),
-    )
+    with _no_word_of_infinities():
+        return nncf.quantize(
+            model,
+            nncf.Dataset(images),
+            preset=nncf.QuantizationPreset.MIXED,
+            subset_size=len(images),
+            advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=nncf.OverflowFix.ENABLE),
+            ignored_scope=nncf.IgnoredScope(names=outside_the_network(nodes), validate=False),
+        )
 
 
 def quantise_onnx(source: Path, target: Path, images: list[np.ndarray], facts: dict) -> None:
@@ -112,7 +113,8 @@ def quantise_onnx(source: Path, target: Path, images: list[np.ndarray], facts: d
     model = onnx.load(source)
     maker = {output: node.name for node in model.graph.node for output in node.output}
     nodes = [(node.name, node.op_type, [maker.get(x, "") for x in node.input]) for node in model.graph.node]
-    with _errors_alone():  # it warns of each constant that has no channels, and of a step that its file does not need
+    # it warns of each constant that has no channels, and of a step that its file does not need
+    with _errors_alone(), _no_word_of_infinities():
         quantization.quantize_static(
             source,
             target,
@@ -126,6 +128,12 @@ def quantise_onnx(source: Path, target: Path, images: list[np.ndarray], facts: d
     others = {prop.key: prop.value for prop in model.metadata_props}
     onnx.helper.set_model_props(model, others | {KEY: json.dumps(facts, ensure_ascii=False)})
     onnx.save(model, target)
+
+
+def _no_word_of_infinities():
+    """Ranges are taken of all values, of those that stay in 32 bits, too: the logarithm of an empty box's area is -inf,
+    and NumPy would warn."""
+    return np.errstate(over="ignore", invalid="ignore")
 
 
 @contextmanager
