@@ -1,36 +1,51 @@
-"""1x1 convolutions on a CPU: by oneDNN on one thread, as on several."""
+"""1x1 convolutions on a CPU: by oneDNN on one thread, and of small maps, too."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import torch
+import torch.nn.functional as F
+from detectron2.layers import Conv2d
+from torch import Tensor, nn
 
-from torch import nn
+_PLAIN = (1, 1), (1, 1), (0, 0)  # kernel, stride, padding
+SMALL = 20480  # values of an input; of one image, torch leaves those with fewer to its own loop
 
 
-def dilate_pointwise(model: nn.Module) -> nn.Module:
-    """`model`, changed in place: its 1x1 convolutions say that they are dilated.
+class PointwiseConv2d(nn.Conv2d):
+    """A 1x1 convolution with the `norm` and `activation` that Detectron2's Conv2d has, and its parameters' names.
 
-    That means nothing to a single pixel, so outputs, gradients and weights stay. But on one thread torch leaves plain
-    1x1 convolutions of fewer than 16 images to a loop of its own (use_mkldnn of ATen's Convolution.cpp), which copies
-    channels_last to NCHW, and takes two to three times as long as oneDNN, to which it gives dilated ones. Processes of
-    one thread each are how a CPU labels and trains most.
+    torch has a loop of its own for 1x1 convolutions of fewer than 16 images on one thread, which copies channels_last
+    to NCHW and takes two to three times as long as oneDNN, and for small maps of one image on any number of threads
+    (use_mkldnn of ATen's Convolution.cpp). oneDNN gets what is dilated, which means nothing to a single pixel, and
+    what is several images, as the rows of a map may be called where no pixel looks at another.
     """
-    for conv in _pointwise(model):
-        conv.dilation = (2, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self._convolve(x)
+        for name in ("norm", "activation"):
+            if (layer := getattr(self, name, None)) is not None:
+                x = layer(x)
+        return x
+
+    def _convolve(self, x: Tensor) -> Tensor:
+        if x.device.type != "cpu" or torch.compiler.is_compiling() or torch.jit.is_tracing():
+            return self._conv_forward(x, self.weight, self.bias)
+        height = x.shape[2]
+        rows = x.shape[0] == 1 and x.numel() <= SMALL and x.is_contiguous(memory_format=torch.channels_last)
+        x = _view(x, height, 1) if rows else x
+        x = F.conv2d(x, self.weight, self.bias, dilation=2, groups=self.groups)
+        return _view(x, 1, height) if rows else x
+
+
+def _view(x: Tensor, images: int, height: int) -> Tensor:
+    """(N, C, H, W) in channels_last -> (images, C, height, W) in channels_last, without a copy."""
+    return x.permute(0, 2, 3, 1).reshape(images, height, x.shape[3], x.shape[1]).permute(0, 3, 1, 2)
+
+
+def use_onednn(model: nn.Module) -> nn.Module:
+    """`model`, changed in place: its 1x1 convolutions become PointwiseConv2d, with the same outputs, up to rounding.
+
+    But for strided ones, which torch gives to oneDNN anyway.
+    """
+    for conv in model.modules():
+        if type(conv) in (nn.Conv2d, Conv2d) and (conv.kernel_size, conv.stride, conv.padding) == _PLAIN:
+            conv.__class__ = PointwiseConv2d
     return model
-
-
-@contextmanager
-def undilated(model: nn.Module) -> Iterator[None]:
-    """Meanwhile 1x1 convolutions are plain again, for those who write them down."""
-    changed = [(conv, conv.dilation) for conv in _pointwise(model)]
-    try:
-        for conv, _ in changed:
-            conv.dilation = (1, 1)
-        yield
-    finally:
-        for conv, dilation in changed:
-            conv.dilation = dilation
-
-
-def _pointwise(model: nn.Module) -> list[nn.Conv2d]:
-    return [each for each in model.modules() if isinstance(each, nn.Conv2d) and each.kernel_size == (1, 1)]

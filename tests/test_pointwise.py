@@ -1,35 +1,64 @@
-"""1x1 convolutions that say they are dilated compute the same, by another library."""
+"""1x1 convolutions compute the same, by another library."""
+
+import copy
 
 import pytest
 import torch
+from detectron2.layers import Conv2d
 from torch import nn
 from torch.profiler import profile
 
-from dense_det.pointwise import dilate_pointwise, undilated
+from dense_det.pointwise import SMALL, PointwiseConv2d, use_onednn
 
 
-def convolutions() -> nn.Sequential:
+def conv(in_channels: int, out_channels: int, kernel: int = 1, **words) -> Conv2d:
     torch.manual_seed(0)
-    layers = [nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 12, 1), nn.Conv2d(12, 4, 1, stride=2, bias=False)]
-    return nn.Sequential(*layers).to(memory_format=torch.channels_last)
+    return Conv2d(in_channels, out_channels, kernel, **words).to(memory_format=torch.channels_last)
 
 
 def test_a_sum_worked_out_by_hand():
-    conv = nn.Conv2d(2, 1, 1)
-    conv.weight.data, conv.bias.data = torch.tensor([3.0, 5.0]).reshape(1, 2, 1, 1), torch.tensor([1.0])
+    layer = nn.Conv2d(2, 1, 1)
+    layer.weight.data, layer.bias.data = torch.tensor([3.0, 5.0]).reshape(1, 2, 1, 1), torch.tensor([1.0])
     image = torch.tensor([[[[1.0, 2.0]], [[10.0, 20.0]]]])
-    assert dilate_pointwise(conv)(image).tolist() == [[[[54.0, 107.0]]]]
+    assert use_onednn(layer)(image).tolist() == [[[[54.0, 107.0]]]]
 
 
-def test_outputs_and_gradients_stay():
-    x = torch.randn(2, 3, 16, 24).contiguous(memory_format=torch.channels_last)
-    plain, dilated = convolutions(), dilate_pointwise(convolutions())
-    assert [layer.dilation for layer in dilated] == [(1, 1), (2, 2), (2, 2)]
-    torch.testing.assert_close(dilated(x), plain(x))
-    for model in (plain, dilated):
-        model(x).square().sum().backward()
-    for was, now in zip(plain.parameters(), dilated.parameters(), strict=True):
-        torch.testing.assert_close(now.grad, was.grad, rtol=1e-4, atol=1e-4)
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+@pytest.mark.parametrize("shape", [(1, 8, 3, 5), (1, 8, 1, 1), (1, 8, 80, 60), (2, 8, 3, 5), (0, 8, 3, 5)])
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"norm": nn.GroupNorm(2, 12), "activation": nn.ReLU()},
+        {"bias": False, "activation": nn.SiLU()},
+        {"groups": 4},
+    ],
+    ids=str,
+)
+def test_outputs_and_gradients_stay(words, shape, layout):
+    x = torch.randn(*shape).contiguous(memory_format=layout)
+    plain = conv(8, 12, **copy.deepcopy(words))
+    ours = use_onednn(copy.deepcopy(plain))
+    assert type(ours) is PointwiseConv2d and list(ours.state_dict()) == list(plain.state_dict())
+    results = []
+    for layer in (plain, ours):
+        given = x.clone(memory_format=torch.preserve_format).requires_grad_()
+        found = layer(given)
+        found.square().sum().backward()
+        results.append([found, given.grad, *(each.grad for each in layer.parameters())])
+    for was, now in zip(*results, strict=True):
+        torch.testing.assert_close(now, was, rtol=1e-4, atol=1e-4)
+    assert results[0][0].shape == results[1][0].shape
+    if layout == torch.channels_last and len(x):
+        assert results[1][0].is_contiguous(memory_format=layout)
+
+
+def test_other_convolutions_stay_as_they_are():
+    class Own(nn.Conv2d):
+        pass
+
+    others = [conv(4, 4, 3), conv(4, 4, stride=2), conv(4, 4, padding=1), Own(4, 4, 1), nn.ConvTranspose2d(4, 4, 1)]
+    model = nn.Sequential(*others)
+    assert PointwiseConv2d not in {type(layer) for layer in use_onednn(model)}
 
 
 @pytest.fixture
@@ -41,20 +70,20 @@ def one_thread():
 
 
 @pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch was built without oneDNN")
-@pytest.mark.parametrize("change", [dilate_pointwise, lambda model: model])
-def test_one_thread_computes_them_by_onednn(one_thread, change):
-    model = change(nn.Conv2d(16, 24, 1).to(memory_format=torch.channels_last))
-    x = torch.randn(1, 16, 40, 40).contiguous(memory_format=torch.channels_last)
+@pytest.mark.parametrize("side", [40, 4])
+@pytest.mark.parametrize("change", [use_onednn, lambda model: model])
+def test_one_thread_computes_them_by_onednn(one_thread, change, side):
+    assert (16 * side * side > SMALL) == (side == 40)
+    layer = change(conv(16, 24))
+    x = torch.randn(1, 16, side, side).contiguous(memory_format=torch.channels_last)
     with torch.no_grad(), profile() as seen:
-        model(x)
+        layer(x)
     names = {event.key for event in seen.key_averages()}
     # the other half says that torch still needs to be told
-    assert ("aten::mkldnn_convolution" in names) == (change is dilate_pointwise)
+    assert ("aten::mkldnn_convolution" in names) == (change is use_onednn)
 
 
-def test_they_are_plain_for_those_who_write_them_down():
-    model = dilate_pointwise(convolutions())
-    with pytest.raises(KeyError), undilated(model):
-        assert [layer.dilation for layer in model] == [(1, 1)] * 3
-        raise KeyError
-    assert [layer.dilation for layer in model] == [(1, 1), (2, 2), (2, 2)]
+def test_a_traced_one_is_plain():
+    program = torch.export.export(use_onednn(nn.Sequential(conv(8, 4))), (torch.zeros(1, 8, 4, 4),), strict=False)
+    (node,) = (node for node in program.graph.nodes if "conv" in str(node.target))
+    assert 2 not in [each for word in node.args if isinstance(word, list) for each in word]

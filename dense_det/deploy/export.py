@@ -12,7 +12,6 @@ from dense_det.atomic_file import atomic_file
 from dense_det.deploy.graph import DeployGraph
 from dense_det.deploy.runtime import KEY
 from dense_det.deploy.selection import onnx_translations
-from dense_det.pointwise import undilated
 
 OUTPUTS = ["boxes", "scores", "classes", "mask_scores", "masks"]
 OPSET = 18
@@ -29,8 +28,7 @@ def export_onnx(graph: DeployGraph, path, facts: dict) -> None:
         import onnxscript  # noqa: F401  torch.onnx calls it
     except ImportError as error:
         raise ImportError("export needs onnx and onnxscript: pip install 'dense_det[export]'") from error
-    with undilated(graph):
-        traced = trace(graph)
+    traced = trace(graph)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch's own code
         program = torch.onnx.export(

@@ -14,7 +14,7 @@ from torch import nn
 from dense_det.data.mapper import read_image
 from dense_det.distillation.views import View, look
 from dense_det.fold_bn import fold_bn
-from dense_det.pointwise import dilate_pointwise
+from dense_det.pointwise import use_onednn
 
 NAMES = ("decode", "resize", "batch", "net", "boxes")
 _MAX_SIZE = 1333  # of a view's longer edge
@@ -55,7 +55,7 @@ def stages_of(model: nn.Module, edge: int) -> tuple[Stages, Stages]:
         edge: short edge of the view, in pixels.
     """
     plain, folded = copy.deepcopy(model), fold_bn(copy.deepcopy(model).to(memory_format=torch.channels_last))
-    dilate_pointwise(folded)
+    use_onednn(folded)
     resize = ResizeShortestEdge(edge, _MAX_SIZE)
     theirs = Stages(
         lambda path: read_as_detectron2(path, "RGB"),

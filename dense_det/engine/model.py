@@ -4,14 +4,14 @@ import torch
 from detectron2.modeling import build_model as build_detectron2_model
 
 from dense_det.checkpoint import load_weights
-from dense_det.pointwise import dilate_pointwise
+from dense_det.pointwise import use_onednn
 
 
 def build_model(cfg) -> torch.nn.Module:
     """The config's network with its initial weights, in training mode, on MODEL.DEVICE."""
     model = build_detectron2_model(cfg)
     if torch.device(cfg.MODEL.DEVICE).type == "cpu":
-        dilate_pointwise(model)
+        use_onednn(model)
     return model.to(memory_format=torch.channels_last) if cfg.MODEL.CHANNELS_LAST else model
 
 
