@@ -17,8 +17,10 @@ def main(argv=None) -> int:
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="of the CPU (default: the engine's choice)")
     args = parser.parse_args(argv)
     try:
+        if not 0 <= args.port < 2**16:
+            raise ValueError(f"--port is between 0 and 65535, got {args.port}")
         server = make_server(Detector(args.model, args.threads), args.model.name, args.port)
-    except (ValueError, OSError, ImportError, OverflowError) as error:
+    except (ValueError, OSError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print(f"http://{HOST}:{server.server_address[1]}  (this machine alone can open it; Ctrl-C ends it)", flush=True)

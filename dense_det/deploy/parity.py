@@ -69,9 +69,12 @@ def compare(model: torch.nn.Module, detector: Detector, images: Iterable) -> Dif
 
 
 def difference(ours: Found, theirs: Found) -> Difference:
-    """Over the boxes that both have, see `pairs`."""
+    """Over the boxes that both have, see `pairs`; of scores above 1, which masks can have, in proportion."""
     own_rows, rows = pairs(ours, theirs)
-    apart = [float(np.abs(own[own_rows] - other[rows]).max(initial=0)) for own, other in zip(ours, theirs, strict=True)]
+    both = [(own[own_rows], other[rows]) for own, other in zip(ours, theirs, strict=True)]
+    apart = [float(np.abs(own - other).max(initial=0)) for own, other in both]
+    for own, other in both[3:4]:
+        apart[3] = float((np.abs(own - other) / np.maximum(np.abs(own), 1)).max(initial=0))
     alone = len(ours[0]) + len(theirs[0]) - 2 * len(rows)
     return Difference(apart[0], max(apart[1:2] + apart[3:4]), len(rows), alone, max(apart[4:], default=0.0))
 

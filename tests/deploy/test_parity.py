@@ -104,6 +104,12 @@ def test_masks_and_their_scores():
     )
 
 
+def test_mask_scores_above_one_differ_in_proportion():
+    masks = np.zeros((2, 4, 4))
+    found = difference((*OURS, np.array([20.0, 0.5]), masks), (*OURS, np.array([20.2, 0.495]), masks))
+    assert found.score == pytest.approx(0.01) and found.only_one == 0
+
+
 def test_twins_are_matched_one_to_one_by_score():
     twins = (np.zeros((2, 4)), np.array([0.9, 0.1]), np.zeros(2, int))
     assert difference(twins, tuple(x[::-1] for x in twins)) == Difference(both=2)
