@@ -45,6 +45,11 @@ def test_resize_gives_detectron2s_pixels(shape):
     assert np.abs(ours.astype(int) - theirs).max() <= 1
 
 
+def test_a_resized_image_has_its_channels_last():
+    resized = CanvasTransform((60, 90), (40, 60), (40, 60), (0, 0)).apply_image(np.zeros((60, 90, 3), np.uint8))
+    assert resized.shape == (40, 60, 3) and resized.flags.c_contiguous
+
+
 def test_bgr_views_and_read_only_arrays_are_resized_alike():
     view, read_only = NOISY[:, :, ::-1], NOISY.copy()
     read_only.setflags(write=False)
