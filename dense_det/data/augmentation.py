@@ -176,8 +176,8 @@ class CanvasTransform(T.Transform):
         """(H, W, C) -> (page height, page width, C)"""
         if tuple(self.page) == tuple(self.source):
             return img
-        # a (1, C, H, W) view on (H, W, C) memory is channels_last, the layout of torch's fastest kernel; so is the result
-        # if the first stride says so, too, which that of `[None]` behind the others does not
+        # a (1, C, H, W) view on (H, W, C) memory is channels_last, the layout of torch's fastest kernel; so is the
+        # result if the first stride says so, too, which that of `[None]` behind the others does not
         pixels = torch.from_numpy(np.require(img, requirements="CW"))[None].permute(0, 3, 1, 2)
         return F.interpolate(pixels, tuple(self.page), mode=mode, antialias=antialias)[0].permute(1, 2, 0).numpy()
 
