@@ -1,4 +1,4 @@
-"""1x1 convolutions on a CPU: by oneDNN on one thread, and of small maps, too."""
+"""1x1 convolutions on one thread of a CPU: by oneDNN, as on several."""
 
 import torch
 import torch.nn.functional as F
@@ -12,10 +12,10 @@ SMALL = 20480  # values of an input; of one image, torch leaves those with fewer
 class PointwiseConv2d(nn.Conv2d):
     """A 1x1 convolution with the `norm` and `activation` that Detectron2's Conv2d has, and its parameters' names.
 
-    torch has a loop of its own for 1x1 convolutions of fewer than 16 images on one thread, which copies channels_last
-    to NCHW and takes two to three times as long as oneDNN, and for small maps of one image on any number of threads
-    (use_mkldnn of ATen's Convolution.cpp). oneDNN gets what is dilated, which means nothing to a single pixel, and
-    what is several images, as the rows of a map may be called where no pixel looks at another.
+    On one thread torch has a loop of its own for 1x1 convolutions of fewer than 16 images, which copies channels_last
+    to NCHW and takes two to three times as long as oneDNN (use_mkldnn of ATen's Convolution.cpp). oneDNN gets what is
+    dilated, which means nothing to a single pixel, and of a small map what is several images, as its rows may be called
+    where no pixel looks at another. On several threads all but small maps go there anyway, and those lose by it.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -26,7 +26,8 @@ class PointwiseConv2d(nn.Conv2d):
         return x
 
     def _convolve(self, x: Tensor) -> Tensor:
-        if x.device.type != "cpu" or torch.compiler.is_compiling() or torch.jit.is_tracing():
+        traced = torch.compiler.is_compiling() or torch.jit.is_tracing()
+        if traced or x.device.type != "cpu" or torch.get_num_threads() > 1:
             return self._conv_forward(x, self.weight, self.bias)
         height = x.shape[2]
         rows = x.shape[0] == 1 and x.numel() <= SMALL and x.is_contiguous(memory_format=torch.channels_last)

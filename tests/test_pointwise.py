@@ -23,6 +23,14 @@ def test_a_sum_worked_out_by_hand():
     assert use_onednn(layer)(image).tolist() == [[[[54.0, 107.0]]]]
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
 @pytest.mark.parametrize("shape", [(1, 8, 3, 5), (1, 8, 1, 1), (1, 8, 80, 60), (2, 8, 3, 5), (0, 8, 3, 5)])
 @pytest.mark.parametrize(
@@ -61,18 +69,10 @@ def test_other_convolutions_stay_as_they_are():
     assert PointwiseConv2d not in {type(layer) for layer in use_onednn(model)}
 
 
-@pytest.fixture
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch was built without oneDNN")
 @pytest.mark.parametrize("side", [40, 4])
 @pytest.mark.parametrize("change", [use_onednn, lambda model: model])
-def test_one_thread_computes_them_by_onednn(one_thread, change, side):
+def test_one_thread_computes_them_by_onednn(change, side):
     assert (16 * side * side > SMALL) == (side == 40)
     layer = change(conv(16, 24))
     x = torch.randn(1, 16, side, side).contiguous(memory_format=torch.channels_last)
@@ -87,3 +87,11 @@ def test_a_traced_one_is_plain():
     program = torch.export.export(use_onednn(nn.Sequential(conv(8, 4))), (torch.zeros(1, 8, 4, 4),), strict=False)
     (node,) = (node for node in program.graph.nodes if "conv" in str(node.target))
     assert 2 not in [each for word in node.args if isinstance(word, list) for each in word]
+
+
+def test_several_threads_leave_it_to_torch():
+    torch.set_num_threads(2)
+    layer, x = use_onednn(conv(16, 24)), torch.randn(1, 16, 4, 4).contiguous(memory_format=torch.channels_last)
+    with torch.no_grad(), profile() as seen:
+        layer(x)
+    assert "aten::mkldnn_convolution" not in {event.key for event in seen.key_averages()}
