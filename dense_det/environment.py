@@ -12,6 +12,8 @@ VARIABLES = {
     "OMP_WAIT_POLICY": "PASSIVE",
     "GOMP_SPINCOUNT": "1000",
     "KMP_BLOCKTIME": "0",
+    # oneDNN builds kernels for each layer and size of input, and keeps 1,024: not enough for pages of any shape
+    "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "16384",
     "OPENCV_FOR_THREADS_NUM": "1",
 }
 

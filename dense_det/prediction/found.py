@@ -123,9 +123,8 @@ def _rows(found: Found, classes: list[str]) -> list[list]:
     for k, (box, score, kind) in enumerate(zip(found.boxes, found.scores, found.classes, strict=True)):
         corners = [] if found.quads is None else found.quads[k].ravel()
         sides = [f"{side:.2f}" for side in (*box, *corners)]
-        name = classes[kind].replace(
-            "\r", "\\r"
-        )  # which csv does not quote before Python 3.13, and reads as a row's end
+        # csv does not quote it before Python 3.13, and reads it as a row's end
+        name = classes[kind].replace("\r", "\\r")
         rows.append([printable(title(found.image)), name, f"{score:.4f}", *sides])
     return rows
 
