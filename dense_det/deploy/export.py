@@ -71,9 +71,11 @@ def convert_to_openvino(onnx_file):
     # not convert_model, which reports its use to its makers
     model = openvino.Core().read_model(str(onnx_file))
     for node in model.get_ordered_ops():
-        if node.get_type_name() == "GroupConvolution":
-            reshape = node.input_value(1).get_node()
-            kernels = reshape.input_value(0).get_node() if reshape.get_type_name() == "Reshape" else reshape
+        if node.get_type_name() != "GroupConvolution":
+            continue
+        reshape = node.input_value(1).get_node()
+        if reshape.get_type_name() == "Reshape":
+            kernels = reshape.input_value(0).get_node()
             if kernels.get_type_name() == "Constant":
                 constant = openvino.op.Constant(kernels.data.reshape(list(reshape.get_output_shape(0))))
                 node.input(1).replace_source_output(constant.output(0))

@@ -26,8 +26,8 @@ def test_metadata_comes_back(exported, facts):
     assert exported.facts == facts and exported.classes[0] == "Täble"
 
 
-def test_equal_boxes_at_any_size(exported, finds_the_same):
-    assert finds_the_same(exported)
+def test_equal_boxes_at_any_size(exported, require_the_same):
+    require_the_same(exported)
 
 
 def test_predict(exported, noise):
@@ -66,9 +66,7 @@ def test_plain_onnxruntime_as_readme_says(exported, noise, size, tmp_path, monke
         assert [float(word) for word in words[2:]] == pytest.approx(box, abs=1e-3)
 
 
-def test_eight_bits_find_nearly_the_same(
-    exported, finds_nearly_the_same, facts, noise, tmp_path, caplog, capfd, recwarn
-):
+def test_eight_bits_find_nearly_the_same(exported, apart, facts, noise, tmp_path, caplog, capfd, recwarn):
     images = [noise(height, width) for height, width in [(96, 128), (97, 131), (120, 96)]]
     facts |= {"precision": "int8"}
     quantise_onnx(exported.path, tmp_path / "int8.onnx", [pixels[None] for pixels in images], facts)
@@ -85,4 +83,6 @@ def test_eight_bits_find_nearly_the_same(
     assert kernels and max(np.abs(each.astype(int)).max() for each in kernels) == 64
     eight = Detector(tmp_path / "int8.onnx", threads=1)
     assert eight.facts == facts and "precision" not in exported.facts
-    assert finds_nearly_the_same(eight, images)
+    total = apart(eight, images)
+    # weights are random, and so are their scores; trained ones are judged by AP when a file is exported
+    assert 2 * total.both > total.only_one and 0 < total.score < 0.4 and total.mask < 0.4

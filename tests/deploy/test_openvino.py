@@ -18,16 +18,20 @@ def network(onnx_file):
     return convert_to_openvino(onnx_file)
 
 
-def test_equal_boxes_at_any_size(network, finds_the_same, facts, tmp_path):
+def test_equal_boxes_at_any_size(network, require_the_same, facts, tmp_path):
     save_openvino(network, facts, tmp_path / "model.xml")
     exported = Detector(tmp_path / "model.xml", threads=1)
-    assert exported.facts == facts and finds_the_same(exported)
+    assert exported.facts == facts
+    require_the_same(exported)
 
 
-def test_eight_bits_find_nearly_the_same(network, finds_nearly_the_same, facts, noise, tmp_path):
+def test_eight_bits_find_nearly_the_same(network, apart, facts, noise, tmp_path):
     images = [noise(height, width) for height, width in [(96, 128), (97, 131), (120, 96)]]
     save_openvino(quantise_openvino(network.clone(), [pixels[None] for pixels in images]), facts, tmp_path / "int8.xml")
-    assert finds_nearly_the_same(Detector(tmp_path / "int8.xml", threads=1), images)
+    total = apart(Detector(tmp_path / "int8.xml", threads=1), images)
+    assert (
+        3 * total.both > total.only_one and 0 < total.score < 0.6 and total.mask < 0.4
+    )  # random weights again
 
 
 def test_depthwise_kernels_have_a_scale_for_each_channel(tmp_path, noise):
