@@ -4,7 +4,7 @@ Weights use seven of the eight bits: a CPU without VNNI adds two products in 16 
 On such a CPU mobilenetv2_idcards of configs/zoo.yaml, after 400 steps, fell from 60.2 AP to 55.0 (onnxruntime, eight
 bits), 49.9 (OpenVINO, eight bits) and 58.4 (OpenVINO, eight in all but the first layers, NNCF's default); with seven
 everywhere it had 59.7 in both. NNCF leaves depthwise kernels their eighth bit: they add up one channel, in 32 bits, and
-the shipped mobilenetv2_idcards finds the same boxes (71.9 AP) with AVX2 alone as with VNNI.
+the shipped mobilenetv2_idcards has 71.7 AP with AVX2 alone (ONEDNN_MAX_CPU_ISA) as with VNNI.
 """
 
 import json

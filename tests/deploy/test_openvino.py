@@ -29,9 +29,7 @@ def test_eight_bits_find_nearly_the_same(network, apart, facts, noise, tmp_path)
     images = [noise(height, width) for height, width in [(96, 128), (97, 131), (120, 96)]]
     save_openvino(quantise_openvino(network.clone(), [pixels[None] for pixels in images]), facts, tmp_path / "int8.xml")
     total = apart(Detector(tmp_path / "int8.xml", threads=1), images)
-    assert (
-        3 * total.both > total.only_one and 0 < total.score < 0.6 and total.mask < 0.4
-    )  # random weights again
+    assert 3 * total.both > total.only_one and 0 < total.score < 0.6 and total.mask < 0.4  # random weights again
 
 
 def test_depthwise_kernels_have_a_scale_for_each_channel(tmp_path, noise):
