@@ -4,7 +4,6 @@ import dense_det  # noqa: F401  first: sets the process environment before torch
 
 # isort: split
 import argparse
-import functools
 import os
 import sys
 import tempfile
@@ -19,7 +18,7 @@ from dense_det.marked_page import write_between
 from dense_det.speed.networks import network_race
 from dense_det.speed.pictures import boxes_race, reading_race, use_threads
 from dense_det.speed.race import Race, goal_table, race_table, run_race
-from dense_det.speed.training import Apart, build_step, training_race
+from dense_det.speed.training import training_race
 from dense_det.terminal import tell
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -71,9 +70,7 @@ def races(args, folder: Path) -> Iterator[Race]:
     for size in ((1280, 960), (3264, 2448)):
         yield reading_race(folder, size, args.size)
     yield boxes_race(folder, (1600, 1200), args.size, args.threads)
-    steps = [functools.partial(build_step, ours, 320, 8, args.threads) for ours in (False, True)]
-    with Apart(steps[0], prepared=False) as plain, Apart(steps[1], prepared=True) as ours:
-        yield training_race(plain, ours, 320, 8)
+    yield training_race(320, 8, args.threads)
 
 
 if __name__ == "__main__":

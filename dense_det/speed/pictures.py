@@ -1,6 +1,8 @@
 """JPEG files: decoded and resized, and all the way to boxes."""
 
+import functools
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -17,27 +19,29 @@ from dense_det.data.mapper import read_image
 from dense_det.deploy.facts import build_facts
 from dense_det.deploy.runtime import Detector, read_ahead
 from dense_det.deploy.trial import export_trials
-from dense_det.distillation.teacher_stages import Stages, stages_of
+from dense_det.distillation.teacher_stages import stages_of
 from dense_det.distillation.views import View, look
+from dense_det.speed.apart import Apart
 from dense_det.speed.networks import CONFIGS, LIGHT, R50, R50_CONFIG, load_one_class
 from dense_det.speed.race import Goal, Race
 
 MAX_SIZE = 1333  # of the longer edge
 THEIRS, EXACT, SCALED = "Detectron2", "the same pixels", "scaled decode"
+PREPARED = ", the process prepared"  # of Detectron2: otherwise it has a process as it starts
 SNET = "SNet"
+TEACHER = "SNet as a teacher"
 FILES = 12  # that a contender takes from JPEG to boxes in a call: several may be on their way at once
 
 
 def reading_race(folder: Path, size: tuple[int, int], edge: int) -> Race:
     """From a JPEG of `size` (width, height) to pixels with a shorter side of `edge`."""
     path = write_jpeg(folder / f"{size[0]}.jpg", size)
-    resize, view = ResizeShortestEdge(edge, MAX_SIZE), View(edge)
-
-    def theirs():
-        pixels = read_as_detectron2(path, "RGB")
-        return resize.get_transform(pixels).apply_image(pixels)
-
-    calls = {THEIRS: theirs, EXACT: lambda: look(read_image(path, "RGB"), view, MAX_SIZE)[0]}
+    view = View(edge)
+    calls = {
+        THEIRS: Apart(functools.partial(read_plainly, path, edge), prepared=False),
+        f"{THEIRS}{PREPARED}": read_plainly(path, edge),
+        EXACT: lambda: look(read_image(path, "RGB"), view, MAX_SIZE)[0],
+    }
     goals = [Goal(THEIRS, EXACT, 2.5)]
     if reduced_jpeg(path.read_bytes(), edge) is not None:  # large enough to be decoded smaller
         calls[SCALED] = lambda: look(reduced_jpeg(path.read_bytes(), edge), view, MAX_SIZE)[0]
@@ -46,16 +50,16 @@ def reading_race(folder: Path, size: tuple[int, int], edge: int) -> Race:
 
 
 def boxes_race(folder: Path, size: tuple[int, int], edge: int, threads: int) -> Race:
-    """From a JPEG of `size` (width, height) to boxes, shown with a shorter side of `edge`."""
+    """From a JPEG of `size` (width, height) to boxes, shown with a shorter side of `edge`, in one process each."""
     path = write_jpeg(folder / "page.jpg", size)
-    r50 = _predictor(R50_CONFIG, (), edge, path)
     config, words, _ = LIGHT["SNet (P4-P7)"]
-    snet = _predictor(config, words, edge, path)
-    paths = [path] * FILES
+    snet = build_predictor(config, words, edge, path)
+    base, r50 = f"{SNET} by DefaultPredictor", f"{R50} by DefaultPredictor"
     calls = {
-        f"{R50} by DefaultPredictor": lambda: [r50(read_as_detectron2(path, "BGR")) for path in paths],
-        f"{SNET} by DefaultPredictor": lambda: [snet(read_as_detectron2(path, "BGR")) for path in paths],
-        f"{SNET} as a teacher": _label(stages_of(snet.model, edge)[1], paths),
+        r50: Apart(functools.partial(predict_plainly, R50_CONFIG, (), edge, path, threads), prepared=False),
+        base: Apart(functools.partial(predict_plainly, config, words, edge, path, threads), prepared=False),
+        f"{base}{PREPARED}": predict_plainly(config, words, edge, path, threads),
+        TEACHER: Apart(functools.partial(label, config, words, edge, path), prepared=True),
     }
     weights = folder / "snet.pth"
     torch.save(snet.model.state_dict(), weights)
@@ -65,15 +69,47 @@ def boxes_race(folder: Path, size: tuple[int, int], edge: int, threads: int) -> 
     for name, file in files.items():
         for scaled in (False, True):
             detector = Detector(file, threads, scaled)
-            calls[f"{SNET} in {name}{f', {SCALED}' if scaled else ''}"] = _predict(detector, paths)
+            calls[f"{SNET} in {name}{f', {SCALED}' if scaled else ''}"] = _predict(detector, [path] * FILES)
     last = f"{SNET} in OpenVINO int8, {SCALED}"
-    goals = (
-        Goal(f"{SNET} by DefaultPredictor", f"{SNET} as a teacher", 2),
-        Goal(f"{SNET} by DefaultPredictor", f"{SNET} in onnxruntime", 2),
-        Goal(f"{SNET} by DefaultPredictor", last, 5),
-        Goal(f"{R50} by DefaultPredictor", last, 40),
-    )
+    goals = (Goal(base, TEACHER, 2), Goal(base, f"{SNET} in onnxruntime", 2), Goal(base, last, 5), Goal(r50, last, 40))
     return Race(f"JPEG of {size[0]} x {size[1]} to boxes, at {edge}", calls, goals, FILES)
+
+
+def read_plainly(path: Path, edge: int) -> Callable[[], np.ndarray]:
+    """A call of Detectron2's `read_image` and `ResizeShortestEdge`."""
+    resize = ResizeShortestEdge(edge, MAX_SIZE)
+
+    def run():
+        pixels = read_as_detectron2(path, "RGB")
+        return resize.get_transform(pixels).apply_image(pixels)
+
+    return run
+
+
+def predict_plainly(config: str, words: tuple[str, ...], edge: int, path: Path, threads: int) -> Callable[[], list]:
+    """A call of Detectron2's loop over FILES files; what DefaultPredictor gives for each."""
+    torch.set_num_threads(threads)
+    predictor = build_predictor(config, words, edge, path)
+    return lambda: [predictor(read_as_detectron2(path, "BGR")) for _ in range(FILES)]
+
+
+def label(config: str, words: tuple[str, ...], edge: int, path: Path) -> Callable[[], list]:
+    """A call that labels FILES files as a worker of `tools/pseudo_label.py run` does: on one thread, while the next
+    file is read; [Instances] of each."""
+    torch.set_num_threads(1)
+    stages = stages_of(build_predictor(config, words, edge, path).model, edge)[1]
+
+    @torch.inference_mode()
+    def run():
+        found = []
+        for _, read in read_ahead(stages.decode, [path] * FILES):
+            given = read()
+            for stage in (stages.resize, stages.batch, stages.net, stages.boxes):
+                given = stage(given)
+            found.append(given)
+        return found
+
+    return run
 
 
 def write_jpeg(path: Path, size: tuple[int, int]) -> Path:
@@ -82,7 +118,7 @@ def write_jpeg(path: Path, size: tuple[int, int]) -> Path:
     return path
 
 
-def _predictor(config: str, words: tuple[str, ...], edge: int, path: Path) -> DefaultPredictor:
+def build_predictor(config: str, words: tuple[str, ...], edge: int, path: Path) -> DefaultPredictor:
     """Of a RetinaNet that finds as many candidates in the file as a trained one in a full page."""
     torch.manual_seed(0)
     predictor = DefaultPredictor(load_one_class(config, (*words, *_sizes(edge))))
@@ -94,23 +130,6 @@ def _predictor(config: str, words: tuple[str, ...], edge: int, path: Path) -> De
 
 def _sizes(edge: int) -> tuple[str, ...]:
     return "INPUT.MIN_SIZE_TEST", str(edge), "INPUT.MAX_SIZE_TEST", str(MAX_SIZE)
-
-
-def _label(stages: Stages, paths: list[Path]):
-    """As label_shard does: the next file is read while the network looks at one."""
-    seen = [stages.resize, stages.batch, stages.net, stages.boxes]
-
-    @torch.inference_mode()
-    def run():
-        found = []
-        for _, read in read_ahead(stages.decode, paths):
-            given = read()
-            for stage in seen:
-                given = stage(given)
-            found.append(given)
-        return found
-
-    return run
 
 
 def _predict(detector: Detector, paths: list[Path]):

@@ -2,10 +2,12 @@
 
 import statistics
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from dense_det.aligned_table import aligned_table
 from dense_det.analysis.latency import interleaved_ms, median_ratio
+from dense_det.speed.apart import Apart
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class Goal:
 class Race:
     """Attributes:
     title: what all contenders do.
-    calls: contender -> its turn.
+    calls: contender -> its turn; one that is Apart has its process for as long as the race.
     goals: between contenders, of which some may be missing where an engine is not installed.
     repeats: how many times a turn does it.
     """
@@ -33,14 +35,18 @@ class Race:
 
 
 def run_race(race: Race, rounds: int) -> dict:
-    """All contenders in turns, A B C A B C ...: a loaded machine slows all of them.
+    """All contenders in turns, A B C A B C ...: a loaded machine slows all of them, one process works at a time.
 
     Returns:
         {"title", "rounds", "ms": {contender: median, of doing it once}, "goals": [{"slow", "fast", "goal",
         "ratio" (the median over rounds; None where one of both is missing)}]}.
     """
     names = list(race.calls)
-    times = interleaved_ms(list(race.calls.values()), rounds, warmup=1)
+    with ExitStack() as processes:
+        for call in race.calls.values():
+            if isinstance(call, Apart):
+                processes.enter_context(call)
+        times = interleaved_ms(list(race.calls.values()), rounds, warmup=1)
     return {
         "title": race.title,
         "rounds": rounds,

@@ -3,12 +3,14 @@ import pytest
 import torch
 from detectron2.modeling import detector_postprocess
 
-from dense_det.speed.pictures import EXACT, FILES, R50, SCALED, THEIRS, boxes_race, reading_race
+from dense_det.speed.pictures import EXACT, FILES, PREPARED, R50, SCALED, TEACHER, THEIRS, boxes_race, reading_race
 
 
 def test_reading_gives_the_pixels_of_detectron2(tmp_path):
     race = reading_race(tmp_path, (640, 480), 240)
-    theirs, exact, scaled = (race.calls[name]().astype(float) for name in (THEIRS, EXACT, SCALED))
+    calls = race.calls | {THEIRS: race.calls[THEIRS].make()}
+    theirs, exact, scaled = (calls[name]().astype(float) for name in (THEIRS, EXACT, SCALED))
+    assert np.array_equal(theirs, calls[f"{THEIRS}{PREPARED}"]())
     assert theirs.shape == exact.shape == scaled.shape == (240, 320, 3)
     assert np.abs(theirs - exact).mean() <= 0.02 and 0 < np.abs(theirs - scaled).mean() < 10
     assert [goal.least for goal in race.goals] == [2.5, 4]
@@ -44,8 +46,11 @@ def test_from_a_file_to_boxes(tmp_path, exported_to):
         ("float.onnx", 2, False), ("float.onnx", 2, True), ("int8.xml", 2, False), ("int8.xml", 2, True)
     ]  # fmt: skip
     assert race.repeats == FILES
-    by_detectron2 = race.calls["SNet by DefaultPredictor"]()[-1]["instances"]
-    *_, (as_teacher,) = race.calls["SNet as a teacher"]()
+    threads = torch.get_num_threads()
+    by_detectron2 = race.calls["SNet by DefaultPredictor"].make()()[-1]["instances"]
+    *_, (as_teacher,) = race.calls[TEACHER].make()()
+    assert torch.get_num_threads() == 1  # as a worker has it
+    torch.set_num_threads(threads)
     assert len(by_detectron2) and by_detectron2.image_size == (240, 320)
     # the same weights, folded: the best boxes score the same, once those beside the picture are gone
     as_teacher = detector_postprocess(as_teacher, 240, 320)

@@ -3,6 +3,7 @@
 import pytest
 
 from dense_det.analysis import latency
+from dense_det.speed.apart import Apart
 from dense_det.speed.race import Goal, Race, goal_table, race_table, run_race
 
 GOALS = (Goal("slow", "fast", 3), Goal("slow", "even faster, not here", 9))
@@ -35,3 +36,12 @@ def test_tables(row):
         "| fast against slow                  |    4.0 x |  3 x |",
         "| even faster, not here against slow |        - |  9 x |",
     ]
+
+
+def test_processes_live_as_long_as_the_race(monkeypatch):
+    seen = []
+    monkeypatch.setattr(Apart, "__enter__", lambda self: seen.append("begins"))
+    monkeypatch.setattr(Apart, "__exit__", lambda self, *error: seen.append("ends"))
+    monkeypatch.setattr(Apart, "__call__", lambda self: seen.append("its turn"))
+    run_race(Race("to wait", {"apart": Apart(int, False), "here": lambda: seen.append("ours")}, ()), 1)
+    assert seen == ["begins", "its turn", "ours", "its turn", "ours", "ends"]
