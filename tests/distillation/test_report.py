@@ -15,6 +15,7 @@ from dense_det.distillation.report import gather, kinds_of, labelled_sides, rela
 from dense_det.distillation.rule import KEPT, REJECTED, UNSURE, Rule
 from dense_det.distillation.web_page import redact, table
 from dense_det.distillation.work_folder import Failure, InputImage, write_lines
+from tests.chromium import Chromium
 
 
 def run(command, *words):
@@ -91,6 +92,23 @@ def test_the_page_is_self_contained(tmp_path, labelled_work):
     assert page.count("<figure>") == page.count("data:image/jpeg") == 5  # two accepted, two unsure, one empty
     assert page.count("<svg") == 2
     assert "<td>model_of_a_long_name.pth</td>" in page, "the digest alone is cut"
+
+
+@pytest.mark.parametrize("options", [(), ("--redact",)])
+def test_a_browser_shows_all_of_it(tmp_path, labelled_work, options):
+    labelled_work()
+    page = tmp_path / "report.html"
+    run(select, tmp_path / "work", "--out", tmp_path / "pseudo.json")
+    run(report, tmp_path / "work", tmp_path / "pseudo.json", "--out", page, *options)
+    with Chromium(tmp_path / "profile") as browser:
+        browser.open(page.as_uri())
+        assert browser.run("[...document.images].map(image => image.complete && image.naturalWidth > 0)") == [True] * 5
+        heights = browser.run("[...document.querySelectorAll('svg, table, h2')].map(one => one.clientHeight)")
+        assert len(heights) > 8 and min(heights) > 10
+        # nothing sticks out to the right
+        width = browser.run("document.documentElement.clientWidth")
+        assert browser.run("document.documentElement.scrollWidth") <= width
+        assert browser.complaints == []
 
 
 def test_a_redacted_page_shows_no_detail_of_any_picture(tmp_path, labelled_work):
