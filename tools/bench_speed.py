@@ -18,7 +18,7 @@ from dense_det.marked_page import write_between
 from dense_det.speed.networks import network_race
 from dense_det.speed.pictures import boxes_race, reading_race, use_threads
 from dense_det.speed.race import Race, goal_table, race_table, run_race
-from dense_det.speed.training import training_race
+from dense_det.speed.training import precision_race, training_race
 from dense_det.terminal import tell
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -71,6 +71,7 @@ def races(args, folder: Path) -> Iterator[Race]:
         yield reading_race(folder, size, args.size)
     yield boxes_race(folder, (1600, 1200), args.size, args.threads)
     yield training_race(320, 8, args.threads)
+    yield precision_race(320, 8, args.threads)
 
 
 if __name__ == "__main__":

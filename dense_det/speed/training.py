@@ -12,11 +12,14 @@ from detectron2.utils.events import EventStorage
 from dense_det.engine.model import build_model
 from dense_det.engine.step import Step
 from dense_det.engine.trainer import Trainer
+from dense_det.environment import cpu_has_bfloat16
 from dense_det.speed.apart import Apart
 from dense_det.speed.networks import BN, load_one_class
 from dense_det.speed.race import Goal, Race
 
 PLAIN, OURS = "NCHW, torch's AdamW, the process as it starts", "channels_last, fused AdamW, the process prepared"
+SNET = "retina_snet.yaml"
+MEASURED = {"SNet": SNET, "V-19-slim": "retina_vovnet_19_slim.yaml"}
 STEPS = 3  # a turn: as in a training, one step follows the other
 
 
@@ -29,18 +32,39 @@ def training_race(size: int, batch: int, threads: int) -> Race:
     return Race(title, {PLAIN: plain, OURS: ours}, (Goal(PLAIN, OURS, 1.4),), STEPS)
 
 
-def build_step(ours: bool, size: int, batch: int, threads: int) -> Callable[[], object]:
-    """STEPS times forward, losses, backward and optimizer step of an SNet RetinaNet, on the same images each time."""
+def precision_race(size: int, batch: int, threads: int) -> Race:
+    """Steps of a light and of a heavier detector, in 32 bits and, where the CPU has a unit for it, in bfloat16."""
+    dtypes = {"float32": None} | ({"bfloat16": torch.bfloat16} if cpu_has_bfloat16() else {})
+    calls = {
+        f"{name}, {kind}": Apart(
+            functools.partial(build_step, True, size, batch, threads, config, dtype), prepared=True
+        )
+        for name, config in MEASURED.items()
+        for kind, dtype in dtypes.items()
+    }
+    return Race(f"a training step, {batch} images of {size} x {size}", calls, (), STEPS)
+
+
+def build_step(
+    ours: bool,
+    size: int,
+    batch: int,
+    threads: int,
+    config: str = SNET,
+    dtype: torch.dtype | None = None,
+) -> Callable[[], object]:
+    """STEPS times forward, losses, backward and optimizer step of a RetinaNet, on the same images each time; `dtype`
+    as Step's."""
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     words = ("MODEL.CHANNELS_LAST", str(ours), "SOLVER.OPTIMIZER", "AdamW", "SOLVER.CLIP_GRADIENTS.ENABLED", "False")
-    cfg = load_one_class("retina_snet.yaml", (*BN, *words))
+    cfg = load_one_class(config, (*BN, *words))
     model = (build_model if ours else build_as_detectron2)(cfg)
     optimizer = (
         Trainer.build_optimizer(cfg, model) if ours else torch.optim.AdamW(model.parameters(), cfg.SOLVER.BASE_LR)
     )
     records = [_record(size, number) for number in range(batch)]
-    step = Step(model, itertools.repeat(records), optimizer, "cpu")
+    step = Step(model, itertools.repeat(records), optimizer, "cpu", dtype)
     step.iter = 0
 
     def run():

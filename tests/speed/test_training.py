@@ -3,7 +3,7 @@ import torch
 
 from dense_det.engine.step import Step
 from dense_det.speed import training
-from dense_det.speed.training import build_step, training_race
+from dense_det.speed.training import build_step, precision_race, training_race
 
 
 @pytest.mark.parametrize("ours", [False, True])
@@ -19,6 +19,21 @@ def test_a_step_changes_the_weights(ours, monkeypatch):
     run()
     run()
     assert not torch.equal(stem, before)
+
+
+@pytest.mark.parametrize("unit", [False, True])
+def test_bfloat16_where_the_cpu_has_it(unit, monkeypatch):
+    monkeypatch.setattr(training, "cpu_has_bfloat16", lambda: unit)
+    race = precision_race(64, 2, torch.get_num_threads())
+    kinds = ["float32", "bfloat16"][: 1 + unit]
+    assert list(race.calls) == [f"{name}, {kind}" for name in ("SNet", "V-19-slim") for kind in kinds]
+    steps = []
+    monkeypatch.setattr(training, "Step", lambda *args: steps.append(Step(*args)) or steps[-1])
+    for apart in race.calls.values():
+        apart.make()
+    assert [step.dtype for step in steps] == 2 * [None, torch.bfloat16][: 1 + unit]
+    widths = {weight.shape[0] for weight in steps[-1].model.backbone.bottom_up.parameters()}
+    assert {112, 512} <= widths  # V-19-slim's
 
 
 def test_the_two_have_a_process_each():
