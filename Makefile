@@ -24,9 +24,14 @@ test: setup ## run the whole test-suite
 lint: setup ## check style and format
 	$(PY) -m ruff check . && $(PY) -m ruff format --check .
 
-bench: setup ## measure the speed goals (tables here and in docs/), memory, labelling (1,000,000 images; a teacher's time)
-	$(PY) tools/bench_speed.py --json output/speed.json --write && $(PY) tools/bench_checkpointing.py \
-	    && $(PY) tools/bench_pseudo_label.py && $(PY) tools/bench_teacher.py && $(PY) tools/bench_bottom_ups.py --write
+bench: setup ## measure the speed goals, costs (tables here and in docs/), memory, labelling (1,000,000 images)
+	$(PY) tools/bench_speed.py --json output/speed.json --write && $(PY) tools/bench_checkpointing.py --write \
+	    && $(PY) tools/bench_pseudo_label.py --write && $(PY) tools/bench_teacher.py && $(PY) tools/bench_bottom_ups.py --write
+	$(PY) tools/analyze_model.py configs/retina_snet.yaml configs/retina_mobilenetv2.yaml configs/retina_vovnet_19_slim.yaml \
+	    COCO-Detection/retinanet_R_50_FPN_3x.yaml --size 320 320 --latency --threads 1 --seconds 60 \
+	    --json output/costs.json --markdown docs/costs.md
+	$(PY) tools/analyze_model.py configs/retina_snet.yaml configs/retina_vovnet_19_slim.yaml --size 512 512 --sweep \
+	    --seconds 120 --json output/sizes.json --markdown docs/sizes.md
 
 clean: ## remove .venv and what tools left in the repository; keeps output/
 	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

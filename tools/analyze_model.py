@@ -26,7 +26,7 @@ def main(argv=None) -> None:
     args = parse_arguments(__doc__, argv)
     if args.threads:
         torch.set_num_threads(args.threads)
-    report = Report(args.size, show=lambda table: print(table, flush=True))
+    report = Report(args.size, lambda table: print(table, flush=True), args.command)
     try:
         models = {name: without_data(config, args.opts) for name, config in args.configs.items()}
         report.count(models, args.costs or args.latency or bool(args.figures), args.modules)

@@ -11,11 +11,16 @@ from pathlib import Path
 import torch
 from detectron2.layers import ShapeSpec
 
+from dense_det.aligned_table import aligned_table
 from dense_det.analysis.memory import compare
 from dense_det.backbones.fpn import build_bottom_up
 from dense_det.config import load_cfg
+from dense_det.marked_page import write_between
 
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "memory.md"
+MARKS = "<!-- table: tools/bench_checkpointing.py --write -->", "<!-- end of training -->"
 CONFIGS = [Path(__file__).parents[1] / "configs" / f"retina_{name}.yaml" for name in ("densenet", "cspdensenet")]
+HEADER = "bottom-up", "kept for backward, MB", "efficient", "peak of a step, MB", "efficient", "CPU s", "efficient"
 MAX_SAVED_RATIO, MAX_TIME_RATIO = 0.65, 1.25
 
 
@@ -30,6 +35,7 @@ def main(argv=None) -> None:
     parser.add_argument("--batch", type=int, default=4, metavar="N", help="images (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=7, metavar="N", help="timed steps of each (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="of torch (default: %(default)s)")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/memory.md")
     args = parser.parse_args(argv)
     for name, value in [
         ("size", min(args.size)),
@@ -40,23 +46,23 @@ def main(argv=None) -> None:
         if value < 1:
             parser.error(f"--{name} must be positive, got {value}")
     torch.set_num_threads(args.threads)
-    print("| bottom-up | kept for backward, MB | efficient | peak of a step, MB | efficient | CPU s | efficient |")
-    print("|---|---|---|---|---|---|---|")
-    missed = []
+    rows, missed = [], []
     for path in args.configs:
         try:
             twins = [partial(build, path, memory_efficient, args.threads) for memory_efficient in (False, True)]
             row = compare(*twins, (args.batch, 3, *args.size), args.rounds)
         except (ValueError, FileNotFoundError) as error:
             sys.exit(f"error: {error}")
-        print(
-            f"| {path.stem} | {row['saved_mb']:.0f} | x {row['saved_ratio']:.2f} | {row['peak_mb']:.0f} "
-            f"| x {row['peak_ratio']:.2f} | {row['seconds']:.2f} | x {row['time_ratio']:.2f} |",
-            flush=True,
-        )
+        figures, ratios = ("saved_mb", "peak_mb", "seconds"), ("saved_ratio", "peak_ratio", "time_ratio")
+        pairs = [[row[figure], f"x {row[ratio]:.2f}"] for figure, ratio in zip(figures, ratios, strict=True)]
+        rows.append([path.stem, *sum(pairs, [])])
         if row["saved_ratio"] > MAX_SAVED_RATIO or row["time_ratio"] > MAX_TIME_RATIO:
             missed.append(path.stem)
-    print(f"\n{args.batch} images of {args.size[0]}x{args.size[1]}, {args.threads} threads, {args.rounds} rounds.")
+    note = f"{args.batch} images of {args.size[0]}x{args.size[1]}, {args.threads} threads, {args.rounds} rounds."
+    table = f"{aligned_table(HEADER, rows)}\n\n{note}"
+    print(table)
+    if args.write:
+        write_between(PAGE, *MARKS, table)
     if missed:
         sys.exit(f"error: {', '.join(missed)}: more than x {MAX_SAVED_RATIO} of memory or x {MAX_TIME_RATIO} of time")
 

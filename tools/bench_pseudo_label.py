@@ -5,75 +5,29 @@ import dense_det  # noqa: F401  first: sets the process environment before torch
 # isort: split
 import argparse
 import tempfile
-import time
 from pathlib import Path
 
-import numpy as np
+from dense_det.marked_page import write_between
+from dense_det.speed.long_list import POINTS, measure_memory, memory_table
 
-from dense_det.distillation.planning import PlanSettings, make_plan
-from dense_det.distillation.shard_file import ImagePredictions
-from dense_det.distillation.shard_worker import label_share, never
-from dense_det.distillation.share import Share
-from dense_det.distillation.sources import Candidate
-from dense_det.distillation.work_folder import WorkFolder
-
-POINTS = 10  # of the curve
-
-
-class Simulation:
-    """Pages that are numbers (a source), pixels that are nothing (a reader), 20 boxes each (a labeller)."""
-
-    def __init__(self, num_images: int):
-        self.num_images, self.rows, self._seen = num_images, [], 0
-
-    def candidates(self, source):
-        for number in range(self.num_images):
-            # a hash as even as SHA-256's: an odd factor modulo 2**256 keeps numbers apart
-            digest = number * 0x9E3779B97F4A7C15F39CC0605CEDC8341082276BF3A27251F86C6A11D0C18E95 % 2**256
-            yield Candidate(f"/{number}.pdf", page=0, size=(850, 1100), sha256=f"{digest:064x}")
-            self._note("plan", number + 1)
-
-    def read(self, image):
-        self._note("run", image.id)
-        return None
-
-    def label(self, pixels, image_id, size):
-        rows = np.random.default_rng(image_id).random((20, 7), np.float32)
-        return ImagePredictions(image_id, rows[:, :4], rows[:, 4], np.zeros(20), rows[:, 5], rows[:, 6])
-
-    def _note(self, verb: str, number: int) -> None:
-        if number % max(1, self.num_images // POINTS) == 0:
-            self.rows.append((verb, number, resident_mib()))
-
-
-def resident_mib() -> float:
-    """What this process holds in memory now, on Linux."""
-    line = next(row for row in Path("/proc/self/status").read_text().splitlines() if row.startswith("VmRSS"))
-    return int(line.split()[1]) / 1024
-
-
-def measure(folder, num_images: int, shard_size: int = 256) -> list[tuple[str, int, float]]:
-    """(verb, entries so far, MiB) along planning and labelling `num_images` entries in `folder`."""
-    work, simulation = WorkFolder(folder), Simulation(num_images)
-    plan = make_plan(work, PlanSettings((".",), shard_size, expansion=simulation))
-    for _ in label_share(work, plan, Share(0, 1).tasks(plan), simulation, simulation, 0.5, never):
-        pass
-    return simulation.rows
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "memory.md"
+MARKS = "<!-- table: tools/bench_pseudo_label.py --write -->", "<!-- end of labelling -->"
 
 
 def main(argv=None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=int, default=1_000_000, help="list entries (default 1,000,000)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog="example: python tools/bench_pseudo_label.py --images 100000"
+    )
+    parser.add_argument("--images", type=int, default=1_000_000, metavar="N", help="list entries (default 1,000,000)")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/memory.md")
     args = parser.parse_args(argv)
-    start = time.perf_counter()
+    if args.images < POINTS:
+        parser.error(f"--images must be at least {POINTS}, got {args.images}")
     with tempfile.TemporaryDirectory() as folder:
-        rows = measure(folder, args.images)
-    for verb, number, mib in rows:
-        print(f"{verb:5s} {number:10,d} entries  {mib:8.1f} MiB")
-    for verb in ("plan", "run"):
-        mib = [row[2] for row in rows if row[0] == verb]
-        print(f"{verb}: {mib[-1] - mib[0]:+.1f} MiB from the first tenth to the last")
-    print(f"{time.perf_counter() - start:.0f} s")
+        table = memory_table(measure_memory(folder, args.images))
+    print(table)
+    if args.write:
+        write_between(PAGE, *MARKS, table)
 
 
 if __name__ == "__main__":

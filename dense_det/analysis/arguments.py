@@ -1,6 +1,8 @@
 """What tools/analyze_model.py is asked."""
 
 import argparse
+import shlex
+import sys
 from pathlib import Path
 
 from dense_det.analysis.machine import usable_device
@@ -15,7 +17,8 @@ EXAMPLES = """examples:
 
 
 def parse_arguments(description: str, argv=None) -> argparse.Namespace:
-    """The command line, `configs` as {name: path}; what has no meaning ends the program with what was expected."""
+    """The command line, `configs` as {name: path}, and the `command` itself; what has no meaning ends the program with
+    what was expected."""
     parser = argparse.ArgumentParser(
         description=description, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -44,6 +47,7 @@ def parse_arguments(description: str, argv=None) -> argparse.Namespace:
     add("--figures", type=output_folder, metavar="DIR", help="draw what was counted and measured into DIR")
     add("--results", type=Path, metavar="FILE", help='JSON {"name in the tables": AP, ...}, for --figures and --json')
     args = parser.parse_args(argv)
+    args.command = shlex.join(["python", "tools/analyze_model.py", *(sys.argv[1:] if argv is None else argv)])
     try:
         args.configs, args.device = named_configs(args.configs), usable_device(args.device)
     except ValueError as error:

@@ -42,14 +42,15 @@ class Report:
     Args:
         size: (height, width) of the input, in pixels.
         show: is given each table's text once it is there.
+        command: what makes all of this again; for what is written.
     """
 
-    def __init__(self, size, show: Callable[[str], None]):
+    def __init__(self, size, show: Callable[[str], None], command: str):
         self.size, self.show = list(size), show
         self.faults = Faults()
         self.tables: list[str] = []
         self.rows: list[dict] = []
-        self.content: dict = {"size": self.size, "counter": f"{COUNTER} / 2", "rows": self.rows}
+        self.content: dict = {"command": command, "size": self.size, "counter": f"{COUNTER} / 2", "rows": self.rows}
 
     def count(self, models: dict[str, nn.Module], with_costs: bool, depth: int | None) -> None:
         """Tables of what models without data cost: their parts, `with_costs` the whole, and modules down to `depth`.
@@ -171,7 +172,8 @@ class Report:
                 json.dump(self.content, file, indent=2)
         if markdown_file:
             with atomic_file(markdown_file) as file:
-                file.write("\n\n".join(self.tables) + "\n")
+                head = f"`{self.content['command']}` wrote this, on {cpu_name()}."
+                file.write("\n\n".join([head, *self.tables]) + "\n")
         if figures:
             timed = [row for row in self.rows if "parts" in row]
             files = draw_figures(figures, timed or self.rows)

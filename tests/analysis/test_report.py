@@ -31,7 +31,7 @@ def snet():
 
 
 def report_of(models, shown, **given):
-    report = Report((64, 96), shown.append)
+    report = Report((64, 96), shown.append, "python again.py")
     report.count(models, **{"with_costs": False, "depth": None} | given)
     return report
 
@@ -57,8 +57,11 @@ def test_tables_and_json_of_what_was_counted(snet, tmp_path):
     report.write(None, None, tmp_path / "figures")
     assert [path.name for path in (tmp_path / "figures").iterdir()] == ["stages.png"]
     assert "stages.png" in shown.pop()
+    assert content["command"] == "python again.py"
+    head, tables = (tmp_path / "tables.md").read_text().split("\n\n", 1)
+    assert head.startswith("`python again.py` wrote this, on ")
     # a table is shown with an empty line before it, and written so
-    assert (tmp_path / "tables.md").read_text() == "\n".join(shown) + "\n"
+    assert tables == "\n".join(shown) + "\n"
 
 
 def test_why_nothing_is_said_of_training(snet, monkeypatch):
@@ -98,7 +101,7 @@ def test_operations_are_those_of_the_picture_that_the_network_gets(snet, monkeyp
         lambda *_: {name: Probe(lambda: torch.ones(100).sum(), 1e6) for name in ("gemm", "conv", "copy")},
     )
     shown = []
-    report = Report((256, 256), shown.append)
+    report = Report((256, 256), shown.append, "")
     report.count({"a": snet}, with_costs=True, depth=None)
     # four times as wide as high: 64 x 256 of the 256 x 256 that were asked for
     wide = Source(sample_jpeg((64, 256)), read_image, "RGB", (256, 256))

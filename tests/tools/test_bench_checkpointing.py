@@ -17,7 +17,7 @@ def measured(monkeypatch):
     calls = []
 
     def find(saved_ratio, time_ratio):
-        row = {"saved_mb": 100, "saved_ratio": saved_ratio, "peak_mb": 200, "peak_ratio": 0.7, "seconds": 1.5}
+        row = {"saved_mb": 100.0, "saved_ratio": saved_ratio, "peak_mb": 200.0, "peak_ratio": 0.7, "seconds": 1.5}
         monkeypatch.setattr(tool, "compare", lambda *args: calls.append(args) or {**row, "time_ratio": time_ratio})
         return calls
 
@@ -27,13 +27,22 @@ def measured(monkeypatch):
 def test_both_nets_by_default(measured, capsys):
     calls = measured(0.65, 1.25)
     tool.main(["--size", "64", "96", "--batch", "3", "--rounds", "2"])
-    assert "| retina_densenet | 100 | x 0.65 | 200 | x 0.70 | 1.50 | x 1.25 |" in capsys.readouterr().out
+    assert "100 |    x 0.65 |                200 |    x 0.70 |  1.50 |    x 1.25 |" in capsys.readouterr().out
     assert [(shape, rounds) for *_, shape, rounds in calls] == [((3, 3, 64, 96), 2)] * 2
     for (plain, efficient, _, _), first_block in zip(calls, ("stage2.0.layers.0", "stage2.0.dense.layers.0")):
         for make, recompute in ((plain, False), (efficient, True)):
             net = make()
             assert net.training and net.get_submodule(first_block).first.recompute is recompute
             assert all(p.requires_grad for p in net.parameters())
+
+
+def test_the_page_gets_the_table(measured, monkeypatch, tmp_path):
+    measured(0.5, 1)
+    monkeypatch.setattr(tool, "PAGE", tmp_path / "memory.md")
+    tool.PAGE.write_text("a\n{}\nold\n{}\nb\n".format(*tool.MARKS))
+    tool.main(["--write"])
+    page = tool.PAGE.read_text()
+    assert "old" not in page and "| retina_cspdensenet |" in page and "4 images of 224x224" in page
 
 
 @pytest.mark.parametrize(("saved_ratio", "time_ratio"), [(0.66, 1.0), (0.5, 1.26)])
