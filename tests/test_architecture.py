@@ -41,8 +41,9 @@ MAY_IMPORT = {
     "speed": {"analysis", "config", "data", "deploy", "distillation", "engine", "fold_bn"},
     "fold_bn": set(),
     "pointwise": set(),
+    "group_norm": set(),
     "tta": set(),
-    "engine": {"config", "checkpoint", "evaluation", "data", "analysis", "tta", "pointwise"},
+    "engine": {"config", "checkpoint", "evaluation", "data", "analysis", "tta", "pointwise", "group_norm"},
     # beside the house: runs where nothing else does; a child process tries whether the package itself ("") imports
     "doctor": {""},
 }
