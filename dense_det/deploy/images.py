@@ -30,7 +30,9 @@ def images_in(folder) -> tuple[Path, ...]:
 
 
 def images_of(truth: GroundTruth, folder) -> list[Path]:
-    """The files of a labelled set's images, in its order. ValueError: one is not there."""
+    """The files of a labelled set's images, in its order. ValueError: one is not there, or an image names none."""
+    if nameless := [image["id"] for image in truth.images if not isinstance(image.get("file_name"), str)]:
+        raise ValueError(f"the labelled image {nameless[0]!r} has no file_name: see tools/check_data.py")
     files = [Path(folder) / image["file_name"] for image in truth.images]
     if missing := [file for file in files if not file.is_file()]:
         raise ValueError(f"no file {missing[0]}: {len(missing)} of the {len(files)} labelled images are missing")

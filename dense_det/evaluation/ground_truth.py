@@ -79,15 +79,19 @@ def load_ground_truth(json_file, class_of_category: dict | None = None) -> Groun
             images that the file does not list, are left out, as COCOeval does.
 
     Raises:
-        ValueError: an image id that stands twice, an annotation without a box of four finite numbers, or with a "quad"
-            that is not eight.
+        ValueError: no COCO file, an image id that stands twice, an annotation without a box of four finite numbers, or
+            with a "quad" that is not eight.
     """
-    dataset = json.loads(Path(json_file).read_text(encoding="utf-8"))
-    names = {category["id"]: category["name"] for category in dataset["categories"]}
+    try:
+        dataset = json.loads(Path(json_file).read_text(encoding="utf-8"))
+        names = {category["id"]: category["name"] for category in dataset["categories"]}
+        images = sorted({image["id"]: image for image in dataset["images"]}.values(), key=lambda image: image["id"])
+    except (ValueError, KeyError, TypeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise ValueError(f'{json_file}: no COCO file ({reason}): expected "images" and "categories"') from error
     if class_of_category is None:
         class_of_category = {category: k for k, category in enumerate(sorted(names))}
     category_ids = sorted(class_of_category, key=class_of_category.get)
-    images = sorted({image["id"]: image for image in dataset["images"]}.values(), key=lambda image: image["id"])
     if len(images) < len(dataset["images"]):
         (number, count), *_ = Counter(image["id"] for image in dataset["images"]).most_common(1)
         raise ValueError(f"{json_file}: {count} images have the id {number!r}: see tools/check_data.py --fix")

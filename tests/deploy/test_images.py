@@ -30,6 +30,9 @@ def test_images_of_a_labelled_set(tmp_path):
     for image in images:
         (tmp_path / image["file_name"]).touch()
     assert [file.name for file in images_of(truth, tmp_path)] == [image["file_name"] for image in truth.images]
+    del truth.images[1]["file_name"]
+    with pytest.raises(ValueError, match="the labelled image 4 has no file_name"):
+        images_of(truth, tmp_path)
 
 
 def test_some_are_spread_evenly():

@@ -72,3 +72,10 @@ def test_a_test_set_has_no_annotations(tmp_path):
 def test_bad_boxes_are_named(tmp_path, bbox):
     with pytest.raises(ValueError, match="annotation 41 has bbox .*check_data"):
         load_ground_truth(write(tmp_path / "gt.json", [{"id": 41, "image_id": 9, "category_id": 7, "bbox": bbox}]))
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"rows": []}', '{"categories": [], "images": [{"width": 4}]}', "\xff"])
+def test_another_file_is_named(tmp_path, content):
+    (tmp_path / "rows.json").write_text(content, encoding="latin-1")
+    with pytest.raises(ValueError, match="rows.json: no COCO file"):
+        load_ground_truth(tmp_path / "rows.json")
