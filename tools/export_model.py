@@ -51,6 +51,8 @@ def main(argv=None) -> None:
 
 
 def export(args):
+    if not Path(args.weights).is_file():
+        raise ValueError(f"no file {args.weights}: --weights is a checkpoint, such as model_best.pth")
     file = target(args.out, Path(args.weights), args.format, bool(args.int8))
     classes = args.classes or list(find_points(args.weights, ())[1])
     truth = load_labelled(args.labelled[0], classes) if args.labelled else None

@@ -86,6 +86,8 @@ def test_names_are_those_of_the_training(weights, delivered):
 
 
 def test_what_is_wrong(weights, delivered):
+    with pytest.raises(SystemExit, match="error: no file nowhere.pth: --weights is a checkpoint"):
+        tool.main([CONFIG, "--weights", "nowhere.pth", "--images", str(weights.parent / "images")])
     with pytest.raises(SystemExit, match="error: nothing to compare on: give --labelled JSON IMAGES or --images DIR"):
         tool.main([CONFIG, "--weights", str(weights)])
     with pytest.raises(SystemExit, match="error: the network has 80 classes, but 2 names"):
