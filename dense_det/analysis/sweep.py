@@ -26,7 +26,8 @@ def sweep(subject: Subject, device: str, seconds: float, faults: Faults) -> dict
 
     A round that warms up chooses the cells: single images first, then by their pixels, as many as fit into
     1 / (NUM_ROUNDS + 1) of `seconds` by what the cell before took for its pixels. The others are None, and so are those
-    that fail, of which `faults` is told; where one fails in that round, none with as many pixels is tried.
+    that fail, of which `faults` is told; where one fails in that round, none with as many pixels is tried. One that
+    takes more than twice that long there runs again, and only the second time counts.
 
     Random weights get a threshold for each size, so that as many boxes go into suppression at all of them (see
     candidates.give_candidates); fitting takes another run of a single image, which is not in `seconds`.
@@ -45,6 +46,8 @@ def sweep(subject: Subject, device: str, seconds: float, faults: Faults) -> dict
             if not chosen:
                 milliseconds(partial(run, *cell), device)  # the first of all warms up
             taken = milliseconds(partial(run, *cell), device)
+            if chosen and taken > 2 * unit * _pixels(cell):  # torch.compile compiles again, as for the first batch
+                taken = milliseconds(partial(run, *cell), device)
             chosen.append(cell)
             spent, unit = spent + taken, taken / _pixels(cell)
         if cell not in chosen:

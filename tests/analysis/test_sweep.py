@@ -46,6 +46,18 @@ def test_with_much_time_every_cell_is_measured(clock):
     assert len(subject.seen) == 1 + (NUM_ROUNDS + 1) * len(SIZES) * len(BATCHES)
 
 
+def test_the_time_to_compile_for_batches_is_not_theirs(clock):
+    class Compiled(Subject):
+        def detect(self, records, device):
+            if len(records) > 1 and all(batch == 1 for _, batch in self.seen):
+                self.now += 50
+            super().detect(records, device)
+
+    times = sweep(clock(Compiled()), "cpu", 300, Faults())
+    assert times[256, 2] == pytest.approx(50 + 65.536)
+    assert None not in times.values()
+
+
 def test_random_weights_have_as_many_candidates_at_every_size(clock, monkeypatch):
     subject, fitted, used = clock(Subject()), [], []
     subject.num_candidates, subject.model = 1000, nn.Module()
