@@ -267,7 +267,7 @@ def test_rules_from_labelled_validation_images(tmp_path, labelled_work):
     box = {"image_id": 1, "category_id": 3, "bbox": [0, 5, 8, 10]}  # the first Table is right, the second is not
     text = {"image_id": 1, "category_id": 8, "bbox": [20, 5, 8, 10]}
     truth = {
-        "images": [{"id": 1, "width": 60, "height": 40}],
+        "images": [{"id": 1, "file_name": "1.jpg", "width": 60, "height": 40}],
         "categories": [{"id": 8, "name": "Text"}, {"id": 3, "name": "Table"}],
         "annotations": [{"id": 1, **box}, {"id": 2, **text}],
     }
@@ -289,3 +289,13 @@ def test_density_counts_boxes_with_enough_votes(tmp_path, labelled_work):
     # three of .9 .8 .6 .5 .3, and of those without the .6 that has half of the votes
     for options, threshold in ((), "0.6000"), (("--min-votes", "0.6"), "0.5000"):
         assert run_select(tmp_path, *options, "--force")[1].split()[1] == threshold
+
+
+def test_a_truth_that_is_cut_short_is_named(tmp_path, labelled_work):
+    """As a copy of a work folder onto a full disk leaves it."""
+    work = labelled_work()
+    work.write_plan(dataclasses.replace(work.read_plan(), validation={"num_images": 1}))
+    work.truth_path.parent.mkdir()
+    work.truth_path.write_text('{"images": [')
+    with pytest.raises(ValueError, match="truth.json: no COCO file"):
+        run_select(tmp_path)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dense_det.distillation.coco_files import CocoFiles
 from dense_det.distillation.label_file import Extractor, LabelCounts, write_labels
 from dense_det.distillation.rule import (
     Rule,
@@ -102,9 +103,10 @@ def read_validation(work: WorkFolder, plan: Plan, manifest: Manifest, min_votes:
     """Truth of the validation images, the teacher's detections with enough votes on them, and which found what.
 
     Raises:
-        ValueError: shards that are not finished, or a class of the teacher that the truth does not know.
+        ValueError: shards that are not finished, a truth that is cut short, or a class of the teacher that it does not
+            know.
     """
-    names = load_ground_truth(work.truth_path)
+    names = CocoFiles(str(work.truth_path), "").load()  # a copied folder may have lost the end of it
     of_name = dict(zip(names.class_names, names.category_ids, strict=True))
     if missing := [name for name in manifest.classes if name not in of_name]:
         raise ValueError(f"{work.truth_path} has no class {missing[0]!r}, only {list(of_name)}")
