@@ -57,6 +57,7 @@ COMMON = {
     "marked_page",
     "quad",
     "steps",
+    "suppression",
     "terminal",
 }  # each one noun, imports only these
 

@@ -38,6 +38,8 @@ def main(argv=None) -> None:
     parser.add_argument("--labelled", nargs=2, type=Path, metavar=("JSON", "IMAGES"),
                         help="COCO file and folder: compare on them, and give the AP before and after")  # fmt: skip
     parser.add_argument("--classes", nargs="+", default=[], metavar="NAME", help="where no evaluation names them")
+    parser.add_argument("--nms", choices=("inside", "outside"), default="inside",
+                        help="outside: suppression is left to who runs the file (default: %(default)s)")  # fmt: skip
     parser.add_argument("--allow-drop", action="store_true", help="write a file that is not equal all the same")
     parser.add_argument("--out", type=Path, metavar="PATH", help="file, or folder (default: that of the weights)")
     parser.add_argument("--opts", nargs="+", default=[], metavar="KEY VALUE", help="config keys")
@@ -63,10 +65,11 @@ def export(args):
         raise ValueError("nothing to compare on: give --labelled JSON IMAGES or --images DIR")
     cfg = load_cfg(args.config, [*args.opts, "MODEL.WEIGHTS", args.weights, "MODEL.DEVICE", "cpu"])
     facts = build_facts(cfg, args.config, classes or (truth.class_names if truth else []), dense_det.__version__)
+    suppress = args.nms == "inside"
     yield from deliver(
         load_model(cfg),
         facts,
-        Delivery(file, some_of(compared, NUM_COMPARED), calibration, truth, tuple(files), args.allow_drop),
+        Delivery(file, some_of(compared, NUM_COMPARED), calibration, truth, tuple(files), args.allow_drop, suppress),
     )
     if args.int8 and not args.labelled:
         yield "how much AP 8 bits cost was not measured: --labelled JSON IMAGES does so"

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from dense_det.deploy.export import convert_to_openvino, export_onnx, folder_beside, save_openvino
+from dense_det.deploy.facts import candidates_facts
 from dense_det.deploy.formats import megabytes
 from dense_det.deploy.graph import deploy_graph
 from dense_det.deploy.parity import average_precisions, compare, found_by
@@ -37,6 +38,7 @@ class Delivery:
         calibration: files for 8-bit integers; () stays with 32-bit floats.
         truth: to compute AP on, before and after; None computes none.
         truth_files: of its images.
+        suppress: within the file; False leaves it to who runs it, see deploy_graph.
         allow_drop: keep a file that is not equal, or loses too much AP.
     """
 
@@ -46,6 +48,7 @@ class Delivery:
     truth: GroundTruth | None = None
     truth_files: tuple[Path, ...] = ()
     allow_drop: bool = False
+    suppress: bool = True
 
 
 def target(out: Path | None, weights: Path, kind: str, int8: bool) -> Path:
@@ -88,12 +91,15 @@ def deliver(model: torch.nn.Module, facts: dict, delivery: Delivery) -> Iterator
 
 def _write(model, facts: dict, delivery: Delivery, folder: Path) -> Path:
     """The file as it is to be delivered, but in `folder` and under another name."""
+    graph = deploy_graph(model, delivery.suppress)
+    if graph.gives_candidates:
+        facts = facts | candidates_facts(facts, graph.nms_iou, graph.most)
     if delivery.file.suffix == ".pt2":
         program = folder / "program.pt2"
-        export_program(deploy_graph(model), program, facts)
+        export_program(graph, program, facts)
         return program
     plain = folder / "float.onnx"
-    export_onnx(deploy_graph(model), plain, facts)
+    export_onnx(graph, plain, facts)
     openvino = delivery.file.suffix == ".xml"
     if openvino:
         network, plain = convert_to_openvino(plain), folder / "float.xml"

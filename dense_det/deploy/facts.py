@@ -67,6 +67,15 @@ def build_facts(cfg, config_file, classes, version: str) -> dict:
     }
 
 
+def candidates_facts(facts: dict, iou: float, most: int) -> dict:
+    """What a file without suppression says otherwise; `iou` and `most` as suppression.finish takes them."""
+    todo = (
+        "all candidates above least_score by falling score, before suppression: of two of a class that overlap by more "
+        "than nms.iou drop the lower, keep the nms.most best, then cut them to the image"
+    )
+    return {"outputs": f"{facts['outputs']}; {todo}", "nms": {"iou": iou, "most": most}}
+
+
 def find_points(weights, classes) -> tuple[str, dict]:
     """(file, {class: {"threshold", ...} or None}) of the evaluation beside a run's weights; ("", {}) if there is none.
 

@@ -7,7 +7,7 @@ from detectron2.modeling.meta_arch.retinanet import RetinaNet
 from torch import Tensor, nn
 from torchvision.ops import DeformConv2d
 
-from dense_det.deploy.selection import select
+from dense_det.deploy.selection import above, select
 
 
 class DeployGraph(nn.Module):
@@ -43,9 +43,16 @@ class DeployGraph(nn.Module):
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         size = image.shape[1:3]
         boxes, scores, classes = self.detect(self.model.backbone(self._pixels(image)), size)
+        if self.gives_candidates:
+            return boxes, scores, classes
         boxes = clipped(boxes, size)
         rows = full(boxes)
         return boxes[rows], scores[rows], classes[rows]
+
+    @property
+    def gives_candidates(self) -> bool:
+        """Whether it leaves suppression to who runs it, and therefore the cut, too: see suppression.finish."""
+        return self.select is above
 
     def detect(self, features: dict[str, Tensor], size) -> tuple[Tensor, Tensor, Tensor]:
         """Boxes (R, 4), which may leave the image, scores (R,) and classes (R,) from what the backbone gives."""
@@ -148,6 +155,8 @@ class CenterMaskGraph(FCOSGraph):
         size = image.shape[1:3]
         features = self.model.backbone(self._pixels(image))
         boxes, scores, classes = self.detect(features, size)
+        if self.gives_candidates:
+            return boxes, scores, classes, *self.masks(features, size, boxes, scores, classes)[::-1]
         shown = clipped(boxes, size)
         rows = full(shown)
         # pooled as they were found, and cut to the image only then: as Detectron2 does
@@ -170,8 +179,12 @@ class CenterMaskGraph(FCOSGraph):
         return masks, scores * of_class(heads.maskiou_head(pooled, masks[:, None]), classes)
 
 
-def deploy_graph(model: nn.Module) -> DeployGraph:
+def deploy_graph(model: nn.Module, suppress: bool = True) -> DeployGraph:
     """The graph of a detector in evaluation mode.
+
+    Args:
+        suppress: False leaves non-maximum suppression to who runs the graph. It gives all candidates above the
+            threshold, by falling score and as they were found: they may leave the image.
 
     Raises:
         ValueError: a detector that has none.
@@ -183,11 +196,15 @@ def deploy_graph(model: nn.Module) -> DeployGraph:
                 "MODEL.BOTTOM_UP.DEFORM_ON_PER_STAGE all False and MODEL.FCOS.USE_DEFORMABLE False"
             )
     if isinstance(model, RetinaNet):
-        return RetinaNetGraph(model).eval()
-    if hasattr(getattr(model, "proposal_generator", None), "fcos_head"):
+        graph = RetinaNetGraph(model)
+    elif hasattr(getattr(model, "proposal_generator", None), "fcos_head"):
         boxes_alone = getattr(model.roi_heads, "mask_head", None) is None
-        return (FCOSGraph if boxes_alone else CenterMaskGraph)(model).eval()
-    raise ValueError(f"{type(model).__name__} cannot be exported: RetinaNet, FCOS and CenterMask can")
+        graph = (FCOSGraph if boxes_alone else CenterMaskGraph)(model)
+    else:
+        raise ValueError(f"{type(model).__name__} cannot be exported: RetinaNet, FCOS and CenterMask can")
+    if not suppress:
+        graph.select = above
+    return graph.eval()
 
 
 def best(scores: Tensor, most: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -10,6 +10,7 @@ from dense_det.atomic_file import atomic_file
 from dense_det.deploy.export import trace
 from dense_det.deploy.graph import DeployGraph
 from dense_det.deploy.runtime import KEY, Detector
+from dense_det.deploy.selection import above
 
 EXTRA_FILE = f"{KEY}.json"  # within the .pt2
 
@@ -20,7 +21,8 @@ def export_program(graph: DeployGraph, path, facts: dict) -> None:
     `import torchvision` comes before torch.export.load(path).module(check_guards=False), for its nms and roi_align. The
     guards are what torch noticed of the traced size, such as a width of 129 or more: narrower images are as right.
     """
-    graph.select = select_by_nms
+    if graph.select is not above:
+        graph.select = select_by_nms
     program = trace(graph)
     # torch.export takes every map for larger than 1 x 1, so images for larger than 32 pixels: these operators need not
     for symbol, limits in program.range_constraints.items():
@@ -34,9 +36,6 @@ class ProgramDetector(Detector):
 
     most_at_once = 1
 
-    def _openers(self) -> dict:
-        return {".pt2": _open_program}
-
 
 def _open_program(path, threads: int, at_once: int):
     extra = {EXTRA_FILE: ""}
@@ -47,6 +46,9 @@ def _open_program(path, threads: int, at_once: int):
         return [value.numpy() for value in program(torch.from_numpy(image))]
 
     return run, extra[EXTRA_FILE] or None
+
+
+ProgramDetector.openers = {".pt2": _open_program}
 
 
 def select_by_nms(

@@ -1,12 +1,8 @@
 """Run a detector that tools/export_model.py wrote. This file stands alone: NumPy, Pillow, OpenCV, and onnxruntime for
-.onnx or openvino for .xml; it may be copied to where neither torch nor this package is, for corners with quad.py
-beside it.
-
-    found = Detector("model.onnx").predict("page.jpg")
-    for box, score, name in zip(found.boxes, found.scores, found.names): ...
+.onnx or openvino for .xml; it may be copied to where neither torch nor this package is, with quad.py beside it for
+corners, and suppression.py for files without suppression.
 """
 
-import collections
 import functools
 import importlib
 import io
@@ -50,7 +46,7 @@ class Detector:
             exactly the pixels of training.
 
     Raises:
-        ImportError: the engine of the file is not installed, or a file with corners finds no quad.py.
+        ImportError: the engine of the file is not installed, or quad.py or suppression.py is not found.
         ValueError: no such file, another kind of file, or one that was not written by this package.
     """
 
@@ -58,14 +54,14 @@ class Detector:
 
     def __init__(self, path, threads: int = 0, scaled_decode: bool = False):
         self._path = path = Path(path)
-        self.scaled_decode, self._threads, openers = scaled_decode, threads, self._openers()
-        if path.suffix not in openers:
-            raise ValueError(f"{path}: expected a file named {' or '.join(f'*{suffix}' for suffix in openers)}")
+        self.scaled_decode, self._threads = scaled_decode, threads
+        if path.suffix not in self.openers:
+            raise ValueError(f"{path}: expected a file named {' or '.join(f'*{suffix}' for suffix in self.openers)}")
         if not path.is_file():
             raise ValueError(f"no file {path}: tools/export_model.py writes one")
         if path.suffix == ".xml" and not path.with_suffix(".bin").is_file():
             raise ValueError(f"{path}: its weights are missing: expected {path.with_suffix('.bin').name} beside it")
-        self.run, metadata = self._open(threads, 1)
+        run, metadata = self._open(threads, 1)
         if metadata is None:
             raise ValueError(f"{path}: has no metadata {KEY!r}: expected a file that tools/export_model.py wrote")
         try:
@@ -73,9 +69,10 @@ class Detector:
             self.classes = tuple(self.facts["classes"])
             if missing := {"thresholds", "min_size", "max_size"} - self.facts.keys():
                 raise KeyError(*missing)
+            self.run = self._whole(run)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{path}: its metadata {KEY!r} was changed: {type(error).__name__}: {error}") from error
-        self._to_quads = _find_quads() if self.facts.get("quads") else None
+        self._to_quads = _beside("quad", "masks_to_quads") if self.facts.get("quads") else None
 
     def predict(self, image, threshold: float | None = None, masks: bool = True) -> Detections:
         """What is in an image.
@@ -110,11 +107,19 @@ class Detector:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         threads = self._threads or cores or 1
         at_once = min(threads, self.most_at_once)
-        return (at_once, self._open(threads, at_once)[0]) if at_once > 1 else (1, self.run)
+        return (at_once, self._whole(self._open(threads, at_once)[0])) if at_once > 1 else (1, self.run)
+
+    def _whole(self, run: Callable) -> Callable:
+        """`run`, and behind it what a file without suppression leaves to do."""
+        if "nms" not in self.facts:
+            return run
+        limits = {"iou": float(self.facts["nms"]["iou"]), "most": int(self.facts["nms"]["most"])}
+        finish = _beside("suppression", "finish")
+        return lambda image: finish(run(image), image.shape[1:3], **limits)
 
     def _open(self, threads: int, at_once: int) -> tuple[Callable, str | None]:
         try:
-            return self._openers()[self._path.suffix](self._path, threads, at_once)
+            return self.openers[self._path.suffix](self._path, threads, at_once)
         except ImportError as error:
             engine = (error.name or "").partition(".")[0]
             raise ImportError(f"{self._path} needs {f'{engine}: pip install {engine}' if engine else error}") from error
@@ -176,10 +181,6 @@ class Detector:
             shown = [longest / max(shown) * side for side in shown]
         return max(int(shown[0] + 0.5), 1), max(int(shown[1] + 0.5), 1)
 
-    def _openers(self) -> dict:
-        """{suffix: (path, threads, images at once) -> (run, metadata)}."""
-        return _OPENERS
-
 
 def paste(masks: np.ndarray, boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """(R, H, W) bool: where masks (R, S, S), probabilities within boxes (R, 4) xyxy, reach a half in an image of `size`
@@ -203,27 +204,25 @@ def resample(mask: np.ndarray, box, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return down.astype(np.float32) @ mask @ across.T.astype(np.float32)
 
 
-def _find_quads():
-    """masks_to_quads of a copied quad.py, or of this package."""
-    for name in (f"{__package__}.quad" if __package__ else "quad", "dense_det.quad"):
+def _beside(module: str, function: str) -> Callable:
+    """Out of a file that was copied beside this one, or of this package."""
+    for name in (f"{__package__}.{module}" if __package__ else module, f"dense_det.{module}"):
         try:
-            return importlib.import_module(name).masks_to_quads
+            return getattr(importlib.import_module(name), function)
         except ModuleNotFoundError:
             continue
-    raise ImportError("this file gives corners: copy dense_det/quad.py beside runtime.py")
+    raise ImportError(f"this file needs {module}.py: copy dense_det/{module}.py beside runtime.py")
 
 
 def read_ahead(read: Callable, items: Iterable, ahead: int = 1, threads: int = 1) -> Iterator[tuple[object, Callable]]:
-    """(item, call) of each item, in order: `call()` gives `read(item)`, or raises what that raised.
-
-    `threads` read up to `ahead` items more than were asked for: decoding and computing take turns no longer.
-    """
-    waiting, pool = collections.deque(), ThreadPoolExecutor(threads, "read_ahead")
+    """(item, call) of each item, in order: `call()` gives `read(item)`, or raises what that raised. `threads` read up
+    to `ahead` items more than were asked for: decoding and computing take turns no longer."""
+    waiting, pool = [], ThreadPoolExecutor(threads, "read_ahead")
     try:
         for item in items:
             waiting.append((item, pool.submit(read, item).result))
             if len(waiting) > ahead:
-                yield waiting.popleft()
+                yield waiting.pop(0)
     except Exception:  # of `items`: what was read before it is not lost
         yield from waiting
         raise
@@ -297,4 +296,5 @@ def _open_openvino(path: Path, threads: int, at_once: int):
     return run, metadata
 
 
-_OPENERS = {".onnx": _open_onnx, ".xml": _open_openvino}
+# suffix -> (path, threads, images at once) -> (run, metadata)
+Detector.openers = {".onnx": _open_onnx, ".xml": _open_openvino}

@@ -1,4 +1,5 @@
-"""Threshold, suppression within each class, and the best of all: one operator for torch and for ONNX."""
+"""Threshold, suppression within each class, and the best of all: one operator for torch and for ONNX; or the threshold
+alone."""
 
 import torch
 from detectron2.layers import batched_nms
@@ -27,6 +28,12 @@ def select(
 @select.register_fake
 def _(boxes, scores, classes, num_classes, threshold, nms_iou, most):
     return classes.new_empty(torch.library.get_ctx().new_dynamic_size())
+
+
+def above(boxes: Tensor, scores: Tensor, classes: Tensor, num_classes: int, threshold: float, *_) -> Tensor:
+    """As select, but without suppression, and all of them."""
+    rows = scores.argsort(descending=True)
+    return rows[(scores[rows] > threshold).nonzero()[:, 0]]
 
 
 def onnx_translations() -> dict:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dense_det.distillation.suppression import by_class, pairwise_iou, suppressed
 from dense_det.suggest import unknown
+from dense_det.suppression import by_class, pairwise_iou, suppressed
 
 # pixels: a thinner box, such as what is left of one at the image's edge, loses its area where labels are rounded to
 # hundredths, and a label without an area keeps a student from training

@@ -113,6 +113,13 @@ def detector(request, make_detector):
     return make_detector(request.param)
 
 
+@pytest.fixture
+def graph_of_candidates(detector):
+    """(graph without suppression, its facts)."""
+    graph = deploy_graph(detector, suppress=False)
+    return graph, {**FACTS, "nms": {"iou": graph.nms_iou, "most": graph.most}}
+
+
 @pytest.fixture(scope="session")
 def onnx_file(detector, tmp_path_factory):
     """The detector as a file, with FACTS in its metadata."""

@@ -53,6 +53,21 @@ def test_a_name_of_another_kind_is_no_folder(tmp_path):
     assert target(tmp_path / "mine.onnx", Path("best.pth"), "onnx", False) == tmp_path / "mine.onnx" / "best.onnx"
 
 
+def test_a_file_without_suppression_says_so(make_detector, noise, tmp_path, monkeypatch):
+    model, written = make_detector("retinanet"), []
+    write = lambda graph, path, facts: written.append((graph, facts)) or path.touch()  # noqa: E731
+    monkeypatch.setattr(delivery, "export_onnx", write)
+    monkeypatch.setattr(delivery, "Detector", lambda path: FakeDetector(model))
+    Image.fromarray(noise(96, 128)).save(tmp_path / "a.png")
+    for suppress in (True, False):
+        asked = Delivery(tmp_path / "a.onnx", (tmp_path / "a.png",), suppress=suppress)
+        list(deliver(model, {**FACTS, "outputs": "boxes"}, asked))
+    (inside, plain), (outside, facts) = written
+    assert not inside.gives_candidates and "nms" not in plain and plain["outputs"] == "boxes"
+    assert outside.gives_candidates and facts["nms"] == {"iou": 0.5, "most": 100}
+    assert facts["outputs"].startswith("boxes; all candidates above least_score")
+
+
 def test_masks_are_calibrated_on_what_is_found(make_detector, noise, tmp_path, monkeypatch):
     model, calibrated = make_detector("retinanet"), []
     for name, pixels in (("empty.png", noise(96, 128) * 0), ("full.png", noise(96, 128))):

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dense_det.deploy.export import export_onnx
 from dense_det.deploy.quantise import quantise_onnx
 from dense_det.deploy.runtime import Detector
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")
-pytest.importorskip("onnxruntime")
+onnxruntime = pytest.importorskip("onnxruntime")
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +29,18 @@ def test_metadata_comes_back(exported, facts):
 
 def test_equal_boxes_at_any_size(exported, require_the_same):
     require_the_same(exported)
+
+
+def test_equal_boxes_of_a_file_without_suppression(graph_of_candidates, require_the_same, noise, tmp_path):
+    graph, facts = graph_of_candidates
+    export_onnx(graph, tmp_path / "model.onnx", facts)
+    exported = Detector(tmp_path / "model.onnx", threads=1)
+    require_the_same(exported)
+    image = noise(96, 128)
+    plain = onnxruntime.InferenceSession(tmp_path / "model.onnx").run(None, {"image": image[None]})
+    assert len(plain[0]) > len(exported.run(image[None])[0]) and len({len(output) for output in plain}) == 1
+    both = [exported.predict(image, 0.0), *Detector(tmp_path / "model.onnx", threads=2).predict_all([image], 0.0)]
+    assert both[0].names == both[1].names and np.allclose(both[0].boxes, both[1].boxes, atol=1e-3)
 
 
 def test_predict(exported, noise):

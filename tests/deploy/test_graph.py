@@ -7,6 +7,7 @@ from torch import nn
 
 from dense_det.deploy.graph import best, cell_centres, clipped, deploy_graph, of_class
 from dense_det.deploy.parity import found_by
+from dense_det.suppression import finish
 
 
 def test_best_by_hand():
@@ -47,6 +48,22 @@ def test_equal_to_detectron2(detector, noise, size):
         # with those of boxes outside of the image, or without them
         np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=0 if place < 3 else 1e-6)
     assert (boxes >= 0).all() and (boxes <= [size[1], size[0], size[1], size[0]]).all()
+
+
+@pytest.mark.parametrize("size", [(96, 128), (33, 200), (7, 5)])
+@torch.no_grad()
+def test_candidates_suppressed_outside(detector, noise, size):
+    image = torch.from_numpy(noise(*size))[None]
+    inside, outside = deploy_graph(detector), deploy_graph(detector, suppress=False)
+    candidates = [x.numpy() for x in outside(image)]
+    expected = [x.numpy() for x in inside(image)]
+    assert outside.gives_candidates and not inside.gives_candidates
+    assert size == (7, 5) or len(candidates[0]) > len(expected[0]) > 0
+    assert (np.diff(candidates[1]) <= 0).all()
+    found = finish(candidates, size, outside.nms_iou, outside.most)
+    for place, (ours, theirs) in enumerate(zip(found, expected, strict=True)):
+        assert ours.dtype == theirs.dtype
+        np.testing.assert_allclose(ours, theirs, atol=0 if place < 3 else 1e-5)
 
 
 @torch.no_grad()

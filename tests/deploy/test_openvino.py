@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dense_det.deploy.export import convert_to_openvino, save_openvino
+from dense_det.deploy.export import convert_to_openvino, export_onnx, save_openvino
 from dense_det.deploy.quantise import quantise_openvino
 from dense_det.deploy.runtime import Detector
 
@@ -23,6 +23,13 @@ def test_equal_boxes_at_any_size(network, require_the_same, facts, tmp_path):
     exported = Detector(tmp_path / "model.xml", threads=1)
     assert exported.facts == facts
     require_the_same(exported)
+
+
+def test_equal_boxes_of_a_file_without_suppression(graph_of_candidates, require_the_same, tmp_path):
+    graph, facts = graph_of_candidates
+    export_onnx(graph, tmp_path / "model.onnx", facts)
+    save_openvino(convert_to_openvino(tmp_path / "model.onnx"), facts, tmp_path / "model.xml")
+    require_the_same(Detector(tmp_path / "model.xml", threads=1))
 
 
 def test_eight_bits_find_nearly_the_same(network, apart, facts, noise, tmp_path):

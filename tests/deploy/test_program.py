@@ -27,6 +27,11 @@ def test_equal_at_any_size(make_detector, noise, tmp_path):
     assert total.box_px < 1e-3 and total.score < 1e-5 and total.mask < 1e-4
 
 
+def test_equal_boxes_of_a_file_without_suppression(graph_of_candidates, require_the_same, tmp_path):
+    export_program(graph_of_candidates[0], tmp_path / "model.pt2", graph_of_candidates[1])
+    require_the_same(ProgramDetector(tmp_path / "model.pt2"))
+
+
 def test_another_kind_of_file():
     with pytest.raises(ValueError, match=r"expected a file named \*.pt2"):
         ProgramDetector("model.onnx")

@@ -36,7 +36,7 @@ def make_detector(tmp_path, monkeypatch):
     def make(scaled_decode=False, found=FOUND, **facts):
         seen = []
         monkeypatch.setitem(
-            runtime._OPENERS,
+            Detector.openers,
             ".onnx",
             lambda *_: (lambda image: seen.append(image) or found, json.dumps({**FACTS, **facts})),
         )
@@ -93,6 +93,20 @@ def with_masks():
     return [*FOUND, np.array([0.3, 0.2, 0.1], np.float32), masks]
 
 
+def test_a_file_without_suppression(make_detector):
+    """The second box shares 9 / 11 with the first; the last one lies beside the 32 x 48 pixels that are shown."""
+    boxes = np.array([[1, 2, 11, 4], [2, 2, 12, 4], [40, 30, 50, 40], [60, 0, 70, 9]], np.float32)
+    candidates = [boxes, np.array([0.9, 0.8, 0.7, 0.6], np.float32), np.zeros(4, np.int64)]
+    detector = make_detector(found=candidates, nms={"iou": 0.5, "most": 3})
+    assert detector.predict(np.zeros((64, 96, 3), np.uint8), threshold=0.1).boxes.tolist() == [
+        [2, 4, 22, 8],
+        [80, 60, 96, 64],
+    ]
+    for nms in ({"iou": 0.5}, {"iou": "x", "most": 3}, 5, None):
+        with pytest.raises(ValueError, match="its metadata 'dense_det' was changed: "):
+            make_detector(nms=nms)
+
+
 def test_masks_and_corners(make_detector):
     detector = make_detector(found=with_masks(), quads=True)
     found = detector.predict(np.zeros((64, 96, 3), np.uint8))
@@ -125,11 +139,11 @@ def test_a_copy_takes_the_quad_beside_it(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "dense_det.quad", None)
     copy = importlib.import_module("copied_runtime")
     with pytest.raises(ImportError, match="copy dense_det/quad.py beside runtime.py"):
-        copy._find_quads()
+        copy._beside("quad", "masks_to_quads")
     shutil.copy(quad.__file__, tmp_path / "quad.py")
     importlib.invalidate_caches()
     monkeypatch.delitem(sys.modules, "quad", raising=False)
-    assert copy._find_quads().__module__ == "quad"
+    assert copy._beside("quad", "masks_to_quads").__module__ == "quad"
 
 
 @pytest.mark.parametrize("size", [(200, 300), (78, 117)])  # decoded at a quarter, and at a half: 1.2 times as shown
@@ -196,7 +210,7 @@ def test_several_images_at_once_each_on_a_thread(tmp_path, monkeypatch):
 
         return run, json.dumps(FACTS)
 
-    monkeypatch.setitem(runtime._OPENERS, ".onnx", open_engine)
+    monkeypatch.setitem(Detector.openers, ".onnx", open_engine)
     (tmp_path / "model.onnx").touch()
     detector = Detector(tmp_path / "model.onnx", threads=2)
     pages = [np.zeros((64, 64 + k, 3), np.uint8) for k in range(6)]
@@ -378,7 +392,7 @@ def test_a_damaged_model_is_named(tmp_path, content):
 @pytest.mark.parametrize("metadata", ["{", "[]", "{}", '{"classes": ["a"]}', '{"classes": 5}'])
 def test_metadata_changed_by_hand(tmp_path, monkeypatch, metadata):
     (tmp_path / "model.onnx").touch()
-    monkeypatch.setitem(runtime._OPENERS, ".onnx", lambda *_: (None, metadata))
+    monkeypatch.setitem(Detector.openers, ".onnx", lambda *_: (None, metadata))
     with pytest.raises(ValueError, match="model.onnx: its metadata 'dense_det' was changed"):
         Detector(tmp_path / "model.onnx")
 
@@ -390,7 +404,7 @@ def test_what_is_wrong(make_detector, tmp_path, monkeypatch):
         Detector("model.pth")
     with pytest.raises(ValueError, match="no file none.onnx: tools/export_model.py writes one"):
         Detector("none.onnx")
-    monkeypatch.setitem(runtime._OPENERS, ".onnx", lambda *_: (None, None))
+    monkeypatch.setitem(Detector.openers, ".onnx", lambda *_: (None, None))
     with pytest.raises(ValueError, match="has no metadata 'dense_det'"):
         Detector(tmp_path / "model.onnx")
     monkeypatch.undo()

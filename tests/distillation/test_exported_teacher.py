@@ -80,7 +80,7 @@ def test_the_longer_edge_keeps_its_ratio():
 
 
 def test_openvino_by_its_name(tmp_path, monkeypatch, caplog):
-    monkeypatch.setitem(runtime._OPENERS, ".xml", lambda *_: (lambda image: FOUND, json.dumps(FACTS)))
+    monkeypatch.setitem(runtime.Detector.openers, ".xml", lambda *_: (lambda image: FOUND, json.dumps(FACTS)))
     (tmp_path / "m.xml").write_text("graph")
     (tmp_path / "m.bin").write_bytes(b"weights")
     first = open_onnx_teacher(tmp_path / "m.xml", 0.05)

@@ -45,12 +45,14 @@ def test_what_is_delivered(weights, delivered, capsys):
     ((model, facts, delivery),) = delivered
     assert facts["classes"] == ["card", "page"] and facts["thresholds"] == [0.7, 0.7]
     assert delivery.file == weights.with_suffix(".onnx") and len(delivery.images) == 16 and not delivery.calibration
-    assert not model.training and capsys.readouterr().out == "done\n"
+    assert not model.training and capsys.readouterr().out == "done\n" and delivery.suppress
 
     images = str(weights.parent / "images")
-    tool.main([CONFIG, "--weights", str(weights), "--format", "openvino", "--int8", images, "--out", "x", *classes])
+    words = ["--format", "openvino", "--int8", images, "--out", "x", "--nms", "outside", *classes]
+    tool.main([CONFIG, "--weights", str(weights), *words])
     delivery = delivered[1][2]
     assert delivery.file == Path("x/best_int8.xml") and len(delivery.calibration) == 20
+    assert not delivery.suppress
     assert "AP 8 bits cost was not measured" in capsys.readouterr().out
 
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torchvision.ops import batched_nms
 
-from dense_det.distillation.suppression import by_class, pairwise_iou, suppressed
+from dense_det.suppression import by_class, finish, pairwise_iou, suppressed
 
 
 def test_overlaps_by_hand():
@@ -33,3 +33,23 @@ def test_keeps_what_torchvision_keeps(seed):
     mine = [index[row] for _, index in by_class(scores, classes) for row, _ in suppressed(boxes[index], 0.5)]
     theirs = batched_nms(*map(torch.from_numpy, (boxes, scores, classes)), 0.5).tolist()
     assert sorted(mine, key=lambda row: -scores[row]) == theirs
+
+
+def test_finish_by_hand():
+    boxes = [[-10, 0, 10, 10], [-9, 0, 11, 10], [-9, 0, 11, 10], [-20, -20, -5, -5], [30, 0, 40, 10], [5, 5, 5, 9]]
+    candidates = [
+        np.array(boxes, np.float32),
+        np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4], np.float32),
+        np.array([0, 0, 1, 0, 0, 0]),
+        np.arange(6) * 10,
+    ]
+    # the second shares 19 / 21 with the first, the third is of another class, the fourth lies beside the image, and the
+    # last has no area
+    found, scores, classes, others = finish(candidates, (20, 35), 0.5, 10)
+    assert found.tolist() == [[0, 0, 10, 10], [0, 0, 11, 10], [30, 0, 35, 10]] and found.dtype == np.float32
+    assert scores.tolist() == pytest.approx([0.9, 0.7, 0.5]) and classes.tolist() == [0, 1, 0]
+    assert others.tolist() == [0, 20, 40]
+    assert finish(candidates, (20, 35), 0.95, 2)[3].tolist() == [0, 10]
+    # what is beside the image counts among those that are kept
+    assert finish(candidates, (20, 35), 0.5, 3)[3].tolist() == [0, 20]
+    assert [len(values) for values in finish([values[:0] for values in candidates], (20, 35), 0.5, 3)] == [0] * 4
