@@ -3,9 +3,11 @@
 import torch
 from torch import Tensor, nn
 
+FEW_PIXELS = 1024  # of a map: so many leave torch its digits, and exactness would cost most where maps are small
+
 
 class ExactGroupNorm(nn.GroupNorm):
-    """torch's group norm, but where no gradient is asked for, with exact statistics of maps in channels_last.
+    """torch's group norm, but where no gradient is asked for, with exact statistics of large maps in channels_last.
 
     torch adds up such a map's values and their squares pixel by pixel in 32 bits: 128 x 112 pixels leave 4 digits of
     the output, where NCHW leaves 6, and an exported file, which has them, finds other boxes. Here the mean is taken
@@ -20,18 +22,21 @@ class ExactGroupNorm(nn.GroupNorm):
         scale = (self._of_groups(centred.square()) + self.eps).rsqrt()
         if self.weight is None:
             return centred.mul_(scale)
-        return centred.mul_(scale * self.weight[:, None, None]).add_(self.bias[:, None, None])
+        return torch.addcmul(self.bias[:, None, None], centred, scale * self.weight[:, None, None])
 
     def _of_groups(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C, 1, 1): the mean over each channel's group."""
-        means = x.mean((2, 3)).unflatten(1, (self.num_groups, -1))
+        rows = x.permute(0, 2, 3, 1).flatten(2)  # as they lie in memory: two threads can add them up
+        means = rows.mean(1).unflatten(1, (-1, x.shape[1])).mean(1).unflatten(1, (self.num_groups, -1))
         return means.mean(2, keepdim=True).expand_as(means).flatten(1)[:, :, None, None]
 
 
 def _loses_digits(x: Tensor) -> bool:
-    traced = torch.compiler.is_compiling() or torch.jit.is_tracing()
-    plain = x.device.type != "cpu" or x.dtype != torch.float32 or x.is_contiguous()
-    return not (traced or plain or torch.is_grad_enabled()) and x.is_contiguous(memory_format=torch.channels_last)
+    if torch.is_grad_enabled() or torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return False
+    if x.device.type != "cpu" or x.dtype != torch.float32 or x.shape[2:].numel() <= FEW_PIXELS:
+        return False
+    return not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last)
 
 
 def use_exact_group_norm(model: nn.Module) -> nn.Module:
