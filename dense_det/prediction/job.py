@@ -90,6 +90,11 @@ class Prediction:
         if self.model.endswith((".onnx", ".xml")):
             teacher = open_onnx_teacher(self.model, PLAIN_THRESHOLD)
             return replace(settings, onnx=(self.model,), classes=teacher.classes), teacher.thresholds
+        if self.model.endswith(".pt2"):
+            raise ValueError(
+                f"{self.model}: torch may unpickle what is in a .pt2, so it is not run here: export the detector as "
+                ".onnx or .xml (tools/export_model.py --format), or give its training's folder"
+            )
         trained = find_trained(self.model)
         return build_settings(self.load_cfg(trained.config), trained, settings), trained.thresholds
 

@@ -299,6 +299,12 @@ def test_an_exported_file_brings_its_thresholds(training, pictures, tmp_path):
     assert 0.06 <= scores[1][-1] < 0.5
 
 
+def test_programs_of_torch_are_not_run(pictures, tmp_path):
+    (tmp_path / "model.pt2").touch()
+    with pytest.raises(ValueError, match="model.pt2: torch may unpickle .* as .onnx or .xml"):
+        list(Prediction(str(tmp_path / "model.pt2"), [str(pictures)], tmp_path / "out", load_cfg, load_model).lines())
+
+
 def test_corners_stand_in_both_files(tmp_path):
     work = WorkFolder(tmp_path / "work")
     Image.new("RGB", (60, 40)).save(tmp_path / "card.png")
