@@ -1,5 +1,7 @@
 """Group norm of channels_last on a CPU, to the digits that it has in NCHW."""
 
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 
@@ -15,8 +17,10 @@ class ExactGroupNorm(nn.GroupNorm):
     less for the backward pass, and 4 digits will do for a gradient. (N, C, H, W) -> same.
     """
 
+    written_out = False
+
     def forward(self, x: Tensor) -> Tensor:
-        if not _loses_digits(x):
+        if not (self.written_out or _loses_digits(x)):
             return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
         centred = x - self._of_groups(x)
         scale = (self._of_groups(centred.square()) + self.eps).rsqrt()
@@ -26,8 +30,12 @@ class ExactGroupNorm(nn.GroupNorm):
 
     def _of_groups(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C, 1, 1): the mean over each channel's group."""
-        rows = x.permute(0, 2, 3, 1).flatten(2)  # as they lie in memory: two threads can add them up
-        means = rows.mean(1).unflatten(1, (-1, x.shape[1])).mean(1).unflatten(1, (self.num_groups, -1))
+        if self.written_out:  # in two steps, so that no sum is long, and the layout is the engine's business
+            means = x.mean(3).mean(2)
+        else:
+            rows = x.permute(0, 2, 3, 1).flatten(2)  # as they lie in memory: two threads can add them up
+            means = rows.mean(1).unflatten(1, (-1, x.shape[1])).mean(1)
+        means = means.unflatten(1, (self.num_groups, -1))
         return means.mean(2, keepdim=True).expand_as(means).flatten(1)[:, :, None, None]
 
 
@@ -45,3 +53,17 @@ def use_exact_group_norm(model: nn.Module) -> nn.Module:
         if isinstance(norm, nn.GroupNorm):
             norm.__class__ = ExactGroupNorm
     return model
+
+
+@contextmanager
+def written_out(model: nn.Module):
+    """Meanwhile the exact group norms of `model` are traced as means and products. An engine's own norm loses digits as
+    torch's does: of white pages onnxruntime found boxes up to 0.8 px away."""
+    norms = [norm for norm in model.modules() if isinstance(norm, ExactGroupNorm)]
+    for norm in norms:
+        norm.written_out = True
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.written_out = False

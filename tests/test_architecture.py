@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "analysis": set(),
     "job_file": {"data"},
     "distillation": {"data", "deploy", "evaluation", "tta", "fold_bn", "job_file", "pointwise"},
-    "deploy": {"data", "evaluation", "analysis", "fold_bn"},
+    "deploy": {"data", "evaluation", "analysis", "fold_bn", "group_norm"},
     "prediction": {"deploy", "distillation"},
     "zoo": {"checkpoint", "deploy", "distillation", "job_file"},
     "speed": {"analysis", "config", "data", "deploy", "distillation", "engine", "fold_bn"},

@@ -9,7 +9,7 @@ from torch import nn
 
 from dense_det.config import load_cfg
 from dense_det.engine.model import build_model
-from dense_det.group_norm import ExactGroupNorm, use_exact_group_norm
+from dense_det.group_norm import ExactGroupNorm, use_exact_group_norm, written_out
 
 CONFIG = Path(__file__).parents[1] / "configs" / "retina_snet.yaml"
 
@@ -45,6 +45,20 @@ def test_no_digits_are_lost(groups, shape, words):
         found = ours(x)
         torch.testing.assert_close(found, plain.double()(x.double()).float(), rtol=0, atol=2e-5)
     assert found.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("words", [{}, {"affine": False}])
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+def test_written_out_it_is_the_same(layout, words):
+    plain, x = norm(8, 24, **words), image(2, 24, 30, 50).contiguous(memory_format=layout)
+    ours = use_exact_group_norm(nn.Sequential(copy.deepcopy(plain)))
+    with torch.no_grad(), written_out(ours):
+        found, program = ours(x), torch.export.export(ours, (x,))
+        expected = plain.double()(x.double()).float()
+        for each in (found, program.module()(x)):
+            torch.testing.assert_close(each, expected, rtol=0, atol=2e-5)
+    assert not [node for node in program.graph.nodes if "group_norm" in str(node.target)]
+    assert "group_norm" in str(torch.export.export(ours.eval(), (x,)).graph)
 
 
 def test_gradients_and_other_layouts_are_torchs():

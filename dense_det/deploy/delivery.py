@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from dense_det.deploy.program import ProgramDetector, export_program
 from dense_det.deploy.quantise import quantise_onnx, quantise_openvino
 from dense_det.deploy.runtime import Detector
 from dense_det.evaluation.ground_truth import GroundTruth
+from dense_det.group_norm import written_out
 
 SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "torch-export": ".pt2"}
 # how far the same computation in another order may lead
@@ -94,12 +96,14 @@ def _write(model, facts: dict, delivery: Delivery, folder: Path) -> Path:
     graph = deploy_graph(model, delivery.suppress)
     if graph.gives_candidates:
         facts = facts | candidates_facts(facts, graph.nms_iou, graph.most)
-    if delivery.file.suffix == ".pt2":
-        program = folder / "program.pt2"
-        export_program(graph, program, facts)
-        return program
-    plain = folder / "float.onnx"
-    export_onnx(graph, plain, facts)
+    # 8 bits have no use for all digits, and would go into every step of a norm that is written out
+    with nullcontext() if delivery.calibration else written_out(model):
+        if delivery.file.suffix == ".pt2":
+            program = folder / "program.pt2"
+            export_program(graph, program, facts)
+            return program
+        plain = folder / "float.onnx"
+        export_onnx(graph, plain, facts)
     openvino = delivery.file.suffix == ".xml"
     if openvino:
         network, plain = convert_to_openvino(plain), folder / "float.xml"
