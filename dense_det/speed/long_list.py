@@ -19,7 +19,7 @@ class Simulation:
     """Pages that are numbers (a source), pixels that are nothing (a reader), 20 boxes each (a labeller)."""
 
     def __init__(self, num_images: int):
-        self.num_images, self.rows, self._seen = num_images, [], 0
+        self.num_images, self.rows = num_images, []
 
     def candidates(self, source):
         for number in range(self.num_images):
