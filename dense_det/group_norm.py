@@ -1,4 +1,4 @@
-"""Group norm of channels_last on a CPU, to the digits that it has in NCHW."""
+"""Group norm of large maps in channels_last on a CPU, to the digits that it has in NCHW."""
 
 from contextlib import contextmanager
 
@@ -58,7 +58,7 @@ def use_exact_group_norm(model: nn.Module) -> nn.Module:
 @contextmanager
 def written_out(model: nn.Module):
     """Meanwhile the exact group norms of `model` are traced as means and products. An engine's own norm loses digits as
-    torch's does: of white pages onnxruntime found boxes up to 0.8 px away."""
+    torch's does: of white pages an untrained SNet in onnxruntime found boxes 0.8 px away."""
     norms = [norm for norm in model.modules() if isinstance(norm, ExactGroupNorm)]
     for norm in norms:
         norm.written_out = True
