@@ -38,7 +38,7 @@ def build_parser() -> argparse.ArgumentParser:
                         f"the others' where a class has none, {PLAIN_THRESHOLD} where all have none)")  # fmt: skip
     parser.add_argument("--pictures", action="store_true", help="draw what was found")
     parser.add_argument("--crops", action="store_true", help="cut out what was found")
-    parser.add_argument("--num-workers", type=int, metavar="N", help="processes of one thread (default: one a core)")
+    parser.add_argument("--num-workers", type=int, metavar="N", help="images at a time (default: one a core)")
     return parser
 
 

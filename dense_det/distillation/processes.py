@@ -1,5 +1,6 @@
 """The backends of a run: this process, several of this machine, or Ray's tasks."""
 
+import functools
 import logging
 import multiprocessing
 import os
@@ -12,6 +13,7 @@ import torch
 
 from dense_det.distillation.failure_budget import FailureBudget
 from dense_det.distillation.image_reader import ImageReader
+from dense_det.distillation.lanes import Lanes
 from dense_det.distillation.progress import Outlook
 from dense_det.distillation.shard_worker import label_share, label_tasks, never
 from dense_det.distillation.share import Share, Task
@@ -24,18 +26,41 @@ _TELL_SECONDS = 10
 _RAY_RETRIES = 3
 
 
-def run_here(work: WorkFolder, open_labeller: Callable, share: Share, max_failure_rate: float) -> Iterator[str]:
-    """Label a share in this process, on one thread: with more, the last bits would depend on their number."""
-    outlook = Outlook(work, share.tasks(work.read_plan()), 1)
-    for report in _work(work, open_labeller, share, max_failure_rate, never):
-        yield f"{report}{outlook}"
+def num_cores() -> int:
+    """How many images at a time pay: one a core, and one alone where a GPU does the work."""
+    if torch.cuda.is_available():
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def run_processes(work: WorkFolder, open_labeller: Callable, share: Share, num: int, rate: float) -> Iterator[str]:
-    """Label a share in `num` new processes. One that dies does not take the others along.
+def run_workers(work: WorkFolder, open_labeller: Callable, share: Share, num: int, rate: float) -> Iterator[str]:
+    """Label a share on `num` threads: of a process each or, where there are fewer shards, of several lanes in each.
+
+    What is found does not depend on `num`: every image is looked at on one thread.
 
     Args:
         open_labeller: () -> labeller, picklable.
+        rate: share of the plan's images that may fail.
+
+    Raises:
+        ChildProcessError: see run_processes; and what label_share raises, of a single process.
+    """
+    processes = max(1, min(num, len(share.tasks(work.read_plan()))))
+    run = run_here if processes == 1 else functools.partial(run_processes, num=processes)
+    return run(work, open_labeller, share, rate=rate, lanes=max(1, num // processes))
+
+
+def run_here(work: WorkFolder, open_labeller: Callable, share: Share, rate: float, lanes: int = 1) -> Iterator[str]:
+    """Label a share in this process, `lanes` images at a time."""
+    outlook = Outlook(work, share.tasks(work.read_plan()), 1)
+    for report in _work(work, open_labeller, share, rate, lanes, never):
+        yield f"{report}{outlook}"
+
+
+def run_processes(
+    work: WorkFolder, open_labeller: Callable, share: Share, num: int, rate: float, lanes: int = 1
+) -> Iterator[str]:
+    """Label a share in `num` new processes. One that dies does not take the others along.
 
     Raises:
         ChildProcessError: some died or gave up; after the others have ended.
@@ -46,7 +71,8 @@ def run_processes(work: WorkFolder, open_labeller: Callable, share: Share, num: 
     outlook = Outlook(work, tasks, num)
     shares = share.split(num)
     processes = [
-        context.Process(target=_child, args=(str(work.root), open_labeller, part, rate, os.getpid())) for part in shares
+        context.Process(target=_child, args=(str(work.root), open_labeller, part, rate, lanes, os.getpid()))
+        for part in shares
     ]
     for process in processes:
         process.start()
@@ -135,26 +161,28 @@ def _ray_task(root: str, task: Task, open_labeller: Callable, rate: float):
         torch.set_num_threads(1)
         labeller = open_labeller()
         work.settle_manifest(labeller.manifest())
-        _opened[root] = labeller, ImageReader(labeller.least_edge), FailureBudget(work, work.read_plan(), rate)
+        lanes = Lanes([labeller], ImageReader(labeller.least_edge))
+        _opened[root] = lanes, FailureBudget(work, work.read_plan(), rate)
     return next(label_tasks(work, [task], *_opened[root], never), None)
 
 
-def _work(work: WorkFolder, open_labeller: Callable, share: Share, rate: float, stop: Callable):
+def _work(work: WorkFolder, open_labeller: Callable, share: Share, rate: float, lanes: int, stop: Callable):
     torch.set_num_threads(1)
-    labeller = open_labeller()
-    work.settle_manifest(labeller.manifest())
-    plan, reader = work.read_plan(), ImageReader(labeller.least_edge)
+    labellers = [open_labeller() for _ in range(lanes)]
+    for labeller in labellers:
+        work.settle_manifest(labeller.manifest())
+    plan, reader = work.read_plan(), ImageReader(labellers[0].least_edge)
     try:
-        yield from label_share(work, plan, share.tasks(plan), labeller, reader, rate, stop)
+        yield from label_share(work, plan, share.tasks(plan), Lanes(labellers, reader), rate, stop)
     finally:
         reader.close()
 
 
-def _child(root: str, open_labeller: Callable, share: Share, rate: float, parent: int) -> None:
+def _child(root: str, open_labeller: Callable, share: Share, rate: float, lanes: int, parent: int) -> None:
     """The main function of a new process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the parent ends its children
     try:
-        for report in _work(WorkFolder(root), open_labeller, share, rate, lambda: os.getppid() != parent):
+        for report in _work(WorkFolder(root), open_labeller, share, rate, lanes, lambda: os.getppid() != parent):
             logger.debug("worker %s: %s", share, report)
     except (ValueError, OSError) as error:
         logger.error("worker %s: %s", share, error)

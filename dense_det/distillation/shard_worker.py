@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dense_det.deploy.runtime import read_ahead
 from dense_det.distillation.claim import claimed
 from dense_det.distillation.failure_budget import FailureBudget
 from dense_det.distillation.image_reader import BadImage
+from dense_det.distillation.lanes import Lanes
 from dense_det.distillation.shard_file import ShardPredictions
 from dense_det.distillation.share import Task
 from dense_det.distillation.work_folder import Failure, InputImage, Plan, WorkFolder, write_json, write_lines
@@ -51,7 +51,7 @@ class ShardReport:
 
 
 def label_share(
-    work: WorkFolder, plan: Plan, tasks: Iterable[Task], labeller, reader, max_failure_rate: float, stop: Callable
+    work: WorkFolder, plan: Plan, tasks: Iterable[Task], lanes: Lanes, max_failure_rate: float, stop: Callable
 ) -> Iterator[ShardReport]:
     """Label the shards of `tasks` that are not finished; memory holds one of them at a time.
 
@@ -59,8 +59,6 @@ def label_share(
     worker died: so all of `tasks` are finished when it ends, unless `stop` ended it.
 
     Args:
-        labeller: `label(pixels, image_id, size)` gives ImagePredictions; see labelling.Labeller.
-        reader: `read(image)` gives pixels or raises BadImage; see image_reader.ImageReader.
         max_failure_rate: share of the plan's images that may fail.
         stop: asked before each image; True ends the work without finishing the shard.
 
@@ -70,11 +68,11 @@ def label_share(
         ValueError: the teacher failed on a whole shard.
         MemoryError, RuntimeError: no memory, or a GPU that gave up; it may be well in an hour.
     """
-    yield from label_tasks(work, tasks, labeller, reader, FailureBudget(work, plan, max_failure_rate), stop)
+    yield from label_tasks(work, tasks, lanes, FailureBudget(work, plan, max_failure_rate), stop)
 
 
 def label_tasks(
-    work: WorkFolder, tasks: Iterable[Task], labeller, reader, budget: FailureBudget, stop: Callable
+    work: WorkFolder, tasks: Iterable[Task], lanes: Lanes, budget: FailureBudget, stop: Callable
 ) -> Iterator[ShardReport]:
     """As label_share, with the `budget` of a worker that is given its tasks little by little."""
     told = False
@@ -89,7 +87,7 @@ def label_tasks(
                 if claim is None:
                     elsewhere.append(task)
                     continue
-                report = label_shard(work, task, labeller, reader, budget, stop, claim.touch)
+                report = label_shard(work, task, lanes, budget, stop, claim.touch)
             if report is not None:
                 yield report
         if elsewhere and not told:
@@ -103,22 +101,20 @@ def label_tasks(
 
 
 def label_shard(
-    work: WorkFolder, task: Task, labeller, reader, budget: FailureBudget, stop: Callable, touch: Callable
+    work: WorkFolder, task: Task, lanes: Lanes, budget: FailureBudget, stop: Callable, touch: Callable
 ) -> ShardReport | None:
-    """Label one shard, reading the next images while the teacher looks at one; None when it was finished already, or
-    `stop()` came before its end; `touch()` every image."""
+    """Label one shard; None when it was finished already, or `stop()` came before its end; `touch()` every image."""
     shards = task.shards(work)
     if shards.is_finished(task.shard):
         return None
     start = time.perf_counter()
     predictions, failures, fault = [], [], None
-    for image, read in read_ahead(reader.read, shards.read_inputs(task.shard)):
+    for image, label in lanes.label_all(shards.read_inputs(task.shard)):
         if stop():
             return None
         touch()
         try:
-            pixels = read()
-            predictions.append(labeller.label(pixels, image.id, (image.height, image.width)))
+            predictions.append(label())
         except BadImage as error:
             failures.append(_failure(image, str(error)))
         except Exception as error:  # one odd image shall not end the run

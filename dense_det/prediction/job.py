@@ -1,7 +1,6 @@
 """From a detector and a heap of images to files of what it found: listed, looked at and written, each resumable."""
 
 import functools
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from dense_det.distillation.onnx_teacher import open_onnx_teacher
-from dense_det.distillation.processes import run_here, run_processes
+from dense_det.distillation.processes import num_cores, run_workers
 from dense_det.distillation.progress import Outlook
 from dense_det.distillation.rule import Rule
 from dense_det.distillation.run_settings import Detectron2Doors, RunSettings, open_labeller
@@ -39,7 +38,7 @@ class Prediction:
     load_cfg, load_model: of the config and engine rooms, which this one may not import.
     threshold: least score; None is each class's own of the validation, or PLAIN_THRESHOLD.
     pictures, crops: what to write beside found.json and found.csv.
-    workers: processes; None is one a core.
+    workers: images at a time, on one thread each; None is one a core.
     """
 
     model: str
@@ -72,7 +71,7 @@ class Prediction:
         plan = list_images(work, self.sources, [self.out / name for name in ("pictures", "crops")])
         yield from in_words(plan, work)
         work.settle_manifest(manifest)
-        yield from _look(work, plan, opener, self.workers or os.cpu_count() or 1)
+        yield from _look(work, plan, opener, self.workers or num_cores())
         thresholds = [self.threshold or limits.get(name, PLAIN_THRESHOLD) for name in manifest.classes]
         rule = Rule(np.array(thresholds, np.float32), ignore_share=1.0)
         counts = write_found(self.out, work, rule, self.pictures, self.crops)
@@ -162,16 +161,10 @@ def _look(work: WorkFolder, plan: Plan, opener: Callable, workers: int) -> Itera
     tasks, told = everything.tasks(plan), len(work.images.finished())
     if told == len(tasks):
         return
-    workers = min(workers, len(tasks))
-    outlook = Outlook(work, tasks, workers)
-    run = functools.partial(run_processes, num=workers, rate=1) if workers > 1 else _here
-    for _ in run(work, opener, everything):
+    outlook = Outlook(work, tasks, min(workers, len(tasks)))
+    for _ in run_workers(work, opener, everything, workers, rate=1):
         done = work.images.finished()
         if len(done) != told:
             told = len(done)
             seen = sum(task.num_images(plan) for task in tasks if task.shard in done)
             yield f"looked at {seen} of {plan.num_images} images{outlook}"
-
-
-def _here(work: WorkFolder, opener: Callable, share: Share) -> Iterator[str]:
-    return run_here(work, opener, share, max_failure_rate=1)

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from dense_det.aligned_table import aligned_table
+from dense_det.distillation.lanes import Lanes
 from dense_det.distillation.planning import PlanSettings, make_plan
 from dense_det.distillation.shard_file import ImagePredictions
 from dense_det.distillation.shard_worker import label_share, never
@@ -51,7 +52,7 @@ def measure_memory(folder, num_images: int, shard_size: int = 256) -> list[tuple
     """(verb, entries so far, MiB) along planning and labelling `num_images` entries in `folder`."""
     work, simulation = WorkFolder(folder), Simulation(num_images)
     plan = make_plan(work, PlanSettings((".",), shard_size, expansion=simulation))
-    for _ in label_share(work, plan, Share(0, 1).tasks(plan), simulation, simulation, 0.5, never):
+    for _ in label_share(work, plan, Share(0, 1).tasks(plan), Lanes([simulation], simulation), 0.5, never):
         pass
     return simulation.rows
 

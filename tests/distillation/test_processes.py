@@ -10,9 +10,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from dense_det.distillation import processes
 from dense_det.distillation.commands import run
 from dense_det.distillation.planning import PlanSettings, make_plan
-from dense_det.distillation.processes import run_here, run_ray
+from dense_det.distillation.processes import run_here, run_ray, run_workers
 from dense_det.distillation.share import Share
 from dense_det.distillation.work_folder import Manifest, WorkFolder
 
@@ -83,9 +84,9 @@ def label_here(program, tmp_path, monkeypatch):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
 
-    def label(work) -> list[str]:
+    def label(work, lanes: int = 1) -> list[str]:
         monkeypatch.setenv("WORK", str(work.root))
-        return list(run_here(work, module.Labeller, Share(0, 1), 1.0))
+        return list(run_here(work, module.Labeller, Share(0, 1), 1.0, lanes))
 
     label.labeller = module.Labeller
     return label
@@ -111,6 +112,27 @@ def test_a_worker_that_dies_takes_nobody_along(program, label_here, expected):
     assert "run the same command again" in result.stderr
     assert sorted(predictions(work)) == ["shard-000000.npz", "shard-000002.npz"]
     assert [line.partition(":")[0] for line in label_here(work)] == ["shard 1", "shard 3"]
+    assert predictions(work) == expected
+
+
+@pytest.mark.parametrize(
+    "shard_size, num, used",
+    [(3, 1, (1, 1)), (3, 2, (2, 1)), (3, 9, (4, 2)), (3, 4, (4, 1)), (3, 3, (3, 1)), (5, 4, (2, 2)), (10, 3, (1, 3))],
+)
+def test_few_shards_are_no_reason_to_leave_cores_idle(program, tmp_path, monkeypatch, shard_size, num, used):
+    """Ten images; `used`: processes and the lanes of each."""
+    asked = []
+    monkeypatch.setattr(processes, "run_here", lambda *_, rate, lanes: asked.append((1, lanes)) or iter(()))
+    monkeypatch.setattr(processes, "run_processes", lambda *_, num, rate, lanes: asked.append((num, lanes)) or iter(()))
+    work = WorkFolder(tmp_path / "work")
+    make_plan(work, PlanSettings((str(tmp_path / "photos"),), shard_size=shard_size))
+    assert list(run_workers(work, None, Share(0, 1), num, 1.0)) == [] and asked == [used]
+
+
+def test_lanes_find_the_same(program, label_here, expected, tmp_path):
+    work = WorkFolder(tmp_path / "lanes")
+    make_plan(work, PlanSettings((str(tmp_path / "photos"),), shard_size=3))
+    assert len(label_here(work, lanes=3)) == 4
     assert predictions(work) == expected
 
 
@@ -177,7 +199,7 @@ def test_ray_gets_the_number_that_the_user_gave(program, tmp_path, monkeypatch, 
     make_plan(work, PlanSettings((str(tmp_path / "photos"),), shard_size=3))
     given = []
     monkeypatch.setenv("RAY_ADDRESS", address)
-    monkeypatch.setattr(run, "_num_cores", lambda: 2)
+    monkeypatch.setattr(run, "num_cores", lambda: 2)
     labeller = SimpleNamespace(manifest=lambda: Manifest(["a"], [], [], {"kind": "nms", "iou": 0.5}, 0.05, 10))
     monkeypatch.setattr(run, "open_labeller", lambda settings: labeller)
     monkeypatch.setattr(run, "run_ray", lambda *args: given.append(args[3]) or iter(()))

@@ -14,6 +14,7 @@ import pytest
 from dense_det.distillation import shard_worker
 from dense_det.distillation.image_reader import BadImage
 from dense_det.distillation.input_writer import InputWriter
+from dense_det.distillation.lanes import Lanes
 from dense_det.distillation.shard_file import ImagePredictions, ShardPredictions
 from dense_det.distillation.shard_worker import TooManyFailures, label_share, never
 from dense_det.distillation.share import Share, Task
@@ -57,10 +58,11 @@ def make_work(root, num_images=23, shard_size=4, num_validation=0) -> WorkFolder
     return work
 
 
-def run(work, share=None, bad=(), rate=1.0, stop=never, labeller=None):
+def run(work, share=None, bad=(), rate=1.0, stop=never, labeller=None, num=1):
     plan = work.read_plan()
     tasks = (share or Share(0, 1)).tasks(plan)
-    return list(label_share(work, plan, tasks, labeller or FakeLabeller(), FakeReader(bad), rate, stop))
+    lanes = Lanes([labeller or FakeLabeller() for _ in range(num)], FakeReader(bad))
+    return list(label_share(work, plan, tasks, lanes, rate, stop))
 
 
 def contents(work) -> dict[str, bytes]:
@@ -90,11 +92,12 @@ def test_by_hand(tmp_path):
 
 
 def test_any_order_and_number_of_workers_give_the_same_bytes(tmp_path):
-    one, three = make_work(tmp_path / "a"), make_work(tmp_path / "b")
+    one, three, lanes = (make_work(tmp_path / name) for name in "abc")
     run(one, bad={5})
     for index in (2, 0, 1):
         run(three, Share(index, 3), bad={5})
-    assert contents(one) == contents(three) and len(contents(one)) == 12
+    run(lanes, bad={5}, num=4)
+    assert contents(one) == contents(three) == contents(lanes) and len(contents(one)) == 12
 
 
 def test_finished_shards_are_skipped(tmp_path):
@@ -127,7 +130,7 @@ def test_the_failures_of_all_workers_count(tmp_path):
     work = make_work(tmp_path, 20, 4)
     plan = work.read_plan()
     mine, others = (
-        label_share(work, plan, share.tasks(plan), FakeLabeller(), FakeReader({1, 5, 9}), 0.1, never)
+        label_share(work, plan, share.tasks(plan), Lanes([FakeLabeller()], FakeReader({1, 5, 9})), 0.1, never)
         for share in Share(0, 1).split(2)
     )
     done = [next(mine).task.shard, next(others).task.shard]

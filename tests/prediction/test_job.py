@@ -258,18 +258,16 @@ def test_the_detector_is_looked_at_before_the_images(training, pictures, tmp_pat
     assert not (tmp_path / "out").exists()
 
 
-def test_no_more_processes_than_work(training, pictures, tmp_path, monkeypatch):
-    asked = []
-
-    def run_processes(work, opener, share, num, rate):
-        asked.append(num)
+def test_progress_is_told_shard_by_shard(training, pictures, tmp_path, monkeypatch):
+    def run_workers(work, opener, share, num, rate):
+        assert num == 9
         return run_here(work, opener, share, rate)
 
-    monkeypatch.setattr(job_module, "run_processes", run_processes)
+    monkeypatch.setattr(job_module, "run_workers", run_workers)
     monkeypatch.setattr(listing, "PlanSettings", functools.partial(PlanSettings, shard_size=1))
     words = (str(training), [str(pictures)], tmp_path / "out", load_cfg, load_model)
     told = list(Prediction(*words, workers=9).lines())
-    assert asked == [2] and [line.partition(";")[0] for line in told if "looked" in line] == [
+    assert [line.partition(";")[0] for line in told if "looked" in line] == [
         "looked at 1 of 2 images",
         "looked at 2 of 2 images",
     ]

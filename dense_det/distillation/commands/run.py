@@ -10,10 +10,8 @@ import functools
 import os
 from collections.abc import Iterator
 
-import torch
-
 from dense_det.distillation.fusion import FUSIONS
-from dense_det.distillation.processes import run_here, run_processes, run_ray
+from dense_det.distillation.processes import num_cores, run_ray, run_workers
 from dense_det.distillation.run_settings import Detectron2Doors, RunSettings, open_labeller
 from dense_det.distillation.share import find_share
 from dense_det.distillation.views import parse_views
@@ -48,7 +46,8 @@ def add_arguments(parser) -> None:
     parser.add_argument("--max-failure-rate", type=float, default=0.5, metavar="X",
                         help="stop when more of the images fail (default 0.5; 1 never stops)")  # fmt: skip
     parser.add_argument("--num-workers", type=int, metavar="N",
-                        help="processes of one thread (default: one a core); of a Ray cluster ($RAY_ADDRESS), shards "
+                        help="images at a time, on one thread each: so many processes or, where there are fewer "
+                        "shards, several in a process (default: one a core); of a Ray cluster ($RAY_ADDRESS), shards "
                         "at work at once (default: as many as it has CPUs)")  # fmt: skip
     parser.add_argument("--worker", metavar="R/W", help="be worker R of W on several machines, from 0")
     parser.add_argument("--backend", choices=("processes", "ray"), default="processes", help="(default processes)")
@@ -80,20 +79,11 @@ def main(args) -> Iterator[str]:
     opener = functools.partial(open_labeller, settings)
     # before any worker starts: what is wrong is said once
     work.settle_manifest(opener().manifest())
-    num = args.num_workers or (1 if share.count > 1 else max(1, min(_num_cores(), len(share.tasks(plan)))))
+    num = args.num_workers or (1 if share.count > 1 else num_cores())
     if args.backend == "ray":
         # the cores of this machine say nothing about a cluster's
         num = args.num_workers if os.environ.get("RAY_ADDRESS") else num
         yield from run_ray(work, opener, share, num, args.max_failure_rate)
-    elif num == 1:
-        yield from run_here(work, opener, share, args.max_failure_rate)
     else:
-        yield from run_processes(work, opener, share, num, args.max_failure_rate)
+        yield from run_workers(work, opener, share, num, args.max_failure_rate)
     yield f"{work.join_failures(plan.num_shards)} failures (failures.jsonl); next: status, select"
-
-
-def _num_cores() -> int:
-    """How many processes pay: one a core, and one alone where a GPU does the work."""
-    if torch.cuda.is_available():
-        return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
