@@ -20,7 +20,7 @@ R50 = "Detectron2's RetinaNet-R50-FPN"
 R50_CONFIG = "COCO-Detection/retinanet_R_50_FPN_3x.yaml"
 # what runs is mostly folded anyway; norms of one kind make detectors comparable
 BN = tuple(word for key in ("BOTTOM_UP", "FPN", "RETINANET") for word in (f"MODEL.{key}.NORM", "BN"))
-_ONE_CLASS = ("MODEL.DEVICE", "cpu", "MODEL.WEIGHTS", "", "MODEL.RETINANET.NUM_CLASSES", "1")
+ONE_CLASS = ("MODEL.DEVICE", "cpu", "MODEL.WEIGHTS", "", "MODEL.RETINANET.NUM_CLASSES", "1")
 _LIGHT_HEAD = ("MODEL.RETINANET.HEAD.KERNEL_SIZE", "1", "MODEL.RETINANET.HEAD.WIDTH", "128")
 
 # contender -> config and KEY VALUE words, and how many times as fast as R50 it is to be
@@ -55,7 +55,7 @@ def build_detector(config: str, words: tuple[str, ...] = ()) -> nn.Module:
 def load_one_class(config: str, words: tuple[str, ...]):
     """The cfg of one of this repository's configs, or of Detectron2's model zoo, for one class and without weights."""
     ours = CONFIGS / config
-    return load_cfg(ours if ours.is_file() else find_config(config), [*_ONE_CLASS, *words])
+    return load_cfg(ours if ours.is_file() else find_config(config), [*ONE_CLASS, *words])
 
 
 def _call(model: nn.Module, record: dict) -> Callable[[], list]:

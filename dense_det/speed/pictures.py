@@ -3,6 +3,7 @@
 import functools
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -11,25 +12,33 @@ import torch
 from detectron2.data.detection_utils import read_image as read_as_detectron2
 from detectron2.data.transforms import ResizeShortestEdge
 from detectron2.engine import DefaultPredictor
+from PIL import Image
 
-from dense_det.analysis.candidates import give_candidates
+from dense_det.analysis.candidates import give_candidates, threshold_of
 from dense_det.analysis.sample_page import ENLARGED, sample_jpeg
+from dense_det.config import load_cfg
 from dense_det.data.jpeg import reduced_jpeg
 from dense_det.data.mapper import read_image
+from dense_det.data.pdf.document import sha256_of
 from dense_det.deploy.facts import build_facts
-from dense_det.deploy.runtime import Detector, read_ahead
+from dense_det.deploy.runtime import Detector
 from dense_det.deploy.trial import export_trials
-from dense_det.distillation.teacher_stages import stages_of
+from dense_det.distillation.image_reader import ImageReader
+from dense_det.distillation.lanes import Lanes
+from dense_det.distillation.run_settings import Detectron2Doors, RunSettings, open_labeller
 from dense_det.distillation.views import View, look
+from dense_det.distillation.work_folder import InputImage
+from dense_det.engine.model import load_model
 from dense_det.speed.apart import Apart
-from dense_det.speed.networks import CONFIGS, LIGHT, R50, R50_CONFIG, load_one_class
+from dense_det.speed.networks import CONFIGS, LIGHT, ONE_CLASS, R50, R50_CONFIG, load_one_class
 from dense_det.speed.race import Goal, Race
 
 MAX_SIZE = 1333  # of the longer edge
 THEIRS, EXACT, SCALED = "Detectron2", "the same pixels", "scaled decode"
 PREPARED = ", the process prepared"  # of Detectron2: otherwise it has a process as it starts
 SNET = "SNet"
-TEACHER = "SNet as a teacher"
+LABELS = "as a teacher"
+TEACHER = f"{SNET} {LABELS}"
 FILES = 12  # that a contender takes from JPEG to boxes in a call: several may be on their way at once
 
 
@@ -59,7 +68,6 @@ def boxes_race(folder: Path, size: tuple[int, int], edge: int, threads: int) -> 
         r50: Apart(functools.partial(predict_plainly, R50_CONFIG, (), edge, path, threads), prepared=False),
         base: Apart(functools.partial(predict_plainly, config, words, edge, path, threads), prepared=False),
         f"{base}{PREPARED}": predict_plainly(config, words, edge, path, threads),
-        TEACHER: Apart(functools.partial(label, config, words, edge, path), prepared=True),
     }
     weights = folder / "snet.pth"
     torch.save(snet.model.state_dict(), weights)
@@ -70,9 +78,29 @@ def boxes_race(folder: Path, size: tuple[int, int], edge: int, threads: int) -> 
         for scaled in (False, True):
             detector = Detector(file, threads, scaled)
             calls[f"{SNET} in {name}{f', {SCALED}' if scaled else ''}"] = _predict(detector, [path] * FILES)
+
+    teacher = RunSettings(
+        work="",
+        detectors=((str(CONFIGS / config), str(weights)),),
+        onnx=(),
+        doors=Detectron2Doors(load_cfg, load_model),
+        opts=(*ONE_CLASS, *words),
+        classes=("thing",),
+        views=(View(edge),),
+        floor=threshold_of(snet.model),
+    )
+    teachers = {TEACHER: teacher} | {
+        f"{SNET} in {name}{f', {SCALED}' if scaled else ''}, {LABELS}": replace(
+            teacher, detectors=(), onnx=(str(files[name]),), scaled_decode=scaled
+        )
+        for name, scaled in (("onnxruntime", False), ("OpenVINO int8", True))
+        if name in files
+    }
+    for name, settings in teachers.items():
+        calls[name] = Apart(functools.partial(label, settings, path, threads), prepared=True)
     last = f"{SNET} in OpenVINO int8, {SCALED}"
-    goals = (Goal(base, TEACHER, 2), Goal(base, f"{SNET} in onnxruntime", 2), Goal(base, last, 5), Goal(r50, last, 40))
-    return Race(f"JPEG of {size[0]} x {size[1]} to boxes, at {edge}", calls, goals, FILES)
+    goals = [Goal(base, *goal) for goal in zip(teachers, (2, 2, 5))] + [Goal(r50, last, 40)]
+    return Race(f"JPEG of {size[0]} x {size[1]} to boxes, at {edge}", calls, tuple(goals), FILES)
 
 
 def read_plainly(path: Path, edge: int) -> Callable[[], np.ndarray]:
@@ -93,23 +121,16 @@ def predict_plainly(config: str, words: tuple[str, ...], edge: int, path: Path, 
     return lambda: [predictor(read_as_detectron2(path, "BGR")) for _ in range(FILES)]
 
 
-def label(config: str, words: tuple[str, ...], edge: int, path: Path) -> Callable[[], list]:
-    """A call that labels FILES files as a worker of `tools/pseudo_label.py run` does: on one thread, while the next
-    file is read; [Instances] of each."""
+def label(settings: RunSettings, path: Path, lanes: int) -> Callable[[], list]:
+    """A call that labels FILES files as a process of `tools/pseudo_label.py run` does, in so many lanes;
+    ImagePredictions of each."""
     torch.set_num_threads(1)
-    stages = stages_of(build_predictor(config, words, edge, path).model, edge)[1]
-
-    @torch.inference_mode()
-    def run():
-        found = []
-        for _, read in read_ahead(stages.decode, [path] * FILES):
-            given = read()
-            for stage in (stages.resize, stages.batch, stages.net, stages.boxes):
-                given = stage(given)
-            found.append(given)
-        return found
-
-    return run
+    labellers = [open_labeller(settings) for _ in range(lanes)]
+    looking = Lanes(labellers, ImageReader(labellers[0].least_edge))
+    with Image.open(path) as image:
+        width, height = image.size
+    files = [InputImage(n, str(path), None, None, sha256_of(path), width, height) for n in range(FILES)]
+    return lambda: [found() for _, found in looking.label_all(files)]
 
 
 def write_jpeg(path: Path, size: tuple[int, int]) -> Path:

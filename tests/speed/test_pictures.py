@@ -1,9 +1,19 @@
 import numpy as np
 import pytest
 import torch
-from detectron2.modeling import detector_postprocess
 
-from dense_det.speed.pictures import EXACT, FILES, PREPARED, R50, SCALED, TEACHER, THEIRS, boxes_race, reading_race
+from dense_det.speed.pictures import (
+    EXACT,
+    FILES,
+    LABELS,
+    PREPARED,
+    R50,
+    SCALED,
+    TEACHER,
+    THEIRS,
+    boxes_race,
+    reading_race,
+)
 
 
 def test_reading_gives_the_pixels_of_detectron2(tmp_path):
@@ -48,13 +58,21 @@ def test_from_a_file_to_boxes(tmp_path, exported_to):
     assert race.repeats == FILES
     threads = torch.get_num_threads()
     by_detectron2 = race.calls["SNet by DefaultPredictor"].make()()[-1]["instances"]
-    *_, (as_teacher,) = race.calls[TEACHER].make()()
+    labelled = race.calls[TEACHER].make()()
     assert torch.get_num_threads() == 1  # as a worker has it
     torch.set_num_threads(threads)
     assert len(by_detectron2) and by_detectron2.image_size == (240, 320)
-    # the same weights, folded: the best boxes score the same, once those beside the picture are gone
-    as_teacher = detector_postprocess(as_teacher, 240, 320)
-    assert np.allclose(by_detectron2.scores[:5], as_teacher.scores[:5], atol=1e-3)
+    assert [found.image_id for found in labelled] == list(range(FILES))
+    # the same weights, folded: the best boxes are the same
+    boxes = by_detectron2.pred_boxes.tensor.numpy()[:5]
+    assert np.allclose(by_detectron2.scores[:5], labelled[-1].scores[:5], atol=1e-3)
+    assert np.allclose(boxes, labelled[-1].boxes[:5], atol=0.5)
     assert race.calls["SNet in OpenVINO int8, scaled decode"]() == [("int8.xml", tmp_path / "page.jpg")] * FILES
     assert {goal.slow for goal in race.goals} == {f"{R50} by DefaultPredictor", "SNet by DefaultPredictor"}
     assert all(goal.slow in race.calls and goal.fast in race.calls for goal in race.goals)
+    settings, path, lanes = race.calls[f"SNet in OpenVINO int8, {SCALED}, {LABELS}"].make.args
+    assert (settings.onnx, settings.detectors, settings.scaled_decode) == (("int8.xml",), (), True)
+    assert path == tmp_path / "page.jpg" and lanes == 2
+    settings = race.calls[f"SNet in onnxruntime, {LABELS}"].make.args[0]
+    assert (settings.onnx, settings.scaled_decode) == (("float.onnx",), False)
+    assert [goal.least for goal in race.goals] == [2, 2, 5, 40]
