@@ -62,11 +62,12 @@ class PlanSettings:
 def make_plan(work: WorkFolder, settings: PlanSettings) -> Plan:
     """Write the plan of a work folder, whole or not at all; planning the same again changes nothing.
 
-    Memory holds a few images, and at most 32 bytes for each image of the plan.
+    Memory holds a few images; the hashes of all that went before lie on the disk meanwhile.
 
     Raises:
         ValueError: nothing to label, a source or COCO file that is not there, a validation image that cannot be
             read, or a folder that has another plan, or predictions without one.
+        OSError: a full disk, among others.
     """
     work.root.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(work.root)
@@ -114,8 +115,7 @@ def _write_draft(draft: WorkFolder, settings: PlanSettings) -> Plan:
 
     counts = Counter(bad=0, duplicate=0, labelled=0, other_files=0)
     writer = InputWriter(draft.images, settings.shard_size)
-    seen = DigestSet()
-    with atomic_file(draft.rejected_path) as rejected:
+    with DigestSet(draft.root / "seen.db") as seen, atomic_file(draft.rejected_path) as rejected:
         for candidate, found in _inspected(_candidates(settings), settings):
             if candidate.other:
                 counts["other_files"] += 1
