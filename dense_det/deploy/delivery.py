@@ -23,7 +23,6 @@ from dense_det.group_norm import written_out
 SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "torch-export": ".pt2"}
 # how far the same computation in another order may lead
 MOST_PX, MOST_SCORE, MOST_MASK = 1e-3, 1e-5, 1e-3
-SIDE = 320  # of inputs up to which MOST_PX holds; beyond, in proportion: floats have so many digits, not decimals
 # boxes whose score or overlap lies within that of a threshold pass in one engine alone, and of two with nearly equal
 # scores that suppress each other each may keep another (4 of 1,598 boxes, on one page): one in so many
 ONE_ONLY_OF = 200
@@ -134,9 +133,8 @@ def _check(model, detector: Detector, delivery: Delivery, exact: bool):
     )
     if detector.facts.get("masks"):
         yield f"masks: at most {found.mask:.2g} of probability apart"
-    most_px = MOST_PX * max(1.0, detector.facts["max_size"] / SIDE)
-    if exact and not (found.box_px <= most_px and found.score <= MOST_SCORE):
-        faults.append(f"boxes may differ by {most_px:.3g} px and {MOST_SCORE} of score")
+    if exact and not (found.box_px <= MOST_PX and found.score <= MOST_SCORE):
+        faults.append(f"boxes may differ by {MOST_PX} px and {MOST_SCORE} of score")
     if exact and not found.mask <= MOST_MASK:
         faults.append(f"masks may differ by {MOST_MASK} of probability")
     if exact and found.only_one > found.both / ONE_ONLY_OF:
