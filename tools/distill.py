@@ -13,6 +13,7 @@ from dense_det.config import config_digests, initial_weights, read_yaml
 from dense_det.distillation.distil import Distillation, report_name, write_table
 from dense_det.distillation.ingredients import ConfigDoors
 from dense_det.distillation.recipe import parse_recipe
+from dense_det.marked_page import around, write_between
 from dense_det.steps import Steps
 from dense_det.terminal import tell
 
@@ -39,6 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
                         help="only these labels of the recipe; others that are finished stay in the table")  # fmt: skip
     parser.add_argument("--workers", type=int, default=os.cpu_count(), metavar="N",
                         help="processes that label, and trainings side by side (default: one a core)")  # fmt: skip
+    parser.add_argument("--write", action="store_true", help="put the table into README.md, where it has a place there")
     return parser
 
 
@@ -48,6 +50,10 @@ def distil(args) -> Iterator[str]:
     tree = read_yaml(args.recipe)
     whole = parse_recipe(tree | ({"seeds": args.seeds} if args.seeds else {}), args.recipe)
     recipe = whole.only(args.ways) if args.ways else whole
+    page, name = ROOT / "README.md", os.path.relpath(args.recipe, ROOT)
+    marks = f"<!-- table: tools/distill.py {name} --write -->", f"<!-- end of {name} -->"
+    if args.write:
+        around(page, *marks)  # hours before it is written
     out = args.out or Path("output") / args.recipe.stem
     with Steps(ROOT, out, lambda line: print(line, flush=True), os.cpu_count() or 1) as steps:
         job = Distillation(recipe, out, steps, args.workers, ConfigDoors(config_digests, initial_weights), whole)
@@ -55,6 +61,8 @@ def distil(args) -> Iterator[str]:
             table = job.table(results)
             write_table(out / "table.md", recipe.title, table, steps.seconds)
             yield f"\n{table}\n"
+    if args.write:
+        write_between(page, *marks, table)
     yield f"all of it: {out} (table.md, steps.json, logs/, round-1/{report_name(recipe.first)})"
 
 
