@@ -77,8 +77,7 @@ def boxes_race(folder: Path, size: tuple[int, int], edge: int, threads: int) -> 
     for name, file in files.items():
         for scaled in (False, True):
             detector = Detector(file, threads, scaled)
-            calls[f"{SNET} in {name}{f', {SCALED}' if scaled else ''}"] = _predict(detector, [path] * FILES)
-
+            calls[_in_engine(name, scaled)] = _predict(detector, [path] * FILES)
     teacher = RunSettings(
         work="",
         detectors=((str(CONFIGS / config), str(weights)),),
@@ -89,18 +88,25 @@ def boxes_race(folder: Path, size: tuple[int, int], edge: int, threads: int) -> 
         views=(View(edge),),
         floor=threshold_of(snet.model),
     )
-    teachers = {TEACHER: teacher} | {
-        f"{SNET} in {name}{f', {SCALED}' if scaled else ''}, {LABELS}": replace(
-            teacher, detectors=(), onnx=(str(files[name]),), scaled_decode=scaled
-        )
-        for name, scaled in (("onnxruntime", False), ("OpenVINO int8", True))
-        if name in files
-    }
-    for name, settings in teachers.items():
+    labelling = {TEACHER: teacher}
+    for name, scaled in (("onnxruntime", False), ("OpenVINO int8", True)):
+        if name in files:
+            exported = replace(teacher, detectors=(), onnx=(str(files[name]),), scaled_decode=scaled)
+            labelling[f"{_in_engine(name, scaled)}, {LABELS}"] = exported
+    for name, settings in labelling.items():
         calls[name] = Apart(functools.partial(label, settings, path, threads), prepared=True)
-    last = f"{SNET} in OpenVINO int8, {SCALED}"
-    goals = [Goal(base, *goal) for goal in zip(teachers, (2, 2, 5))] + [Goal(r50, last, 40)]
-    return Race(f"JPEG of {size[0]} x {size[1]} to boxes, at {edge}", calls, tuple(goals), FILES)
+    last = _in_engine("OpenVINO int8", True)
+    goals = (
+        Goal(base, TEACHER, 2),
+        Goal(base, f"{_in_engine('onnxruntime')}, {LABELS}", 2),
+        Goal(base, f"{last}, {LABELS}", 5),
+        Goal(r50, last, 40),
+    )
+    return Race(f"JPEG of {size[0]} x {size[1]} to boxes, at {edge}", calls, goals, FILES)
+
+
+def _in_engine(name: str, scaled: bool = False) -> str:
+    return f"{SNET} in {name}{f', {SCALED}' if scaled else ''}"
 
 
 def read_plainly(path: Path, edge: int) -> Callable[[], np.ndarray]:
