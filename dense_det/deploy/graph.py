@@ -57,18 +57,27 @@ class DeployGraph(nn.Module):
     def detect(self, features: dict[str, Tensor], size) -> tuple[Tensor, Tensor, Tensor]:
         """Boxes (R, 4), which may leave the image, scores (R,) and classes (R,) from what the backbone gives."""
         outputs = self.model.head([features[name] for name in self.model.head_in_features])
-        levels = [self.candidates(index, size, *level) for index, level in enumerate(zip(*outputs, strict=True))]
-        boxes, scores, classes = (torch.cat(parts) for parts in zip(*levels, strict=True))
+        levels = [self.candidates(index, *level) for index, level in enumerate(zip(*outputs, strict=True))]
+        scores, classes, answers, places = (torch.cat(parts) for parts in zip(*levels, strict=True))
+        boxes = self.boxes(answers, places, size)
         rows = self.select(boxes, scores, classes, self.num_classes, self.threshold, self.nms_iou, self.most)
         return boxes[rows], scores[rows], classes[rows]
 
-    def candidates(self, index: int, size, *outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Boxes (N, 4), scores (N,) and classes (N,) of a level, from what the head says of it.
+    def candidates(self, index: int, *outputs: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Of a level: scores (N,), classes (N,), and what `boxes` makes boxes of, (N, 4) and (N, 2 or 4): what the head
+        says of a box, and where it says so.
 
         Args:
             index: of the level, the finest is 0.
-            size: (H, W) of the image.
             outputs: (1, C, h, w) each.
+        """
+        raise NotImplementedError
+
+    def boxes(self, answers: Tensor, places: Tensor, size) -> Tensor:
+        """(N, 4) xyxy of the candidates of all levels: at once, since an engine takes its time for every step.
+
+        Args:
+            size: (H, W) of the image.
         """
         raise NotImplementedError
 
@@ -93,14 +102,17 @@ class RetinaNetGraph(DeployGraph):
             model, model.num_classes, model.test_score_thresh, model.test_nms_thresh, model.max_detections_per_image
         )
 
-    def candidates(self, index, size, logits, deltas):
+    def candidates(self, index, logits, deltas):
         scores, rows, classes = best(permute_to_N_HWA_K(logits, self.num_classes)[0], self.model.test_topk_candidates)
         anchors = self.model.anchor_generator
         cell_anchors = list(anchors.cell_anchors)[index]
-        centre = cell_centres(logits, anchors.strides[index], anchors.offset)[rows // len(cell_anchors)]
-        boxes = cell_anchors[rows % len(cell_anchors)] + torch.cat([centre, centre], 1)
-        boxes = self.model.box2box_transform.apply_deltas(permute_to_N_HWA_K(deltas, 4)[0][rows], boxes)
-        return boxes, scores.sigmoid(), classes
+        cells, kinds = divide(rows, len(cell_anchors))
+        centre = cell_centres(cells, logits.shape[3], anchors.strides[index], anchors.offset)
+        places = cell_anchors[kinds] + torch.cat([centre, centre], 1)
+        return scores.sigmoid(), classes, permute_to_N_HWA_K(deltas, 4)[0][rows], places
+
+    def boxes(self, answers, places, size):
+        return self.model.box2box_transform.apply_deltas(answers, places)
 
 
 class FCOSGraph(DeployGraph):
@@ -113,19 +125,22 @@ class FCOSGraph(DeployGraph):
             model, model.proposal_generator.num_classes, 0.0, selection.nms_threshold, selection.post_nms_topk
         )
 
-    def candidates(self, index, size, logits, distances, quality):
+    def candidates(self, index, logits, distances, quality):
         fcos = self.model.proposal_generator
         selection, stride = fcos.test_selection, fcos.strides[index]
         class_scores = permute_to_N_HWA_K(logits, self.num_classes)[0].sigmoid()
         scores = class_scores * permute_to_N_HWA_K(quality, 1)[0].sigmoid()
         above = (scores if selection.with_quality else class_scores) > selection.threshold
         scores, rows, classes = best(torch.where(above, scores, 0.0), selection.pre_nms_topk)
-        centre = cell_centres(logits, stride, (stride // 2) / stride)[rows]
+        centre = cell_centres(rows, logits.shape[3], stride, (stride // 2) / stride)
         ltrb = permute_to_N_HWA_K(distances, 4)[0][rows]
         if fcos.fcos_head.use_relu:
             ltrb = ltrb * stride
-        boxes = torch.cat([centre - ltrb[:, :2], centre + ltrb[:, 2:]], 1)
-        return clipped(boxes, size) if selection.clip else boxes, scores.sqrt(), classes
+        return scores.sqrt(), classes, ltrb, centre
+
+    def boxes(self, answers, places, size):
+        boxes = torch.cat([places - answers[:, :2], places + answers[:, 2:]], 1)
+        return clipped(boxes, size) if self.model.proposal_generator.test_selection.clip else boxes
 
 
 class CenterMaskGraph(FCOSGraph):
@@ -210,14 +225,22 @@ def deploy_graph(model: nn.Module, suppress: bool = True) -> DeployGraph:
 def best(scores: Tensor, most: int) -> tuple[Tensor, Tensor, Tensor]:
     """(R, K) scores -> at most `most` highest ones, by falling score, with their rows and classes."""
     values, places = scores.flatten().topk(torch.sym_min(most, scores.shape[0] * scores.shape[1]))
-    return values, places // scores.shape[1], places % scores.shape[1]
+    return values, *divide(places, scores.shape[1])
 
 
-def cell_centres(like: Tensor, stride: int, offset: float) -> Tensor:
-    """(h w, 2) x, y in pixels of a point in every cell of a map (1, C, h, w), `offset` strides into it, row by row."""
-    height, width = like.shape[2:]
-    y, x = torch.arange(height)[:, None].expand(height, width), torch.arange(width)[None].expand(height, width)
-    return torch.stack([x, y], 2).flatten(0, 1) * stride + offset * stride
+def divide(numbers: Tensor, by: int) -> tuple[Tensor, Tensor]:
+    """Quotients and remainders of integers that are not negative: by fewer steps than // and % take in a graph."""
+    if isinstance(by, int) and by == 1:
+        return numbers, torch.zeros_like(numbers)
+    quotients = torch.div(numbers, by, rounding_mode="trunc")
+    return quotients, numbers - quotients * by
+
+
+def cell_centres(cells: Tensor, width: int, stride: int, offset: float) -> Tensor:
+    """(N, 2) x, y in pixels of a point in cells (N,) of a map of `width`, which are counted row by row: `offset`
+    strides into each."""
+    y, x = divide(cells, width)
+    return torch.stack([x, y], 1) * stride + offset * stride
 
 
 def clipped(boxes: Tensor, size) -> Tensor:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from dense_det.deploy.graph import best, cell_centres, clipped, deploy_graph, of_class
+from dense_det.deploy.graph import best, cell_centres, clipped, deploy_graph, divide, of_class
 from dense_det.deploy.parity import found_by
 from dense_det.suppression import finish
 
@@ -18,15 +18,15 @@ def test_best_by_hand():
     assert len(best(scores, 100)[0]) == 6
 
 
+@pytest.mark.parametrize("by", [1, 3, 7])
+def test_divide_by_hand(by):
+    quotients, remainders = divide(torch.tensor([0, 1, 3, 20, 21]), by)
+    assert quotients.tolist() == [n // by for n in (0, 1, 3, 20, 21)]
+    assert remainders.tolist() == [n % by for n in (0, 1, 3, 20, 21)]
+
+
 def test_cell_centres_by_hand():
-    assert cell_centres(torch.zeros(1, 5, 2, 3), 8, 0.5).tolist() == [
-        [4, 4],
-        [12, 4],
-        [20, 4],
-        [4, 12],
-        [12, 12],
-        [20, 12],
-    ]
+    assert cell_centres(torch.tensor([5, 0, 3, 2]), 3, 8, 0.5).tolist() == [[20, 12], [4, 4], [4, 12], [20, 4]]
 
 
 def test_clipped_by_hand():
