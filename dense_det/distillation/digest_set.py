@@ -1,5 +1,6 @@
 """A set of content hashes on disk: memory stays the same, however many there are."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +26,8 @@ class DigestSet:
         self._path = path
         with self._faults():
             # nobody else opens it, and after a crash nobody wants it: no locks, no journal, no waiting for the disk
-            self._file = sqlite3.connect(f"file:{quote(str(path))}?nolock=1", uri=True, isolation_level=None)
+            name = quote(os.fsencode(path.absolute()).lstrip(b"/"))  # the bytes of a name need be no UTF-8
+            self._file = sqlite3.connect(f"file:///{name}?nolock=1", uri=True, isolation_level=None)
             self._file.executescript(
                 f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -{_CACHE_KIB};"
                 "CREATE TABLE seen (digest BLOB PRIMARY KEY) WITHOUT ROWID; BEGIN"
@@ -46,5 +48,5 @@ class DigestSet:
     def _faults(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:  # "database or disk is full"
-            raise OSError(f"{self._path}: {error}") from error
+        except sqlite3.Error as error:
+            raise OSError(f"{self._path}: {error}: is there room on the disk? Then run the same again") from error

@@ -1,8 +1,10 @@
 """The set on disk behaves as Python's own, and says what is wrong with the disk."""
 
 import hashlib
+import os
 import resource
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +17,14 @@ def test_by_hand(tmp_path):
         assert digests.add(bytes(32)) and not digests.add(bytes(32)) and not digests.add(b"a" * 32)
         assert digests.add(b"a" * 15 + b"b" * 17)
     assert [path.name for path in tmp_path.iterdir()] == ["a set ?#%.db"]
+
+
+def test_names_that_are_no_address(tmp_path):
+    odd = tmp_path / os.fsdecode(b"caf\xe9 %41#?")
+    odd.mkdir()
+    for path in (odd / "seen.db", Path(f"/{tmp_path}") / "seen.db"):  # the second begins with //
+        with DigestSet(path) as digests:
+            assert digests.add(b"a" * 32) and path.exists()
 
 
 def test_as_pythons_own(tmp_path):
@@ -38,7 +48,8 @@ def test_a_full_disk(tmp_path, monkeypatch):
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (64 << 10, hard))
     try:
-        with DigestSet(tmp_path / "seen.db") as digests, pytest.raises(OSError, match=r"seen.db: .*(full|disk)"):
+        message = r"seen.db: .*(full|disk).*run the same again"
+        with DigestSet(tmp_path / "seen.db") as digests, pytest.raises(OSError, match=message):
             for number in range(20_000):
                 digests.add(hashlib.sha256(str(number).encode()).digest())
     finally:
