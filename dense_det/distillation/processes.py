@@ -1,6 +1,5 @@
 """The backends of a run: this process, several of this machine, or Ray's tasks."""
 
-import functools
 import logging
 import multiprocessing
 import os
@@ -45,9 +44,12 @@ def run_workers(work: WorkFolder, open_labeller: Callable, share: Share, num: in
     Raises:
         ChildProcessError: see run_processes; and what label_share raises, of a single process.
     """
-    processes = max(1, min(num, len(share.tasks(work.read_plan()))))
-    run = run_here if processes == 1 else functools.partial(run_processes, num=processes)
-    return run(work, open_labeller, share, rate=rate, lanes=max(1, num // processes))
+    tasks = share.tasks(work.read_plan())
+    processes = max(1, min(num, len(tasks) - _num_finished(work, tasks)))
+    lanes = [num // processes + (index < num % processes) for index in range(processes)]
+    if processes == 1:
+        return run_here(work, open_labeller, share, rate, *lanes)
+    return run_processes(work, open_labeller, share, rate, lanes)
 
 
 def run_here(work: WorkFolder, open_labeller: Callable, share: Share, rate: float, lanes: int = 1) -> Iterator[str]:
@@ -58,9 +60,9 @@ def run_here(work: WorkFolder, open_labeller: Callable, share: Share, rate: floa
 
 
 def run_processes(
-    work: WorkFolder, open_labeller: Callable, share: Share, num: int, rate: float, lanes: int = 1
+    work: WorkFolder, open_labeller: Callable, share: Share, rate: float, lanes: list[int]
 ) -> Iterator[str]:
-    """Label a share in `num` new processes. One that dies does not take the others along.
+    """Label a share in new processes, of so many `lanes` each. One that dies does not take the others along.
 
     Raises:
         ChildProcessError: some died or gave up; after the others have ended.
@@ -68,11 +70,11 @@ def run_processes(
     context = multiprocessing.get_context("spawn")
     plan = work.read_plan()
     tasks = share.tasks(plan)
-    outlook = Outlook(work, tasks, num)
-    shares = share.split(num)
+    outlook = Outlook(work, tasks, len(lanes))
+    shares = share.split(len(lanes))
     processes = [
-        context.Process(target=_child, args=(str(work.root), open_labeller, part, rate, lanes, os.getpid()))
-        for part in shares
+        context.Process(target=_child, args=(str(work.root), open_labeller, part, rate, count, os.getpid()))
+        for part, count in zip(shares, lanes, strict=True)
     ]
     for process in processes:
         process.start()

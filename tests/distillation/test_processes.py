@@ -22,7 +22,7 @@ from dense_det.distillation.work_folder import Manifest, WorkFolder
 PROGRAM = """
 import os, pathlib, signal, sys
 import numpy as np
-from dense_det.distillation.processes import run_here, run_processes, run_ray
+from dense_det.distillation.processes import run_here, run_ray, run_workers
 from dense_det.distillation.shard_file import ImagePredictions
 from dense_det.distillation.share import Share
 from dense_det.distillation.work_folder import Manifest, WorkFolder
@@ -42,7 +42,7 @@ class Labeller:
 def main(kind):
     work = WorkFolder(os.environ["WORK"])
     run = {"here": lambda: run_here(work, Labeller, Share(0, 1), 1.0),
-           "processes": lambda: run_processes(work, Labeller, Share(0, 1), 2, 1.0),
+           "processes": lambda: run_workers(work, Labeller, Share(0, 1), 2, 1.0),
            "ray": lambda: run_ray(work, Labeller, Share(0, 1), 2, 1.0)}[kind]
     try:
         for line in run():
@@ -117,16 +117,27 @@ def test_a_worker_that_dies_takes_nobody_along(program, label_here, expected):
 
 @pytest.mark.parametrize(
     "shard_size, num, used",
-    [(3, 1, (1, 1)), (3, 2, (2, 1)), (3, 9, (4, 2)), (3, 4, (4, 1)), (3, 3, (3, 1)), (5, 4, (2, 2)), (10, 3, (1, 3))],
+    [(3, 1, [1]), (3, 2, [1, 1]), (3, 9, [3, 2, 2, 2]), (3, 4, [1] * 4), (5, 5, [3, 2]), (10, 3, [3])],
 )
 def test_few_shards_are_no_reason_to_leave_cores_idle(program, tmp_path, monkeypatch, shard_size, num, used):
-    """Ten images; `used`: processes and the lanes of each."""
+    """Ten images; `used`: lanes of each process."""
     asked = []
-    monkeypatch.setattr(processes, "run_here", lambda *_, rate, lanes: asked.append((1, lanes)) or iter(()))
-    monkeypatch.setattr(processes, "run_processes", lambda *_, num, rate, lanes: asked.append((num, lanes)) or iter(()))
+    monkeypatch.setattr(processes, "run_here", lambda *words: asked.append([*words[4:]]) or iter(()))
+    monkeypatch.setattr(processes, "run_processes", lambda *words: asked.append(words[4]) or iter(()))
     work = WorkFolder(tmp_path / "work")
     make_plan(work, PlanSettings((str(tmp_path / "photos"),), shard_size=shard_size))
     assert list(run_workers(work, None, Share(0, 1), num, 1.0)) == [] and asked == [used]
+
+
+def test_what_is_finished_needs_no_process(program, label_here, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(processes, "run_processes", lambda *words: asked.append(words[4]) or iter(()))
+    work = WorkFolder(tmp_path / "work")
+    make_plan(work, PlanSettings((str(tmp_path / "photos"),), shard_size=3))
+    label_here(work)
+    for shard in (1, 3):
+        work.images.predictions(shard).unlink()
+    assert list(run_workers(work, None, Share(0, 1), 4, 1.0)) == [] and asked == [[2, 2]]
 
 
 def test_lanes_find_the_same(program, label_here, expected, tmp_path):
