@@ -18,10 +18,12 @@ class Progress:
     """Counts of a work folder.
 
     Args:
-        seconds_per_image: of one worker, over all finished shards; None before the first.
+        seconds_per_image: of one process, over all finished shards; None before the first.
         images_per_second: of all workers together, over the latest shards; None before the second.
         idle_seconds: since the last shard was finished.
         failures: number by reason.
+        validation_failures: number.
+        bad: files that plan left out.
     """
 
     shards: int
@@ -34,6 +36,8 @@ class Progress:
     images_per_second: float | None
     idle_seconds: float
     failures: Counter
+    validation_failures: int
+    bad: int
 
     @property
     def seconds_left(self) -> float | None:
@@ -45,7 +49,7 @@ class Progress:
         if self.validation_shards:
             lines.append(f"validation: {self.validation_shards_done} of {self.validation_shards} shards done")
         if self.seconds_per_image:
-            lines.append(f"rate: {self.seconds_per_image:.3f} s an image and worker")
+            lines.append(f"rate: {self.seconds_per_image:.3f} s an image and process")
         if self.shards_done < self.shards and self.seconds_left is not None:
             lines[-1] += f", {self.images_per_second:.2f} images/s of all workers together"
             lines.append(f"time left: {duration(self.seconds_left)} at this pace")
@@ -53,6 +57,8 @@ class Progress:
         share = f" ({failed / max(1, self.images_done):.1%})" if failed else ""
         lines.append(f"failures: {failed}{share}, listed in failures.jsonl")
         lines += [f"  {count} {reason}" for reason, count in self.failures.most_common(10)]
+        lines += [f"validation failures: {self.validation_failures}"] if self.validation_failures else []
+        lines += [f"bad files that plan left out: {self.bad}, listed in rejected.jsonl"] if self.bad else []
         return "\n".join(lines)
 
 
@@ -70,18 +76,20 @@ def read_progress(work: WorkFolder) -> Progress:
     ends = [(os.stat(work.images.predictions(shard)).st_mtime, work.images.seconds(shard)) for shard in done]
     timed = _timed(sorted(ends))
     seconds, images = sum(row[0] for _, row in timed), sum(row[1] for _, row in timed)
-    validation = range(plan.num_validation_shards)
+    validation = [shard for shard in range(plan.num_validation_shards) if work.validation.is_finished(shard)]
     return Progress(
         shards=plan.num_shards,
         shards_done=len(done),
         images=plan.num_images,
         images_done=images_done,
         validation_shards=plan.num_validation_shards,
-        validation_shards_done=sum(work.validation.is_finished(shard) for shard in validation),
+        validation_shards_done=len(validation),
         seconds_per_image=seconds / images if images else None,
         images_per_second=_pace(timed[-_RECENT:]),
         idle_seconds=max(0.0, time.time() - max(ends)[0]) if ends else 0.0,
         failures=failures,
+        validation_failures=sum(1 for shard in validation for _ in work.validation.read_failures(shard)),
+        bad=plan.counts.get("bad", 0),
     )
 
 

@@ -260,7 +260,7 @@ def test_a_mask_without_a_pixel_is_no_mask(tmp_path, predictions, jpeg):
     assert not check_dataset(tmp_path / "a.json", tmp_path).errors
 
 
-def test_rules_from_labelled_validation_images(tmp_path, labelled_work):
+def test_rules_from_labelled_validation_images(tmp_path, labelled_work, caplog):
     work = labelled_work()
     first = next(iter(ShardPredictions.load(work.images.predictions(0))))
     ShardPredictions.join([first]).save(work.validation.predictions(0))
@@ -278,6 +278,11 @@ def test_rules_from_labelled_validation_images(tmp_path, labelled_work):
     assert lines[2].split() == ["Text", "0.5000", "0.67", "0.67", "1.000", "1.000", "0.500"]
     _, about = read_rule(tmp_path / "pseudo.json", work.read_manifest())
     assert about["validation"]["recall"] == {"Table": 1, "Text": 1}
+    assert not caplog.records
+    truth["images"].append({"id": 2, "file_name": "2.jpg", "width": 60, "height": 40})
+    work.truth_path.write_text(json.dumps(truth))
+    run_select(tmp_path, "--rule", "precision", "--value", "0.9", "--force")
+    assert "1 of 2 validation images have no answer" in caplog.text
     # at 0.5 the second Table is a label, too, unless its votes (0.5) are too few
     for options, precision in ((), "0.500"), (("--min-votes", "0.6"), "1.000"):
         lines = run_select(tmp_path, "--rule", "fixed", "--value", "0.5", "--force", *options)

@@ -49,6 +49,16 @@ def test_by_hand(work):
     assert json.loads(work.failures_path.read_text())["reason"] == "0 bytes"
 
 
+def test_what_failed_elsewhere(work):
+    work.write_plan(Plan(4, 10, 3, [], {"bad": 7, "duplicate": 2}, "", None, {"num_images": 5}))
+    write_lines(work.validation.failures(1), [Failure(9, "v.jpg", None, None, "no such file")])
+    work.validation.predictions(1).parent.mkdir(parents=True)
+    work.validation.predictions(1).write_bytes(b"")
+    text = str(read_progress(work))
+    assert "validation: 1 of 2 shards done" in text and "\nvalidation failures: 1\n" in text
+    assert text.endswith("\nbad files that plan left out: 7, listed in rejected.jsonl")
+
+
 def test_nothing_yet(tmp_path):
     work = WorkFolder(tmp_path)
     with pytest.raises(ValueError, match="no finished plan"):

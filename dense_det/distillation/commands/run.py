@@ -86,4 +86,5 @@ def main(args) -> Iterator[str]:
         yield from run_ray(work, opener, share, num, args.max_failure_rate)
     else:
         yield from run_workers(work, opener, share, num, args.max_failure_rate)
-    yield f"{work.join_failures(plan.num_shards)} failures (failures.jsonl); next: status, select"
+    bad = f", {bad} bad files left out by plan (rejected.jsonl)" if (bad := plan.counts.get("bad", 0)) else ""
+    yield f"{work.join_failures(plan.num_shards)} failures (failures.jsonl){bad}; next: status, select"

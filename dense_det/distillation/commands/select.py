@@ -7,6 +7,7 @@ Images without a kept box are dropped unless --empty keep: they are more often a
 page, and training's DATALOADER.FILTER_EMPTY_ANNOTATIONS leaves them out anyway.
 """
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +28,8 @@ from dense_det.distillation.work_folder import Manifest, Plan, WorkFolder, write
 from dense_det.evaluation.detections import Prediction, gather_detections
 from dense_det.evaluation.ground_truth import load_ground_truth
 from dense_det.evaluation.matching import match
+
+logger = logging.getLogger(__name__)
 
 EXAMPLE = """examples:
   python tools/pseudo_label.py select work/ --out pseudo.json
@@ -117,6 +120,8 @@ def read_validation(work: WorkFolder, plan: Plan, manifest: Manifest, min_votes:
         for found in shard
         for enough in [found.votes >= min_votes]
     ]
+    if lost := len(truth.images) - len(predictions):
+        logger.warning("%d of %d validation images have no answer: all on them is missed", lost, len(truth.images))
     detections = gather_detections(predictions, truth)
     return truth, detections, match(truth, detections, MATCH_IOU)
 
