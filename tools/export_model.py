@@ -42,6 +42,7 @@ def main(argv=None) -> None:
                         help="outside: suppression is left to who runs the file (default: %(default)s)")  # fmt: skip
     parser.add_argument("--allow-drop", action="store_true", help="write a file that is not equal all the same")
     parser.add_argument("--out", type=Path, metavar="PATH", help="file, or folder (default: that of the weights)")
+    parser.add_argument("--licence", default="", metavar="TEXT", help="of data and weights (default: from a CARD.md)")
     parser.add_argument("--opts", nargs="+", default=[], metavar="KEY VALUE", help="config keys")
     args = parser.parse_args(argv)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it tells of each operator
@@ -64,13 +65,11 @@ def export(args):
     if not compared:
         raise ValueError("nothing to compare on: give --labelled JSON IMAGES or --images DIR")
     cfg = load_cfg(args.config, [*args.opts, "MODEL.WEIGHTS", args.weights, "MODEL.DEVICE", "cpu"])
-    facts = build_facts(cfg, args.config, classes or (truth.class_names if truth else []), dense_det.__version__)
-    suppress = args.nms == "inside"
-    yield from deliver(
-        load_model(cfg),
-        facts,
-        Delivery(file, some_of(compared, NUM_COMPARED), calibration, truth, tuple(files), args.allow_drop, suppress),
-    )
+    classes = classes or (truth.class_names if truth else [])
+    facts = build_facts(cfg, args.config, classes, dense_det.__version__, args.licence)
+    compared = some_of(compared, NUM_COMPARED)
+    job = Delivery(file, compared, calibration, truth, tuple(files), args.allow_drop, args.nms == "inside")
+    yield from deliver(load_model(cfg), facts, job)
     if args.int8 and not args.labelled:
         yield "how much AP 8 bits cost was not measured: --labelled JSON IMAGES does so"
 

@@ -15,7 +15,7 @@ LICENCE = (
 )
 
 
-def build_facts(cfg, config_file, classes, version: str) -> dict:
+def build_facts(cfg, config_file, classes, version: str, licence: str = "") -> dict:
     """Plain values for JSON: how images go in, what the classes are called, and what the file was made of.
 
     "thresholds" has a number for each class, "thresholds_from" the evaluation's file, or "" where there was none;
@@ -25,6 +25,8 @@ def build_facts(cfg, config_file, classes, version: str) -> dict:
     Args:
         classes: names, in the order of training (by rising category id); () takes those of the evaluation.
         version: of dense_det.
+        licence: of the data and of the weights that the training began from; "" takes what a card beside the weights,
+            as those of zoo/, says of them.
 
     Raises:
         ValueError: no names, or not as many as the network has classes.
@@ -46,6 +48,9 @@ def build_facts(cfg, config_file, classes, version: str) -> dict:
         )
     if len(classes) != num_classes:
         raise ValueError(f"the network has {num_classes} classes, but {len(classes)} names: {', '.join(classes)}")
+    what = cfg.clone()  # not where it lies and runs
+    what.defrost()
+    what.MODEL.WEIGHTS = what.MODEL.DEVICE = what.OUTPUT_DIR = ""
     return {
         "input": "image: uint8 (1, H, W, 3), RGB, upright, any H and W",
         "outputs": outputs,
@@ -59,12 +64,20 @@ def build_facts(cfg, config_file, classes, version: str) -> dict:
         "least_score": least_score,
         "precision": "float32",
         "config": Path(config_file).name,
-        "config_sha256": hashlib.sha256(cfg.dump().encode()).hexdigest(),
+        "config_sha256": hashlib.sha256(what.dump().encode()).hexdigest(),
         "weights": Path(cfg.MODEL.WEIGHTS).name,
         "weights_sha256": sha256_of(cfg.MODEL.WEIGHTS),
         "dense_det": version,
-        "licence": LICENCE,
+        "licence": " ".join(filter(None, (LICENCE, licence or _on_card(cfg.MODEL.WEIGHTS)))),
     }
+
+
+def _on_card(weights) -> str:
+    """The list under "Licence" of the CARD.md beside weights; "" where there is none."""
+    card = Path(weights).parent / "CARD.md"
+    text = card.read_text(encoding="utf-8") if card.is_file() else ""
+    lines = text.partition("\n## Licence\n")[2].partition("\n## ")[0].splitlines()
+    return "; ".join(line.removeprefix("- ") for line in lines if line.startswith("- "))
 
 
 def candidates_facts(facts: dict, iou: float, most: int) -> dict:

@@ -4,7 +4,7 @@ import json
 import pytest
 
 from dense_det.config import load_cfg
-from dense_det.deploy.facts import build_facts, find_points, thresholds_of
+from dense_det.deploy.facts import LICENCE, build_facts, find_points, thresholds_of
 
 POINTS = {"a": {"threshold": 0.3}, "b": None, "c": {"threshold": 0.5}, "d": {"threshold": 0.8}}
 
@@ -50,6 +50,32 @@ def test_the_only_evaluation_is_the_one(tmp_path):
     (tmp_path / "evaluation" / "cards").mkdir(parents=True)
     (tmp_path / "evaluation" / "cards" / "thresholds.json").write_text(json.dumps(POINTS))
     assert find_points(tmp_path / "w.pth", ()) == ("evaluation/cards/thresholds.json", POINTS)
+
+
+def test_the_config_s_digest_tells_what_it_is_not_where(make_config, tmp_path, monkeypatch):
+    (tmp_path / "w.pth").write_bytes(b"weights")
+    file = make_config("retinanet")
+    monkeypatch.chdir(tmp_path)
+
+    def digest(*words):
+        cfg = load_cfg(file, ["MODEL.WEIGHTS", "w.pth", *words])
+        return build_facts(cfg, file, ["a", "b", "c"], "1.2")["config_sha256"]
+
+    assert digest() == digest("MODEL.WEIGHTS", str(tmp_path / "w.pth"), "MODEL.DEVICE", "cuda", "OUTPUT_DIR", "x")
+    assert digest() != digest("INPUT.MIN_SIZE_TEST", "97")
+
+
+def test_the_licence_is_that_of_the_card(make_config, tmp_path):
+    (tmp_path / "w.pth").write_bytes(b"weights")
+    file = make_config("retinanet")
+    cfg = load_cfg(file, ["MODEL.WEIGHTS", str(tmp_path / "w.pth")])
+
+    def licence(*words):
+        return build_facts(cfg, file, ["a", "b", "c"], "1.2", *words)["licence"]
+
+    assert licence() == LICENCE and licence("pages: CC-BY-4.0") == f"{LICENCE} pages: CC-BY-4.0"
+    (tmp_path / "CARD.md").write_text("# a\n- no\n\n## Licence\n\nApache.\n\n- data: X\n- weights: Y\n\n## More\n- z\n")
+    assert licence() == f"{LICENCE} data: X; weights: Y" and licence("Z") == f"{LICENCE} Z"
 
 
 def test_facts(make_config, tmp_path):
