@@ -53,6 +53,8 @@ def distil(args) -> Iterator[str]:
     page, name = ROOT / "README.md", os.path.relpath(args.recipe, ROOT)
     marks = f"<!-- table: tools/distill.py {name} --write -->", f"<!-- end of {name} -->"
     if args.write:
+        if args.ways or args.seeds or args.rounds > 1:
+            raise ValueError("--write is for the whole recipe: leave out --ways, --seeds and --rounds")
         around(page, *marks)  # hours before it is written
     out = args.out or Path("output") / args.recipe.stem
     with Steps(ROOT, out, lambda line: print(line, flush=True), os.cpu_count() or 1) as steps:

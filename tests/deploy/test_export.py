@@ -1,13 +1,20 @@
 """A written file, run by onnxruntime: equal boxes at sizes that the export never saw."""
 
+import json
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from dense_det import quad
+from dense_det.deploy import runtime
 from dense_det.deploy.export import export_onnx
+from dense_det.deploy.parity import difference, found_by
 from dense_det.deploy.quantise import quantise_onnx
 from dense_det.deploy.runtime import Detector
 
@@ -51,6 +58,30 @@ def test_predict(exported, noise):
         score >= exported.facts["thresholds"][exported.classes.index(name)] for score, name in zip(scores, names)
     )
     assert masks is None or (masks.shape == (len(boxes), 192, 256) and len(mask_scores) == len(boxes) and masks.any())
+
+
+ALONE = """
+import json, sys
+sys.modules.update(dict.fromkeys(("torch", "torchvision", "detectron2", "dense_det", "fvcore", "yacs")))  # not there
+from runtime import Detector
+boxes, scores, names = Detector(sys.argv[1]).predict(sys.argv[2], threshold=0.0)[:3]
+print(json.dumps([boxes.tolist(), scores.tolist(), names]))
+"""
+
+
+def test_where_neither_torch_nor_this_package_is(exported, detector, noise, tmp_path):
+    """A copy of the runtime beside an image, in a process of its own, finds what the trainer finds."""
+    for file in (runtime.__file__, quad.__file__):
+        shutil.copy(file, tmp_path)
+    pixels = noise(96, 128)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    words = [sys.executable, "-c", ALONE, exported.path, "a.png"]
+    result = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    boxes, scores, names = json.loads(result.stdout)
+    classes = np.array([exported.classes.index(name) for name in names])
+    found = difference(found_by(detector, pixels)[:3], (np.array(boxes), np.array(scores), classes))
+    assert found.both == len(boxes) > 10 and not found.only_one and found.box_px < 1e-3 and found.score < 1e-5
 
 
 def test_several_images_at_once_are_found_as_one_is(exported, noise):

@@ -34,18 +34,24 @@ def recipe(tmp_path, monkeypatch):
     return Path("mine.yaml")
 
 
-def test_the_last_table_is_written(recipe, tmp_path, capsys):
+def test_the_table_is_written(recipe, tmp_path, capsys):
     page = tmp_path / "README.md"
     page.write_text(
         "a\n<!-- table: tools/distill.py mine.yaml --write -->\nold\n<!-- end of mine.yaml -->\n"
         "<!-- table: tools/distill.py other.yaml --write -->\nother\n<!-- end of other.yaml -->\n"
     )
     assert tool.main(["mine.yaml", "--out", "out"]) == 0 and "old" in page.read_text()
-    assert tool.main([str(recipe.resolve()), "--out", "out", "--rounds", "2", "--write"]) == 0
+    assert tool.main([str(recipe.resolve()), "--out", "out", "--write"]) == 0
     assert page.read_text().startswith(
-        "a\n<!-- table: tools/distill.py mine.yaml --write -->\n| table of 2 |\n<!-- end of mine.yaml -->\n"
+        "a\n<!-- table: tools/distill.py mine.yaml --write -->\n| table of 1 |\n<!-- end of mine.yaml -->\n"
     )
     assert "other\n" in page.read_text() and "| table of 1 |" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [("--seeds", "0"), ("--ways", "density"), ("--rounds", "2")])
+def test_a_part_of_the_recipe_is_not_the_table(recipe, capsys, words):
+    assert tool.main(["mine.yaml", "--out", "out", "--write", *words]) == 2
+    assert "--write is for the whole recipe: leave out --ways" in capsys.readouterr().err
 
 
 def test_no_place_for_it(recipe, tmp_path, capsys):
