@@ -27,8 +27,10 @@ lint: setup ## check style and format
 bench: setup ## measure the speed goals, costs (tables here and in docs/), memory, labelling (1,000,000 images)
 	$(PY) tools/bench_speed.py --json output/speed.json --write
 	$(PY) tools/bench_speed.py --threads 1 --json output/speed_one_core.json --write
-	$(PY) tools/bench_checkpointing.py --write \
-	    && $(PY) tools/bench_pseudo_label.py --write && $(PY) tools/bench_teacher.py && $(PY) tools/bench_bottom_ups.py --write
+	$(PY) tools/bench_checkpointing.py --json output/training_memory.json --write
+	$(PY) tools/bench_pseudo_label.py --json output/labelling_memory.json --write
+	$(PY) tools/bench_teacher.py --json output/teachers.json --write
+	$(PY) tools/bench_bottom_ups.py --json output/bottom_ups.json --write
 	$(PY) tools/analyze_model.py configs/retina_snet.yaml configs/retina_mobilenetv2.yaml configs/retina_vovnet_19_slim.yaml \
 	    COCO-Detection/retinanet_R_50_FPN_3x.yaml --size 320 320 --latency --threads 1 --seconds 60 \
 	    --json output/costs.json --markdown docs/costs.md

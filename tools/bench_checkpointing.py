@@ -15,6 +15,7 @@ from dense_det.aligned_table import aligned_table
 from dense_det.analysis.memory import compare
 from dense_det.backbones.fpn import build_bottom_up
 from dense_det.config import load_cfg
+from dense_det.distillation.work_folder import write_json
 from dense_det.marked_page import write_between
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "memory.md"
@@ -35,18 +36,15 @@ def main(argv=None) -> None:
     parser.add_argument("--batch", type=int, default=4, metavar="N", help="images (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=7, metavar="N", help="timed steps of each (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="of torch (default: %(default)s)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all rows to FILE")
     parser.add_argument("--write", action="store_true", help="put the table into docs/memory.md")
     args = parser.parse_args(argv)
-    for name, value in [
-        ("size", min(args.size)),
-        ("batch", args.batch),
-        ("rounds", args.rounds),
-        ("threads", args.threads),
-    ]:
-        if value < 1:
+    for name in ("size", "batch", "rounds", "threads"):
+        value = getattr(args, name)
+        if min(value if name == "size" else [value]) < 1:
             parser.error(f"--{name} must be positive, got {value}")
     torch.set_num_threads(args.threads)
-    rows, missed = [], []
+    rows, missed, cells = [], [], []
     for path in args.configs:
         try:
             twins = [partial(build, path, memory_efficient, args.threads) for memory_efficient in (False, True)]
@@ -55,12 +53,15 @@ def main(argv=None) -> None:
             sys.exit(f"error: {error}")
         figures, ratios = ("saved_mb", "peak_mb", "seconds"), ("saved_ratio", "peak_ratio", "time_ratio")
         pairs = [[row[figure], f"x {row[ratio]:.2f}"] for figure, ratio in zip(figures, ratios, strict=True)]
-        rows.append([path.stem, *sum(pairs, [])])
+        rows.append({"bottom_up": path.stem, **row})
+        cells.append([path.stem, *sum(pairs, [])])
         if row["saved_ratio"] > MAX_SAVED_RATIO or row["time_ratio"] > MAX_TIME_RATIO:
             missed.append(path.stem)
     note = f"{args.batch} images of {args.size[0]}x{args.size[1]}, {args.threads} threads, {args.rounds} rounds."
-    table = f"{aligned_table(HEADER, rows)}\n\n{note}"
+    table = f"{aligned_table(HEADER, cells)}\n\n{note}"
     print(table)
+    if args.json:
+        write_json(args.json, rows)
     if args.write:
         write_between(PAGE, *MARKS, table)
     if missed:

@@ -1,6 +1,5 @@
-"""Both ways from a file to boxes end with the same boxes; and the tool that times them."""
+"""Both ways from a file to boxes end with the same boxes."""
 
-import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -10,18 +9,17 @@ from detectron2.modeling import build_model
 from dense_det.analysis.candidates import give_candidates
 from dense_det.config import load_cfg
 from dense_det.distillation.teacher_stages import NAMES, stages_of
+from dense_det.speed.networks import BN
+from dense_det.speed.teachers import draw_page
 
 ROOT = Path(__file__).parents[2]
-SPEC = importlib.util.spec_from_file_location("bench_teacher", ROOT / "tools" / "bench_teacher.py")
-tool = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(tool)
 
 
 def test_the_same_boxes_and_nearly_the_same_pixels(tmp_path):
     path = str(tmp_path / "a.jpg")
-    tool.page(300, 200).save(path, quality=90)
+    draw_page(300, 200).save(path, quality=90)
     torch.manual_seed(0)
-    options = ["MODEL.DEVICE", "cpu", "MODEL.RETINANET.NUM_CLASSES", 1, *tool.BN]
+    options = ["MODEL.DEVICE", "cpu", "MODEL.RETINANET.NUM_CLASSES", 1, *BN]
     model = build_model(load_cfg(ROOT / "configs" / "retina_snet.yaml", options)).eval()
     theirs, ours = stages_of(model, 96)
     views = [way.resize(way.decode(path)) for way in (theirs, ours)]
@@ -36,10 +34,3 @@ def test_the_same_boxes_and_nearly_the_same_pixels(tmp_path):
     torch.testing.assert_close(found.pred_boxes.tensor, expected.pred_boxes.tensor, rtol=1e-3, atol=1e-2)
     whole, *alone = ours.calls(path)
     assert len(alone) == len(NAMES) and len(whole()[0]) > 0
-
-
-def test_the_table(capsys, monkeypatch):
-    monkeypatch.setattr(tool, "ROWS", tool.ROWS[:1])
-    tool.main(["--size", "200", "160", "--edge", "64", "--rounds", "1"])
-    row = capsys.readouterr().out.splitlines()[-1]
-    assert row.startswith("| retina_snet |") and row.count("|") == 10 and float(row.split("|")[-2]) <= 0.02

@@ -1,6 +1,7 @@
 """tools/bench_pseudo_label.py: where its table goes; what it measures is tested in tests/speed."""
 
 import importlib.util
+import json
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,8 @@ def test_the_page_gets_the_table(tmp_path, monkeypatch, capsys):
     tool.PAGE.write_text("a\n{}\nold\n{}\nb\n".format(*tool.MARKS))
     tool.main(["--images", "50"])
     assert "old" in tool.PAGE.read_text() and "`run` by 1.0" in capsys.readouterr().out
-    tool.main(["--write"])
+    tool.main(["--write", "--json", str(tmp_path / "rows.json")])
+    assert json.loads((tmp_path / "rows.json").read_text())[1] == {"verb": "plan", "entries": 1000, "mib": 12.5}
     page = tool.PAGE.read_text()
     assert "old" not in page and "| 1,000 " in page and page.endswith("b\n") and measured == [50, 1_000_000]
 
