@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from detectron2.modeling import build_model
 from detectron2.structures import Boxes, Instances
 
-from dense_det.config import get_cfg
+from dense_det.config import find_config, get_cfg, load_cfg
 from dense_det.distillation.class_table import DROPPED
 from dense_det.distillation.labelling import Labeller
 from dense_det.distillation.teacher import DetectorTeacher, Identity, build_teacher
@@ -144,3 +145,25 @@ def test_from_a_config(tmp_path):
     assert build_teacher(cfg, load, ("a", "b"), 0.03, 50).identity.config_sha256 != teacher.identity.config_sha256
     with pytest.raises(ValueError, match="the network has 2 classes, but 1 names: a"):
         build_teacher(cfg, load, ("a",), 0.03, 50)
+
+
+@pytest.mark.parametrize(
+    "name", ["COCO-Detection/faster_rcnn_R_50_FPN_1x", "COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_1x"]
+)
+def test_detectors_of_detectron2_s_zoo_are_teachers(tmp_path, image, name):
+    (tmp_path / "a.pth").write_bytes(b"weights")
+    small = ["MODEL.DEVICE", "cpu", "MODEL.ROI_HEADS.NUM_CLASSES", 2, "MODEL.ROI_BOX_HEAD.FC_DIM", 32]
+    small += ["MODEL.FPN.OUT_CHANNELS", 32, "MODEL.ROI_MASK_HEAD.CONV_DIM", 16, "MODEL.RESNETS.DEPTH", 18]
+    small += ["MODEL.RESNETS.RES2_OUT_CHANNELS", 64, "MODEL.WEIGHTS", str(tmp_path / "a.pth")]
+    torch.manual_seed(0)
+    teacher = build_teacher(
+        load_cfg(find_config(f"{name}.yaml"), small), lambda cfg: build_model(cfg).eval(), ("a", "b"), 0.05, 7
+    )
+    assert teacher.has_masks == ("mask" in name)
+    view = View(64, True)
+    boxes, scores, classes = teacher.find(image, view)
+    assert 0 < len(boxes) <= 7 and scores.min() >= 0.05 and set(classes.tolist()) <= {0, 1}
+    labeller = Labeller((teacher,), ((view, View(96)),), (np.arange(2),), ("a", "b"), "wbf", 0.55, 0.05, 7)
+    found = labeller.label(image, 3)
+    assert len(found) > 0 and (found.boxes >= 0).all() and (found.boxes <= [200, 100, 200, 100]).all()
+    assert (found.masks is not None) == teacher.has_masks and (not found.masks or len(found.masks) == len(found))
