@@ -7,12 +7,11 @@ import re
 import shutil
 import socket
 import tempfile
-import warnings
-from collections import Counter, deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -22,7 +21,9 @@ from dense_det.distillation.coco_files import CocoFiles
 from dense_det.distillation.digest_set import DigestSet
 from dense_det.distillation.image_name import full_name, printable
 from dense_det.distillation.input_writer import InputWriter
-from dense_det.distillation.inspection import Inspected, inspect
+from dense_det.distillation.inspected_files import InspectedFiles
+from dense_det.distillation.inspection import Inspected
+from dense_det.distillation.inspections import inspect_all
 from dense_det.distillation.progress import duration
 from dense_det.distillation.sources import Candidate, Expansion
 from dense_det.distillation.work_folder import InputImage, Plan, Rejected, WorkFolder, to_line
@@ -30,7 +31,6 @@ from dense_det.evaluation.ground_truth import GroundTruth
 
 logger = logging.getLogger(__name__)
 
-_AHEAD, _BYTES_AHEAD = 32, 64 << 20  # candidates in work at a time, and of their contents: what bounds memory
 _LARGEST_ID = 2**63 - 1
 _THE_LIST = ("shard_size", "num_images", "inputs_sha256", "labelled", "validation")  # the rest tells of its making
 
@@ -60,7 +60,8 @@ class PlanSettings:
 
 
 def make_plan(work: WorkFolder, settings: PlanSettings) -> Plan:
-    """Write the plan of a work folder, whole or not at all; planning the same again changes nothing.
+    """Write the plan of a work folder, whole or not at all; planning the same again changes nothing, and reads only
+    files that are new, whatever ended the plan before.
 
     Memory holds a few images; the hashes of all that went before lie on the disk meanwhile.
 
@@ -73,7 +74,16 @@ def make_plan(work: WorkFolder, settings: PlanSettings) -> Plan:
     _remove_abandoned(work.root)
     draft = WorkFolder(tempfile.mkdtemp(prefix=f"{_draft_prefix()}{os.getpid()}-", dir=work.root))
     try:
-        plan = _write_draft(draft, settings)
+        way = f"1 {settings.max_pixels} {settings.decode}"  # and which code did so
+        with InspectedFiles(work.root / ".inspected.db", way) as known:
+            look = partial(
+                inspect_all,
+                known=known,
+                max_pixels=settings.max_pixels,
+                decode=settings.decode,
+                threads=settings.workers,
+            )
+            plan = _write_draft(draft, settings, look)
         with _locked(work.root):
             if work.plan_path.exists():
                 return _same_plan(work, plan)
@@ -88,7 +98,7 @@ def make_plan(work: WorkFolder, settings: PlanSettings) -> Plan:
         shutil.rmtree(draft.root, ignore_errors=True)
 
 
-def _write_draft(draft: WorkFolder, settings: PlanSettings) -> Plan:
+def _write_draft(draft: WorkFolder, settings: PlanSettings, look: Callable) -> Plan:
     labelled_digests, labelled, trained_on = set(), None, frozenset()
     if settings.labelled:
         truth = settings.labelled.load()
@@ -105,7 +115,7 @@ def _write_draft(draft: WorkFolder, settings: PlanSettings) -> Plan:
         labelled_digests |= _digests(files, files.load())
     validation = None
     if settings.validation:
-        validation, digests = _write_validation(draft, settings)
+        validation, digests = _write_validation(draft, settings, look)
         if shared := trained_on.intersection(digests):
             logger.warning(
                 "%d of %d validation images stand in the labelled file, too: select judges on what the teacher learned",
@@ -116,7 +126,7 @@ def _write_draft(draft: WorkFolder, settings: PlanSettings) -> Plan:
     counts = Counter(bad=0, duplicate=0, labelled=0, other_files=0)
     writer = InputWriter(draft.images, settings.shard_size)
     with DigestSet(draft.root / "seen.db") as seen, atomic_file(draft.rejected_path) as rejected:
-        for candidate, found in _inspected(_candidates(settings), settings):
+        for candidate, found in look(_candidates(settings)):
             if candidate.other:
                 counts["other_files"] += 1
                 continue
@@ -146,33 +156,6 @@ def _candidates(settings: PlanSettings) -> Iterator[Candidate]:
         yield from settings.expansion.candidates(source)
 
 
-def _inspected(candidates: Iterable[Candidate], settings: PlanSettings) -> Iterator[tuple[Candidate, Inspected]]:
-    """Candidates with what was found, in their order, a few ahead in threads (Pillow and hashing release the lock).
-
-    They come without their `content`: what was looked at is not held.
-    """
-    waiting = deque()  # rows of _found; size is that of the content in bytes
-    with warnings.catch_warnings(), ThreadPoolExecutor(settings.workers) as pool:
-        warnings.simplefilter("ignore")  # of odd EXIF and large images
-        for candidate in candidates:
-            size = len(candidate.content or b"")
-            while len(waiting) >= _AHEAD or (waiting and size + _bytes_held(waiting) > _BYTES_AHEAD):
-                yield _found(*waiting.popleft())
-            found = None if candidate.other else pool.submit(inspect, candidate, settings.max_pixels, settings.decode)
-            candidate = replace(candidate, content=None)
-            waiting.append((candidate, found, size))
-        for row in waiting:
-            yield _found(*row)
-
-
-def _found(candidate: Candidate, found: Future | None, size: int) -> tuple[Candidate, Inspected | None]:
-    return candidate, found and found.result()
-
-
-def _bytes_held(waiting: Iterable) -> int:
-    return sum(size for _, found, size in waiting if size and not found.done())
-
-
 def _input(candidate: Candidate, found: Inspected, number: int) -> InputImage:
     return InputImage(
         number, candidate.file_name, candidate.member, candidate.page, found.digest.hex(), found.width, found.height
@@ -191,7 +174,7 @@ def _digests(files: CocoFiles, truth: GroundTruth) -> set[bytes]:
     return digests
 
 
-def _write_validation(draft: WorkFolder, settings: PlanSettings) -> tuple[dict, set[bytes]]:
+def _write_validation(draft: WorkFolder, settings: PlanSettings, look: Callable) -> tuple[dict, set[bytes]]:
     """The shards of the validation images, and their truth; what the plan says of them, and their hashes."""
     files = settings.validation
     truth = files.load()
@@ -204,7 +187,7 @@ def _write_validation(draft: WorkFolder, settings: PlanSettings) -> tuple[dict, 
         )
     writer, digests = InputWriter(draft.validation, settings.shard_size), set()
     candidates = (Candidate(files.path(image)) for image in truth.images)
-    pairs = zip(truth.images, _inspected(candidates, settings), strict=True)
+    pairs = zip(truth.images, look(candidates), strict=True)
     for image, (candidate, found) in pairs:
         if found.reason:
             raise ValueError(f"validation image {candidate.file_name}: {found.reason}; tools/check_data.py lists all")

@@ -15,11 +15,10 @@ import pypdfium2
 import pytest
 from PIL import Image
 
-from dense_det.distillation import planning
+from dense_det.distillation import inspections, planning
 from dense_det.distillation.coco_files import CocoFiles
-from dense_det.distillation.inspection import Inspected
 from dense_det.distillation.planning import PlanSettings, as_text, make_plan
-from dense_det.distillation.sources import Candidate, Expansion
+from dense_det.distillation.sources import Expansion
 from dense_det.distillation.work_folder import WorkFolder, page_digest
 
 
@@ -51,7 +50,8 @@ def test_a_folder(work, photos, jpeg):
     assert [(i.width, i.height) for i in images[:2]] == [(60, 40), (40, 60)], "EXIF turns the second"
     assert images[0].sha256 == hashlib.sha256(jpeg(0)).hexdigest()
     assert work.read_plan() == made
-    assert sorted(p.name for p in work.root.iterdir()) == [".plan.lock", "inputs", "plan.json", "rejected.jsonl"]
+    names = [".inspected.db", ".plan.lock", "inputs", "plan.json", "rejected.jsonl"]
+    assert sorted(path.name for path in work.root.iterdir()) == names
 
 
 def test_exact_duplicates_and_labelled_images_are_left_out(work, photos, coco, jpeg):
@@ -205,27 +205,43 @@ def test_two_plans_at_once(work, photos, monkeypatch):
             second.result()
 
 
-def test_what_is_read_ahead_is_bounded_in_bytes_and_let_go(monkeypatch):
-    monkeypatch.setattr(planning, "_BYTES_AHEAD", 100)
-    too_far = Event()
+@pytest.fixture
+def looked_at(monkeypatch):
+    """Names of the files that were read."""
+    names, inspect = [], inspections.inspect
 
-    def contents():
-        for k in range(12):
-            if k == 4:
-                too_far.set()
-            yield Candidate("a.tar", str(k), content=bytes(60 if k < 8 else 300))
+    def note(candidate, *words):
+        names.append(Path(candidate.file_name).name)
+        return inspect(candidate, *words)
 
-    def inspect(candidate, *_):
-        assert len(candidate.content) in (60, 300)
-        if candidate.member == "0":
-            too_far.wait(0.3)
-            assert not too_far.is_set(), "five contents of 60 bytes wait for the first"
-        return Inspected(reason=candidate.member)
+    monkeypatch.setattr(inspections, "inspect", note)
+    return names
 
-    monkeypatch.setattr(planning, "inspect", inspect)
-    found = list(planning._inspected(contents(), PlanSettings((), workers=1)))
-    assert [(c.member, f.reason) for c, f in found] == [(str(k), str(k)) for k in range(12)]
-    assert all(candidate.content is None for candidate, _ in found)
+
+def test_a_plan_that_was_stopped_goes_on(work, photos, monkeypatch, looked_at):
+    """Ctrl-C at the last file; then one is changed, and one is new."""
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        add = planning.InputWriter.add
+
+        def stop_at_the_last(writer, image):
+            if image.file_name.endswith("e.jpg"):
+                raise KeyboardInterrupt
+            add(writer, image)
+
+        patch.setattr(planning.InputWriter, "add", stop_at_the_last)
+        plan(work, photos)
+    assert sorted(looked_at) == ["a.jpg", "b.jpg", "c.JPG", "d.jpeg", "e.jpg"]
+    looked_at.clear()
+    (photos / "a.jpg").write_bytes((photos / "a.jpg").read_bytes() + b" ")
+    (photos / "f.jpg").write_bytes((photos / "a.jpg").read_bytes() + b"  ")
+    first = plan(work, photos)
+    assert sorted(looked_at) == ["a.jpg", "f.jpg"] and first.num_images == 6
+    looked_at.clear()
+    assert plan(work, photos) == first and looked_at == []
+    anew = WorkFolder(work.root.parent / "anew")
+    assert plan(anew, photos).inputs_sha256 == first.inputs_sha256 and len(looked_at) == 6
+    plan(work, photos, decode=True)
+    assert len(looked_at) == 12, "another way to look"
 
 
 def test_a_plan_cut_short_is_made_anew(work, photos, monkeypatch):
