@@ -13,7 +13,7 @@ from dense_det.deploy.export import convert_to_openvino, export_onnx, folder_bes
 from dense_det.deploy.facts import candidates_facts
 from dense_det.deploy.formats import megabytes
 from dense_det.deploy.graph import deploy_graph
-from dense_det.deploy.parity import average_precisions, compare, found_by
+from dense_det.deploy.parity import SAME_PX, average_precisions, compare, found_by
 from dense_det.deploy.program import ProgramDetector, export_program
 from dense_det.deploy.quantise import quantise_onnx, quantise_openvino
 from dense_det.deploy.runtime import Detector
@@ -127,9 +127,10 @@ def _check(model, detector: Detector, delivery: Delivery, exact: bool):
     """Lines; returns what is not as it should be."""
     faults = []
     found = compare(model, detector, delivery.images)
+    near = "" if exact else f", or of both but over {SAME_PX:g} px apart: 8 bits move boxes, AP says at what cost"
     yield (
         f"{len(delivery.images)} images, {found.both} boxes of both: at most {found.box_px:.3g} px "
-        f"and {found.score:.2g} of score apart; {found.only_one} boxes of one alone"
+        f"and {found.score:.2g} of score apart; {found.only_one} boxes of one alone{near}"
     )
     if detector.facts.get("masks"):
         yield f"masks: at most {found.mask:.2g} of probability apart"

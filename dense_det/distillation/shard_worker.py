@@ -64,9 +64,9 @@ def label_share(
 
     Raises:
         TooManyFailures: with the reasons of the last failures.
-        OSError: a full disk, among others; nothing finished is lost.
+        OSError: a full disk, no memory, a GPU that gave up, among others: it may be well in an hour; nothing finished
+            is lost.
         ValueError: the teacher failed on a whole shard.
-        MemoryError, RuntimeError: no memory, or a GPU that gave up; it may be well in an hour.
     """
     yield from label_tasks(work, tasks, lanes, FailureBudget(work, plan, max_failure_rate), stop)
 
@@ -119,7 +119,10 @@ def label_shard(
             failures.append(_failure(image, str(error)))
         except Exception as error:  # one odd image shall not end the run
             if _is_the_machine_s(error):
-                raise
+                raise OSError(
+                    f"{image.file_name}: {type(error).__name__}: {error}: the machine's fault, not the image's. Free "
+                    "memory (fewer --num-workers, smaller --views) and run the same again; finished shards stay"
+                ) from error
             logger.warning("the teacher failed on image %d, %s", image.id, image.file_name, exc_info=True)
             failures.append(_failure(image, f"the teacher failed: {type(error).__name__}: {error}"))
             fault = error

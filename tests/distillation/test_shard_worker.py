@@ -184,7 +184,7 @@ def test_a_last_shard_of_one_odd_image_is_finished(tmp_path):
 )  # fmt: skip
 def test_what_is_the_machine_s_fault_is_tried_again(tmp_path, error):
     work = make_work(tmp_path)
-    with pytest.raises(type(error)):
+    with pytest.raises(OSError, match=rf"/6.jpg: {type(error).__name__}: .*Free memory .*finished shards stay"):
         run(work, labeller=Stumbling({6}, error), rate=1.0)
     assert work.images.finished() == {0}
     assert len(run(work)) == 5
