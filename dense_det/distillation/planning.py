@@ -269,5 +269,5 @@ def as_text(plan: Plan, seconds_per_image: float | None = None) -> str:
         pace = f"at {seconds_per_image:.3f} s an image"
         lines.append(f"expected: {duration(images * seconds_per_image)} of one worker in all, {pace}")
     else:
-        lines.append("expected time: run tells it after its first shard; or give --seconds-per-image")
+        lines.append("expected time: give --teacher or --onnx, which are tried; run tells it after its first shard")
     return "\n".join(lines)

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ def test_plan(tmp_path, capsys):
     Image.new("RGB", (20, 10)).save(tmp_path / "in" / "a.png")
     assert tool.main(["plan", str(tmp_path / "work"), str(tmp_path / "in")]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("1 images in 1 shards of 256\n") and "expected time: run tells it" in out
+    assert out.startswith("1 images in 1 shards of 256\n") and "expected time: give --teacher or --onnx" in out
     work = WorkFolder(tmp_path / "work")
     assert not work.failures_path.exists()
     work.settle_manifest(Manifest(["a"], [], [], {}, 0.05, 100))
@@ -62,6 +63,18 @@ def teacher(tmp_path):
     torch.manual_seed(0)
     torch.save({"model": build_model(load_cfg(config, ["MODEL.DEVICE", "cpu"])).state_dict()}, tmp_path / "teacher.pth")
     return [str(config), str(tmp_path / "teacher.pth")]
+
+
+def test_plan_tries_the_teacher_for_the_expected_time(tmp_path, teacher, capsys):
+    (tmp_path / "in").mkdir()
+    Image.new("RGB", (20, 10)).save(tmp_path / "in" / "a.png")
+    threads = torch.get_num_threads()
+    plan = ["plan", str(tmp_path / "work"), str(tmp_path / "in"), "--teacher", *teacher]
+    assert tool.main(plan) == 2 and "the classes have no names" in capsys.readouterr().err
+    write_json(tmp_path / "evaluation" / "thresholds.json", {"card": {"threshold": 0.5}, "page": None})
+    assert tool.main(plan) == 0
+    assert re.search(r"expected: \d+ s of one worker in all, at \d\.\d{3} s an image", capsys.readouterr().out)
+    assert torch.get_num_threads() == threads and not (tmp_path / "work" / "manifest.json").exists()
 
 
 def test_large_jpeg_files_are_decoded_smaller(tmp_path, teacher, capsys):

@@ -7,10 +7,13 @@ and image files. Bytes that were seen before, or stand in a labelled file, are l
 import os
 from collections.abc import Iterator
 
+from dense_det.deploy.facts import find_points
 from dense_det.distillation.coco_files import CocoFiles
 from dense_det.distillation.planning import PlanSettings, as_text, make_plan
 from dense_det.distillation.progress import read_progress
+from dense_det.distillation.run_settings import Detectron2Doors, RunSettings, open_labeller
 from dense_det.distillation.sources import Expansion
+from dense_det.distillation.trial_pace import trial_pace
 from dense_det.distillation.work_folder import WorkFolder
 
 EXAMPLE = """example:
@@ -37,6 +40,9 @@ def add_arguments(parser) -> None:
     parser.add_argument("--pdf-dpi", type=int, default=150, metavar="N", help="resolution of PDF pages (default 150)")
     parser.add_argument("--decode", action="store_true", help="decode every image in full: slower, finds more damage")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="threads that read images (default 2)")
+    parser.add_argument("--teacher", nargs=2, action="append", default=[], metavar=("CONFIG", "WEIGHTS"),
+                        help="the one of run: tried on a few images, for the expected time")  # fmt: skip
+    parser.add_argument("--onnx", action="append", default=[], metavar="FILE", help="or this one")
     parser.add_argument("--seconds-per-image", type=float, metavar="S",
                         help="of the teacher, as `status` of another folder tells it")  # fmt: skip
 
@@ -61,8 +67,18 @@ def main(args) -> Iterator[str]:
     work = WorkFolder(args.work)
     plan = make_plan(work, settings)
     # planned again after a run: its pace is known
-    pace = read_progress(work).seconds_per_image if work.manifest_path.exists() else None
-    yield as_text(plan, args.seconds_per_image or pace)
+    pace = args.seconds_per_image or (read_progress(work).seconds_per_image if work.manifest_path.exists() else None)
+    if not pace and (args.teacher or args.onnx):
+        own = find_points(args.teacher[0][1], ())[1] if args.teacher and not plan.labelled else ()
+        settings = RunSettings(
+            work=args.work,
+            detectors=tuple(map(tuple, args.teacher)),
+            onnx=tuple(args.onnx),
+            doors=Detectron2Doors(args.load_cfg, args.load_model),
+            classes=tuple(own),
+        )
+        pace = trial_pace(work, open_labeller(settings))
+    yield as_text(plan, pace)
 
 
 def _coco(json_file, image_root) -> CocoFiles | None:
