@@ -60,8 +60,8 @@ class PlanSettings:
 
 
 def make_plan(work: WorkFolder, settings: PlanSettings) -> Plan:
-    """Write the plan of a work folder, whole or not at all; planning the same again changes nothing, and reads only
-    files that are new, whatever ended the plan before.
+    """Write the plan of a work folder, whole or not at all; planning the same again changes nothing. Image files that
+    a plan has read are not read again, whatever ended it; tar files and PDFs are.
 
     Memory holds a few images; the hashes of all that went before lie on the disk meanwhile.
 

@@ -46,9 +46,9 @@ def run_workers(work: WorkFolder, open_labeller: Callable, share: Share, num: in
     """
     tasks = share.tasks(work.read_plan())
     processes = max(1, min(num, len(tasks) - _num_finished(work, tasks)))
-    lanes = [num // processes + (index < num % processes) for index in range(processes)]
     if processes == 1:
-        return run_here(work, open_labeller, share, rate, *lanes)
+        return run_here(work, open_labeller, share, rate, num)
+    lanes = [num // processes + (index < num % processes) for index in range(processes)]
     return run_processes(work, open_labeller, share, rate, lanes)
 
 

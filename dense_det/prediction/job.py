@@ -161,7 +161,7 @@ def _look(work: WorkFolder, plan: Plan, opener: Callable, workers: int) -> Itera
     tasks, told = everything.tasks(plan), len(work.images.finished())
     if told == len(tasks):
         return
-    outlook = Outlook(work, tasks, min(workers, len(tasks)))
+    outlook = Outlook(work, tasks, min(workers, len(tasks) - told))
     for _ in run_workers(work, opener, everything, workers, rate=1):
         done = work.images.finished()
         if len(done) != told:

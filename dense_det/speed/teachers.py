@@ -2,16 +2,17 @@
 
 import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 import torch
 from detectron2.modeling import build_model
-from PIL import Image
 
 from dense_det.analysis.candidates import give_candidates
 from dense_det.analysis.latency import interleaved_ms
 from dense_det.distillation.teacher_stages import stages_of
 from dense_det.speed.networks import load_one_class
+from dense_det.speed.pictures import write_jpeg
 
 CANDIDATES = 500  # of a view: what a page's first labels come to
 
@@ -28,8 +29,7 @@ def measure_teacher(config: str, words, size, edge: int, rounds: int) -> tuple[l
     torch.manual_seed(0)
     model = build_model(load_one_class(config, words)).eval()
     with tempfile.TemporaryDirectory() as folder:
-        path = f"{folder}/page.jpg"
-        draw_page(*size).save(path, quality=90)
+        path = str(write_jpeg(Path(folder) / "page.jpg", size))
         theirs, ours = stages_of(model, edge)
         views = [way.resize(way.decode(path)) for way in (theirs, ours)]
         image = torch.from_numpy(views[0].transpose(2, 0, 1).copy())
@@ -37,11 +37,3 @@ def measure_teacher(config: str, words, size, edge: int, rounds: int) -> tuple[l
         theirs, ours = stages_of(model, edge)
         times = interleaved_ms(theirs.calls(path) + ours.calls(path), rounds, warmup=1, clock=time.process_time)
     return times, float(np.abs(views[0].astype(float) - views[1]).mean())
-
-
-def draw_page(width: int, height: int) -> Image.Image:
-    """A photograph's smoothness and a scan's sharp edges."""
-    rough = np.random.default_rng(0).integers(0, 256, (height // 16, width // 16, 3), dtype=np.uint8)
-    pixels = np.array(Image.fromarray(rough).resize((width, height), Image.Resampling.BICUBIC))
-    pixels[height // 3 : height // 2 : 6, width // 8 : -width // 8] = 0
-    return Image.fromarray(pixels)

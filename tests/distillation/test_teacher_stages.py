@@ -10,14 +10,13 @@ from dense_det.analysis.candidates import give_candidates
 from dense_det.config import load_cfg
 from dense_det.distillation.teacher_stages import NAMES, stages_of
 from dense_det.speed.networks import BN
-from dense_det.speed.teachers import draw_page
+from dense_det.speed.pictures import write_jpeg
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_the_same_boxes_and_nearly_the_same_pixels(tmp_path):
-    path = str(tmp_path / "a.jpg")
-    draw_page(300, 200).save(path, quality=90)
+    path = str(write_jpeg(tmp_path / "a.jpg", (300, 200)))
     torch.manual_seed(0)
     options = ["MODEL.DEVICE", "cpu", "MODEL.RETINANET.NUM_CLASSES", 1, *BN]
     model = build_model(load_cfg(ROOT / "configs" / "retina_snet.yaml", options)).eval()

@@ -41,8 +41,8 @@ def add_arguments(parser) -> None:
     parser.add_argument("--decode", action="store_true", help="decode every image in full: slower, finds more damage")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="threads that read images (default 2)")
     parser.add_argument("--teacher", nargs=2, action="append", default=[], metavar=("CONFIG", "WEIGHTS"),
-                        help="the one of run: tried on a few images, for the expected time")  # fmt: skip
-    parser.add_argument("--onnx", action="append", default=[], metavar="FILE", help="or this one")
+                        help="as of run: tried on a few images under its own views, for the expected time")  # fmt: skip
+    parser.add_argument("--onnx", action="append", default=[], metavar="FILE", help="as of run: tried, too")
     parser.add_argument("--seconds-per-image", type=float, metavar="S",
                         help="of the teacher, as `status` of another folder tells it")  # fmt: skip
 
