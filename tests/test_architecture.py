@@ -42,8 +42,19 @@ MAY_IMPORT = {
     "fold_bn": set(),
     "pointwise": set(),
     "group_norm": set(),
+    "batch_norm": set(),
     "tta": set(),
-    "engine": {"config", "checkpoint", "evaluation", "data", "analysis", "tta", "pointwise", "group_norm"},
+    "engine": {
+        "config",
+        "checkpoint",
+        "evaluation",
+        "data",
+        "analysis",
+        "tta",
+        "pointwise",
+        "group_norm",
+        "batch_norm",
+    },
     # beside the house: runs where nothing else does; a child process tries whether the package itself ("") imports
     "doctor": {""},
 }
