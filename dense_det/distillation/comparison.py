@@ -3,6 +3,8 @@
 import statistics
 from dataclasses import dataclass
 
+from dense_det.distillation.known_truth import Agreement
+
 METRICS = ("AP", "AP50", "AP75")
 
 
@@ -13,6 +15,7 @@ class Results:
     name: str
     values: dict[str, tuple[float, ...]]
     is_teacher: bool = False  # another model than the one that ways are compared for: it has no gain
+    agreement: Agreement | None = None  # of the pseudo-labels with a truth that is known
 
     def mean(self, metric: str) -> float:
         return statistics.fmean(self.values[metric])
@@ -30,22 +33,31 @@ def mean_and_spread(values) -> str:
 
 
 def comparison_table(rows: list[Results], base: Results | None) -> str:
-    """A Markdown table, a row a way to train; with `base` also each way's gain in AP over it, seed by seed.
+    """A Markdown table, a row a way to train; with `base` also each way's gain in AP over it, seed by seed; where a
+    truth is known, how many pseudo-labels there are, and in percent how many are right, and of the truth are found.
 
     Args:
         base: one of `rows`; each row of a way has its seeds, in their order. Rows of teachers may have others.
     """
-    header = ["", *METRICS, "gain in AP", "seeds"]
+    judged = any(row.agreement for row in rows)
+    header = ["", *METRICS, "gain in AP", "seeds", *(("labels", "right", "found") if judged else ())]
     cells = [header, ["---"] + ["---:"] * (len(header) - 1)]
     for row in rows:
         gain = "-"
         if base is not None and row is not base and not row.is_teacher:
             change = gains(row, base, "AP")
             gain = ("+" if statistics.fmean(change) >= 0 else "") + mean_and_spread(change)
-        cells.append([row.name, *(mean_and_spread(row.values[m]) for m in METRICS), gain, str(len(row.values["AP"]))])
+        line = [row.name, *(mean_and_spread(row.values[m]) for m in METRICS), gain, str(len(row.values["AP"]))]
+        cells.append(line + _agreement_cells(row.agreement) if judged else line)
     widths = [max(len(line[k]) for line in cells) for k in range(len(header))]
     lines = []
     for line in cells:
         rest = [cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)]
         lines.append("| " + " | ".join([line[0].ljust(widths[0]), *rest]) + " |")
     return "\n".join(lines)
+
+
+def _agreement_cells(agreement: Agreement | None) -> list[str]:
+    if agreement is None:
+        return ["-"] * 3
+    return [f"{agreement.kept:,}", f"{agreement.precision:.0f}", f"{agreement.recall:.0f}"]

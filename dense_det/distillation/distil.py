@@ -1,6 +1,7 @@
 """The whole of a data distillation: teacher, labels, students with and without them, one table, further rounds."""
 
 import dataclasses
+import functools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from dense_det.atomic_file import atomic_file
+from dense_det.distillation.coco_files import CocoFiles
 from dense_det.distillation.comparison import METRICS, Results, comparison_table
 from dense_det.distillation.ingredients import (
     ConfigDoors,
@@ -16,6 +18,7 @@ from dense_det.distillation.ingredients import (
     require_ingredients,
     require_same_classes,
 )
+from dense_det.distillation.known_truth import KnownTruth
 from dense_det.distillation.recipe import ALONE, Labels, Model, Recipe, slug
 from dense_det.distillation.rule import manifest_path, read_shards
 from dense_det.distillation.work_folder import WorkFolder, write_json
@@ -142,17 +145,19 @@ class Distillation:
         """Of a round: the teachers, and the student on the labels of those of `ways` that all seeds have ended for."""
         folder, teachers, students = self._round(number), {}, []
         for name in ways:
-            steps = self._students(name, folder / "students", _labels(folder, name))
+            labels = _labels(folder, name, ways[name].truth)
+            steps = self._students(name, folder / "students", labels)
             if all(step.result.exists() for step in steps):
                 work = WorkFolder(self._work(number, name))
                 # a user may have removed a finished one
                 if work.root not in teachers and work.plan_path.exists():
                     teachers[work.root] = _teacher_results(_in_round(f"the teacher's {name}", number), work)
-                students.append(_results(_in_round(name, number), steps))
+                agreement = self._truth.agreement(labels) if self._truth else None
+                students.append(_results(_in_round(name, number), steps, agreement=agreement))
         return list(teachers.values()), students
 
     def _label(self, teacher: Model, ways: dict[str, Labels], number: int) -> dict[str, Path]:
-        """A COCO file of pseudo-labels for each way; ways that look at images alike share the looking."""
+        """A COCO file for the students of each way; ways that look at images alike share the looking."""
         data, made, seen, folder = self.recipe.data, {}, set(), self._round(number)
         for name, way in ways.items():
             work = self._work(number, name)
@@ -171,11 +176,18 @@ class Distillation:
             select = ("select", str(work), "--out", str(made[name]), *way.select)
             # the manifest is written last: labels without it were cut short
             self._pseudo_label(f"{folder.name}-select-{slug(name)}", select, manifest_path(made[name]))
+            if way.truth and not (corrected := _labels(folder, name, way.truth)).exists():
+                write_json(corrected, self._truth.apply(way.truth, made[name]))
         first = next(iter(made))
         page = folder / report_name(first)
         report = ("report", str(self._work(number, first)), str(made[first]), "--out", str(page))
         self._pseudo_label(f"{folder.name}-{page.stem}", report, page)
-        return made
+        return {name: _labels(folder, name, ways[name].truth) for name in made}
+
+    @functools.cached_property
+    def _truth(self) -> KnownTruth | None:
+        data = self.recipe.data
+        return KnownTruth(CocoFiles(data.truth, data.image_root)) if data.truth else None
 
     def _alone(self) -> list[Step]:
         return self._students(ALONE, self.out / "students", None)
@@ -228,17 +240,18 @@ def _as_json(value: Recipe | Labels) -> dict:
     return json.loads(json.dumps(dataclasses.asdict(value)))
 
 
-def _labels(folder: Path, name: str) -> Path:
-    return folder / f"{slug(name)}.json"
+def _labels(folder: Path, name: str, truth: str = "") -> Path:
+    """What select writes, or what the truth made of it."""
+    return folder / (f"{slug(name)}.true-{truth}.json" if truth else f"{slug(name)}.json")
 
 
 def _in_round(name: str, number: int) -> str:
     return name if number == 1 else f"{name}, round {number}"
 
 
-def _results(name: str, trainings: list[Step], is_teacher: bool = False) -> Results:
+def _results(name: str, trainings: list[Step], **about) -> Results:
     found = [json.loads(step.result.read_text()) for step in trainings]
-    return Results(name, {metric: tuple(one[f"bbox/{metric}"] for one in found) for metric in METRICS}, is_teacher)
+    return Results(name, {metric: tuple(one[f"bbox/{metric}"] for one in found) for metric in METRICS}, **about)
 
 
 def _teacher_results(name: str, work: WorkFolder) -> Results:

@@ -30,6 +30,7 @@ def require_ingredients(recipe: Recipe, doors: ConfigDoors) -> None:
     for what, path, is_there in (
         ("labelled images", data.labelled, os.path.isfile),
         ("validation images", data.validation, os.path.isfile),
+        ("truth of the unlabelled images", data.truth, os.path.isfile),
         ("labelled_images", data.labelled_images, os.path.isdir),
         ("validation_images", data.validation_images, os.path.isdir),
         ("image_root", data.image_root, os.path.isdir),
@@ -47,7 +48,7 @@ def require_ingredients(recipe: Recipe, doors: ConfigDoors) -> None:
 def ingredient_digests(recipe: Recipe, doors: ConfigDoors) -> dict[str, str]:
     """SHA-256 of the files, by path; of the unlabelled only of lists and tars, of configs what they say."""
     data, teacher = recipe.data, recipe.teacher
-    files = (data.labelled, data.validation, *data.unlabelled, teacher.onnx, teacher.weights)
+    files = (data.labelled, data.validation, data.truth, *data.unlabelled, teacher.onnx, teacher.weights)
     files = [file for file in (*files, *_initial_weights(recipe, doors)) if os.path.isfile(file)]
     digests = {file: sha256_of(file) for file in files}
     for config in filter(None, (teacher.config, recipe.student.config)):

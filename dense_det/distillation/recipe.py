@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from dense_det.distillation.known_truth import USES
 from dense_det.job_file import checked, preparation
 from dense_det.suggest import unknown
 
@@ -21,6 +22,8 @@ class Data:
     unlabelled: sources of `pseudo_label.py plan`.
     labelled_images, validation_images: the folders of their images; "" is images/ beside the file.
     image_root: what names in .txt and .json sources are relative to; "" is labelled_images.
+    truth: a COCO file of the unlabelled images, where somebody knows their boxes: the table then tells how right the
+        pseudo-labels are. No student learns from it, but in ways of labelling that say so.
     """
 
     labelled: str
@@ -29,6 +32,7 @@ class Data:
     labelled_images: str = ""
     validation_images: str = ""
     image_root: str = ""
+    truth: str = ""
 
     def __post_init__(self):
         for name in ("labelled", "validation"):
@@ -62,11 +66,14 @@ class Labels:
         run: words for `pseudo_label.py run`, such as --views 192,240,288 --fusion nms.
         select: words for `pseudo_label.py select`, such as --rule fixed --value 0.5.
         opts: KEY VALUE of the student's training on them.
+        truth: what data.truth does to them: "right" takes the wrong ones out, "all" are all true boxes instead; "":
+            nothing.
     """
 
     run: tuple[str, ...] = ()
     select: tuple[str, ...] = ()
     opts: tuple[str, ...] = ()
+    truth: str = ""
 
 
 @dataclass(frozen=True)
@@ -148,6 +155,11 @@ def parse_recipe(tree: dict, path) -> Recipe:
         raise ValueError(
             f"{path}: the student needs a config, and is trained here; MODEL.WEIGHTS in its opts is what it begins from"
         )
+    for name, how in labels.items():
+        if how.truth and how.truth not in USES:
+            raise ValueError(f"{path}: {unknown(f'labels.{name}.truth', how.truth, USES)}")
+        if how.truth and not data.truth:
+            raise ValueError(f"{path}: labels.{name}.truth needs data.truth, a COCO file of the unlabelled images")
     if bool(teacher.config) == bool(teacher.onnx):
         raise ValueError(f"{path}: the teacher is either a config (weights: those that it has) or an onnx file")
     if teacher.opts and (teacher.weights or teacher.onnx):

@@ -3,6 +3,7 @@ import dataclasses
 import pytest
 
 from dense_det.distillation.comparison import Results, comparison_table, gains, mean_and_spread
+from dense_det.distillation.known_truth import Agreement
 
 
 def results(name, *values):
@@ -40,3 +41,11 @@ def test_a_teacher_has_no_gain(seeds):
 
 def test_the_mean():
     assert results("a", 1.0, 4.0).mean("AP50") == pytest.approx(2.5)
+
+
+def test_how_right_labels_are_stands_beside_what_they_are_worth():
+    base, way = results("alone", 10.0), results("a", 13.0)
+    lines = comparison_table([base, dataclasses.replace(way, agreement=Agreement(2400, 1200, 4800))], base).splitlines()
+    assert [cell.strip() for cell in lines[0].split("|")[6:-1]] == ["seeds", "labels", "right", "found"]
+    assert [cell.strip() for cell in lines[2].split("|")[6:-1]] == ["1", "-", "-", "-"]
+    assert [cell.strip() for cell in lines[3].split("|")[6:-1]] == ["1", "2,400", "50", "25"]

@@ -16,6 +16,17 @@ def write_classes(file: Path, *names: str) -> None:
     file.write_text(json.dumps({"categories": [{"id": k, "name": name} for k, name in enumerate(names)]}))
 
 
+def write_labels(file: Path) -> None:
+    """A table that is right, and one that is not, on the only picture."""
+    images = [{"id": 4, "file_name": str(file.parents[2] / "images" / "a.jpg"), "width": 20, "height": 20}]
+    annotations = [
+        {"id": n, "image_id": 4, "category_id": 1, "bbox": box, "iscrowd": 0, "score": 0.5}
+        for n, box in ((1, [0, 0, 9, 10]), (2, [10, 10, 4, 4]))
+    ]
+    categories = [{"id": 1, "name": "Table"}, {"id": 2, "name": "Text"}]
+    file.write_text(json.dumps({"images": images, "annotations": annotations, "categories": categories}))
+
+
 class Pretended:
     """Steps that are noted and leave results; a student's AP is what `ap` says of its folder."""
 
@@ -39,6 +50,8 @@ class Pretended:
             elif step.result is not None:
                 step.result.parent.mkdir(parents=True, exist_ok=True)
                 step.result.write_text("{}")
+                if step.words[1] == "select":
+                    write_labels(Path(step.words[4]))
 
     def verbs(self):
         trained = [s.result.parent.parent.name if s.words[0] == "tools/train_net.py" else s.words[1] for s in self.seen]
@@ -113,6 +126,32 @@ def test_one_round(distillation, tmp_path):
     list(job.rounds(1))
     # only what knows itself what is finished is asked again
     assert [s.words[1] for s in steps.seen[seen:]] == ["--out", "run", "run"]
+
+
+def test_students_of_the_truth(distillation, tmp_path):
+    """What a teacher without faults would be worth."""
+    truth = tmp_path / "truth.json"
+    images = [{"id": 1, "file_name": "a.jpg", "width": 20, "height": 20}]
+    annotations = [
+        {"id": n, "image_id": 1, "category_id": 1, "bbox": box} for n, box in ((1, [0, 0, 10, 10]), (2, [15, 0, 5, 5]))
+    ]
+    truth.write_text(json.dumps({"images": images, "annotations": annotations, "categories": [
+        {"id": 0, "name": "Text"}, {"id": 1, "name": "Table"}]}))  # fmt: skip
+    views = {"run": "--views 64"}
+    labels = {"fused": views, "right ones": {**views, "truth": "right"}, "all": {**views, "truth": "all"}}
+    job, steps = distillation(lambda folder: 1.0, data=few_data(tmp_path, truth=str(truth)), labels=labels, seeds=[0])
+    (results,) = job.rounds(1)
+    assert {row.name: dataclasses.astuple(row.agreement) for row in results if row.agreement} == {
+        "fused": (2, 1, 2), "right ones": (1, 1, 2), "all": (2, 2, 2)
+    }  # fmt: skip
+    assert steps.verbs().count("run") == 1  # they look at images alike
+    files = [s.words[s.words.index("--pseudo-json") + 1] for s in steps.seen if "--pseudo-json" in s.words]
+    folder = tmp_path / "out/round-1"
+    assert files == [str(folder / f"{name}.json") for name in ("fused", "right-ones.true-right", "all.true-all")]
+    boxes = [[a["bbox"] for a in json.loads(Path(file).read_text())["annotations"]] for file in files]
+    assert boxes == [[[0, 0, 9, 10], [10, 10, 4, 4]], [[0, 0, 9, 10]], [[0, 0, 10, 10], [15, 0, 5, 5]]]
+    header = job.table(results).splitlines()[0]
+    assert header.split("|")[-4:-1] == [" labels ", " right ", " found "]
 
 
 def test_labels_without_their_manifest_are_selected_again(distillation, tmp_path):

@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 
 from dense_det.config import config_digests, initial_weights
@@ -48,6 +50,16 @@ def test_a_teacher_with_weights_begins_from_no_others(recipe, tmp_path):
     assert {"trained.pth", "zoo.pth"} & ingredient_digests(trained, DOORS).keys() == {"trained.pth"}
     with pytest.raises(ValueError, match=r"no file zoo\.pth \(MODEL\.WEIGHTS\): make it, or name the right one"):
         require_ingredients(recipe(), DOORS)
+
+
+def test_the_truth_of_the_unlabelled_is_one_of_them(recipe, tmp_path):
+    known = recipe()
+    known = dataclasses.replace(known, data=dataclasses.replace(known.data, truth="truth.json"))
+    with pytest.raises(ValueError, match=r"no file truth\.json \(truth of the unlabelled images\)"):
+        require_ingredients(known, DOORS)
+    (tmp_path / "truth.json").touch()
+    require_ingredients(known, DOORS)
+    assert "truth.json" in ingredient_digests(known, DOORS)
 
 
 @pytest.mark.parametrize(("opts", "told"), [

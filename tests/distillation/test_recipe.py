@@ -60,6 +60,8 @@ def test_some_ways_of_labelling():
         ({"teacher": {"config": "a.yaml", "weights": "b.pth", "opts": "A 1"}}, "teacher.opts are for its training"),
         ({"teacher": {"onnx": "b.onnx", "opts": "A 1"}}, "teacher.opts are for its training"),
         ({"labels": {}}, "labels need one entry"),
+        ({"labels": {"a": {"truth": "all"}}}, "labels.a.truth needs data.truth, a COCO file"),
+        ({"labels": {"a": {"truth": "rihgt"}}}, "no labels.a.truth named 'rihgt'; did you mean 'right'"),
         ({"labels": {"labels alone": {}}}, "none called 'labels alone'"),
         ({"labels": {"one view": {}, "One-View": {}}}, "differ in letters and digits"),
         ({"labels": ["fused"]}, "a.yaml: labels: expected NAME: HOW lines, got .'fused'."),

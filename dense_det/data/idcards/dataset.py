@@ -21,6 +21,8 @@ from dense_det.drawing import save_image
 
 logger = logging.getLogger(__name__)
 
+TRUTH = "unlabelled_truth"  # the file of what unlabelled.json does not tell
+
 # all that a pixel depends on beside our own code
 _LIBRARIES = ("numpy", "opencv-python-headless", "pillow", "matplotlib", "faker", "scikit-image")
 
@@ -47,7 +49,8 @@ def prepare_idcards(
 
     Args:
         out: a folder; None: idcards/ in the cache folder.
-        num_unlabelled: pictures of train's materials for `out`/unlabelled.json, which has no annotations.
+        num_unlabelled: pictures of train's materials for `out`/unlabelled.json, which has no annotations; these stand
+            in `out`/unlabelled_truth.json.
         longer: the pictures' longer side in pixels; the other is three quarters of it.
         photo_folders: of more photographs for backgrounds.
         packages: take the photographs of some Debian packages, too; they are downloaded once.
@@ -101,7 +104,7 @@ def code_digest() -> str:
 
 
 def _make(out: Path, numbers: dict, request: dict, stamp: str, materials: dict, problems: list, workers: int) -> dict:
-    for name in ("manifest", *numbers):  # their images are about to change
+    for name in ("manifest", TRUTH, *numbers):  # their images are about to change
         (out / f"{name}.json").unlink(missing_ok=True)
     parts = [
         Part(split, start, min(start + PART, number), request["seed"], request["longer"], out, stamp)
@@ -111,7 +114,10 @@ def _make(out: Path, numbers: dict, request: dict, stamp: str, materials: dict, 
     records = make_parts(parts, materials, workers)
     counts = {}
     for split, number in numbers.items():
-        tree = coco_tree([record for record in records if record["split"] == split], labelled=split != "unlabelled")
+        tree = coco_tree([record for record in records if record["split"] == split])
+        if number and split == "unlabelled":
+            _write_json(out / f"{TRUTH}.json", tree)
+            tree = tree | {"annotations": []}
         if number:
             _write_json(out / f"{split}.json", tree)
         if tree["annotations"]:
@@ -131,7 +137,7 @@ def _make(out: Path, numbers: dict, request: dict, stamp: str, materials: dict, 
     return manifest
 
 
-def coco_tree(records: list[dict], labelled: bool) -> dict:
+def coco_tree(records: list[dict]) -> dict:
     """A COCO tree of scene records, ids from 1; each image tells its background, templates and faces."""
     images, annotations = [], []
     for image_id, record in enumerate(records, 1):
@@ -139,7 +145,7 @@ def coco_tree(records: list[dict], labelled: bool) -> dict:
         images.append(
             {"id": image_id, "file_name": image_name(record["split"], record["index"]), **size, **record["record"]}
         )
-        for annotation in record["annotations"] if labelled else ():
+        for annotation in record["annotations"]:
             annotations.append({"id": len(annotations) + 1, "image_id": image_id, **annotation})
     categories = [{"id": k, "name": name, "supercategory": "document"} for k, name in enumerate(CLASSES, 1)]
     return {"images": images, "annotations": annotations, "categories": categories}
@@ -151,7 +157,8 @@ def _earlier(out: Path, stamp: str, numbers: dict) -> dict | None:
         manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
         images = {path.name for path in (out / "images").iterdir()}
         wanted = {image_name(split, index) for split, number in numbers.items() for index in range(number)}
-        files = all((out / f"{split}.json").is_file() for split, number in numbers.items() if number)
+        names = [split for split, number in numbers.items() if number] + [TRUTH] * bool(numbers["unlabelled"])
+        files = all((out / f"{name}.json").is_file() for name in names)
         same = manifest["stamp"] == stamp and manifest["numbers"] == numbers
         return manifest if same and files and images >= wanted else None
     except (OSError, ValueError, KeyError, TypeError):

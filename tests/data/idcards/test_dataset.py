@@ -34,13 +34,20 @@ def test_files_are_as_said_and_the_second_call_does_nothing(tmp_path, monkeypatc
         for image in tree["images"]:
             assert cv2.imread(str(out / "images" / image["file_name"])).shape == (image["height"], image["width"], 3)
             assert image["background"].startswith("skimage/")
+    truth = json.loads((out / "unlabelled_truth.json").read_text())
+    assert truth["images"] == tree["images"] and truth["annotations"]  # what the loop read last
     for split in ("train", "val"):
         assert not check_dataset(out / f"{split}.json", out / "images").num_errors
         assert (out / f"preview_{split}.jpg").is_file()
     manifest = json.loads((out / "manifest.json").read_text())
     assert {row["name"].split("/")[0] for row in manifest["templates"]["val"]} == {"val"}
+    real = work.make_scene
     monkeypatch.setattr(work, "make_scene", None)
     assert prepare_idcards(num_unlabelled=2, **SMALL)["already_there"]
+    (out / "unlabelled_truth.json").unlink()
+    monkeypatch.setattr(work, "make_scene", real)
+    assert not prepare_idcards(num_unlabelled=2, **SMALL)["already_there"]
+    assert json.loads((out / "unlabelled_truth.json").read_text()) == truth
 
 
 def test_processes_and_interruptions_make_no_difference(tmp_path, monkeypatch):
