@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dense_det.distillation.known_truth import USES
+from dense_det.distillation.verb_words import require_words
 from dense_det.job_file import checked, preparation
 from dense_det.suggest import unknown
 
@@ -156,6 +157,10 @@ def parse_recipe(tree: dict, path) -> Recipe:
             f"{path}: the student needs a config, and is trained here; MODEL.WEIGHTS in its opts is what it begins from"
         )
     for name, how in labels.items():
+        try:
+            require_words(how.run, how.select)
+        except ValueError as error:
+            raise ValueError(f"{path}: labels.{name}: {error}") from error
         if how.truth and how.truth not in USES:
             raise ValueError(f"{path}: {unknown(f'labels.{name}.truth', how.truth, USES)}")
         if how.truth and not data.truth:

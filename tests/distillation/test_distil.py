@@ -89,7 +89,7 @@ def distillation(tmp_path, labelled_work):
             "student": {"config": "student.yaml"},
             "labels": {
                 "fused": {"run": "--views 64,80", "opts": "SOLVER.BASE_LR 1"},
-                "fixed": {"run": "--views 64,80", "select": "--rule fixed"},
+                "fixed": {"run": "--views 64,80", "select": "--rule fixed --value 0.5"},
                 "one view": {"run": "--views 64"},
             },
             "seeds": [0, 1],
@@ -248,18 +248,18 @@ def test_ways_join_a_folder_one_after_the_other(distillation):
 
 
 def test_a_way_without_labels_may_be_mended(distillation):
-    """A word that `run` or `select` does not know is only found out when they begin."""
-    labels = {"fused": {"run": "--views 64"}, "fixed": {"run": "--viwes 64"}}
+    """A file that `run` does not find is only missed when it begins."""
+    labels = {"fused": {"run": "--views 64"}, "fixed": {"run": "--views 64 --class-map gone.json"}}
     job, steps = distillation(lambda folder: 1.0, labels=labels)
     run = steps.run
 
     def refuse(steps, at_once=1):
-        if "--viwes" in steps[0].words:
-            raise ValueError("unrecognized arguments: --viwes")
+        if "gone.json" in steps[0].words:
+            raise ValueError("no file gone.json")
         run(steps, at_once)
 
     steps.run = refuse
-    with pytest.raises(ValueError, match="unrecognized"):
+    with pytest.raises(ValueError, match="no file gone"):
         next(job.rounds(1))
     mended, _ = distillation(lambda folder: 1.0, labels=labels | {"fixed": {"run": "--views 80"}})
     assert [row.name for row in next(mended.rounds(1))][-2:] == ["fused", "fixed"]

@@ -39,7 +39,7 @@ def test_the_digest_changes_with_results_and_not_with_words():
 
 
 def test_some_ways_of_labelling():
-    labels = {name: {"run": f"--views {number}"} for number, name in enumerate("abc")}
+    labels = {name: {"run": f"--views {number}"} for number, name in enumerate("abc", 64)}
     recipe = parse_recipe(tree(labels=labels), "a.yaml")
     assert list(recipe.only(["c", "a"]).labels) == ["a", "c"]
     with pytest.raises(ValueError, match="no labels of the recipe named 'd'. Known: a, b, c"):
@@ -60,6 +60,14 @@ def test_some_ways_of_labelling():
         ({"teacher": {"config": "a.yaml", "weights": "b.pth", "opts": "A 1"}}, "teacher.opts are for its training"),
         ({"teacher": {"onnx": "b.onnx", "opts": "A 1"}}, "teacher.opts are for its training"),
         ({"labels": {}}, "labels need one entry"),
+        (
+            {"labels": {"a": {"run": "--veiws 64"}}},
+            "a.yaml: labels.a: run: unrecognized arguments: --veiws 64; tools/pseudo_label.py run --help has all",
+        ),
+        ({"labels": {"a": {"run": "--views"}}}, "labels.a: run: argument --views: expected one argument"),
+        ({"labels": {"a": {"run": "--views 64,x"}}}, "labels.a: .*'x'"),
+        ({"labels": {"a": {"select": "--rule fixd"}}}, "labels.a: select: argument --rule: invalid choice: 'fixd'"),
+        ({"labels": {"a": {"select": "--rule fixed"}}}, "labels.a: --rule fixed needs --value"),
         ({"labels": {"a": {"truth": "all"}}}, "labels.a.truth needs data.truth, a COCO file"),
         ({"labels": {"a": {"truth": "rihgt"}}}, "no labels.a.truth named 'rihgt'; did you mean 'right'"),
         ({"labels": {"labels alone": {}}}, "none called 'labels alone'"),

@@ -55,10 +55,7 @@ def add_arguments(parser) -> None:
 
 
 def main(args) -> Iterator[str]:
-    if (args.value is None) == (args.rule in ("precision", "fixed")):
-        raise ValueError(f"--rule {args.rule} " + ("needs --value" if args.value is None else "takes no --value"))
-    if args.value is not None and not 0 < args.value <= 1:
-        raise ValueError(f"--value is a precision or a score, more than 0 and at most 1, got {args.value:g}")
+    require_value(args)
     work = WorkFolder(args.work)
     plan, manifest = work.read_plan(), work.read_manifest()
     num_images = plan.num_images - work.join_failures(plan.num_shards)
@@ -86,6 +83,14 @@ def main(args) -> Iterator[str]:
     write_json(manifest_path(args.out), about | _results(args, manifest, counts, found))
     yield f"{args.out}: {counts.images} images, {counts.kept.sum()} labels, {counts.unsure.sum()} ignore regions"
     yield f"images without a label: {counts.empty}, " + ("kept" if args.empty == "keep" else "dropped")
+
+
+def require_value(args) -> None:
+    """ValueError: a rule without its value, or a value that it has no use for."""
+    if (args.value is None) == (args.rule in ("precision", "fixed")):
+        raise ValueError(f"--rule {args.rule} " + ("needs --value" if args.value is None else "takes no --value"))
+    if args.value is not None and not 0 < args.value <= 1:
+        raise ValueError(f"--value is a precision or a score, more than 0 and at most 1, got {args.value:g}")
 
 
 def _unknown_classes(plan: Plan, manifest: Manifest) -> list[str]:
