@@ -4,6 +4,7 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 LANES = 16  # float32 values of AVX-512
 MOST_CHANNELS = 64  # with more, what is left of the last vector counts little
@@ -15,7 +16,8 @@ class VectorBatchNorm2d(nn.BatchNorm2d):
 
     torch's kernels go over a pixel's channels by vectors of `LANES` values: of 24 channels, the last 8 one by one. As
     pixels lie one behind the other, two of them are 48 channels, without a rest: their sums are taken as of 48, then
-    joined. SNet's first map, 8 x 24 x 160 x 160, takes two thirds of the time. (N, C, H, W) -> same.
+    joined. SNet's first map, 8 x 24 x 160 x 160, takes two thirds of the time. There is no
+    second derivative. (N, C, H, W) -> same.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -82,9 +84,9 @@ class _NormOfColumns(torch.autograd.Function):
         return y, mean, var
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, dy: Tensor, *_):
         x, weight, mean, var = ctx.saved_tensors
-        dy = dy.contiguous(memory_format=torch.channels_last)
         columns, dcolumns, group = _columns(x), _columns(dy), _group(x.shape[1])
         repeated = (each.repeat(group) for each in (weight, mean, var))
         sums = torch.ops.aten.native_batch_norm_backward(  # as in evaluation: sums alone, for each column

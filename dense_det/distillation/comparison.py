@@ -60,4 +60,5 @@ def comparison_table(rows: list[Results], base: Results | None) -> str:
 def _agreement_cells(agreement: Agreement | None) -> list[str]:
     if agreement is None:
         return ["-"] * 3
-    return [f"{agreement.kept:,}", f"{agreement.precision:.0f}", f"{agreement.recall:.0f}"]
+    shares = (f"{100 * agreement.right / whole:.0f}" if whole else "-" for whole in (agreement.kept, agreement.true))
+    return [f"{agreement.kept:,}", *shares]

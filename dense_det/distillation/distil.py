@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from dense_det.atomic_file import atomic_file
+from dense_det.data.catalog import class_names
 from dense_det.distillation.coco_files import CocoFiles
 from dense_det.distillation.comparison import METRICS, Results, comparison_table
 from dense_det.distillation.ingredients import (
@@ -18,7 +19,7 @@ from dense_det.distillation.ingredients import (
     require_ingredients,
     require_same_classes,
 )
-from dense_det.distillation.known_truth import KnownTruth
+from dense_det.distillation.known_truth import Agreement, KnownTruth
 from dense_det.distillation.recipe import ALONE, Labels, Model, Recipe, slug
 from dense_det.distillation.rule import manifest_path, read_shards
 from dense_det.distillation.work_folder import WorkFolder, write_json
@@ -78,7 +79,7 @@ class Distillation:
             seed = self.recipe.seeds[int(np.argmax(first.values["AP"]))]
             run = self._student_folder(folder / "students", self.recipe.first, seed)
             teacher = Model(config=str(run / "config.yaml"), weights=str(run / "model_best.pth"))
-            ways = {self.recipe.first: _without_views(self.recipe.labels[self.recipe.first])}
+            ways = {self.recipe.first: self.recipe.labels[self.recipe.first].of_another_teacher()}
 
     def table(self, results: list[Results]) -> str:
         return comparison_table(results, next(row for row in results if row.name == ALONE))
@@ -93,6 +94,7 @@ class Distillation:
         settled, recipe = self.out / "recipe.json", {"sha256": self.recipe.sha256(), **_as_json(self.recipe)}
         if settled.is_file():
             before = json.loads(settled.read_text())
+            before["labels"] = _with_all_keys(before["labels"])
             changed = [way for way, how in recipe["labels"].items() if before["labels"].get(way, how) != how]
             changed = [way for way in changed if manifest_path(_labels(self._round(1), way)).exists()]
             if before["sha256"] != recipe["sha256"] or changed:
@@ -114,6 +116,8 @@ class Distillation:
         if changed := [file for file, digest in digests.items() if before.get(file, digest) != digest]:
             raise ValueError(f"{changed[0]} is not what {self.out} was begun with: choose another --out")
         require_same_classes(self.recipe)
+        if self._truth:
+            self._truth.require(class_names(self.recipe.data.labelled))
         return before | digests
 
     def _teacher(self) -> Model:
@@ -130,7 +134,7 @@ class Distillation:
 
     def _finished(self) -> list[Results]:
         """Read from the folder: whichever ways a call asks for, the table loses none."""
-        begun = json.loads((self.out / "recipe.json").read_text())["labels"]
+        begun = _with_all_keys(json.loads((self.out / "recipe.json").read_text())["labels"])
         ways = {name: how for name, how in self.whole.labels.items() if begun.get(name) == _as_json(how)}
         teachers, students = self._finished_in(1, ways)
         if self.recipe.trains_teacher:
@@ -152,8 +156,7 @@ class Distillation:
                 # a user may have removed a finished one
                 if work.root not in teachers and work.plan_path.exists():
                     teachers[work.root] = _teacher_results(_in_round(f"the teacher's {name}", number), work)
-                agreement = self._truth.agreement(labels) if self._truth else None
-                students.append(_results(_in_round(name, number), steps, agreement=agreement))
+                students.append(_results(_in_round(name, number), steps, agreement=self._agreement(work, labels)))
         return list(teachers.values()), students
 
     def _label(self, teacher: Model, ways: dict[str, Labels], number: int) -> dict[str, Path]:
@@ -176,8 +179,9 @@ class Distillation:
             select = ("select", str(work), "--out", str(made[name]), *way.select)
             # the manifest is written last: labels without it were cut short
             self._pseudo_label(f"{folder.name}-select-{slug(name)}", select, manifest_path(made[name]))
-            if way.truth and not (corrected := _labels(folder, name, way.truth)).exists():
-                write_json(corrected, self._truth.apply(way.truth, made[name]))
+            if way.truth:
+                tree = self._truth.apply(way.truth, WorkFolder(work), made[name])
+                write_json(_labels(folder, name, way.truth), tree)
         first = next(iter(made))
         page = folder / report_name(first)
         report = ("report", str(self._work(number, first)), str(made[first]), "--out", str(page))
@@ -188,6 +192,12 @@ class Distillation:
     def _truth(self) -> KnownTruth | None:
         data = self.recipe.data
         return KnownTruth(CocoFiles(data.truth, data.image_root)) if data.truth else None
+
+    def _agreement(self, work: WorkFolder, labels: Path) -> Agreement | None:
+        """None where no truth is known, or a user has removed what was finished."""
+        return (
+            self._truth.agreement(work, labels) if self._truth and work.plan_path.exists() and labels.exists() else None
+        )
 
     def _alone(self) -> list[Step]:
         return self._students(ALONE, self.out / "students", None)
@@ -240,6 +250,11 @@ def _as_json(value: Recipe | Labels) -> dict:
     return json.loads(json.dumps(dataclasses.asdict(value)))
 
 
+def _with_all_keys(labels: dict[str, dict]) -> dict[str, dict]:
+    """Of a folder that was begun when ways of labelling had fewer."""
+    return {name: _as_json(Labels(**how)) for name, how in labels.items()}
+
+
 def _labels(folder: Path, name: str, truth: str = "") -> Path:
     """What select writes, or what the truth made of it."""
     return folder / (f"{slug(name)}.true-{truth}.json" if truth else f"{slug(name)}.json")
@@ -276,15 +291,3 @@ def _teacher_words(teacher: Model) -> tuple[str, ...]:
     else:
         words = ("--teacher", teacher.config, teacher.weights)
     return words
-
-
-def _without_views(labels: Labels) -> Labels:
-    """Views are sizes that one teacher knows: another one has its own."""
-    words, rest = [], iter(labels.run)
-    for word in rest:
-        name, has_value, _ = word.partition("=")
-        if not (len(name) > 2 and "--views".startswith(name)):  # argparse takes the beginning of a name, too
-            words.append(word)
-        elif not has_value:
-            next(rest, None)
-    return dataclasses.replace(labels, run=tuple(words))

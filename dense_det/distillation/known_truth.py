@@ -1,5 +1,6 @@
 """Pseudo-labels against the truth, where somebody knows it: how right they are, and what the truth would be worth."""
 
+import dataclasses
 import os
 from dataclasses import dataclass
 
@@ -7,88 +8,111 @@ import numpy as np
 
 from dense_det.distillation.coco_files import CocoFiles
 from dense_det.distillation.label_file import read_labels
+from dense_det.distillation.work_folder import WorkFolder
 from dense_det.evaluation.detections import Detections
 from dense_det.evaluation.ground_truth import GroundTruth
-from dense_det.evaluation.matching import match
+from dense_det.evaluation.matching import IGNORED, UNMATCHED, match
 
-RIGHT, ALL = "right", "all"  # what the truth does to labels: takes the wrong ones out, or gives all of them itself
+RIGHT, ALL = "right", "all"  # what the truth does to labels: wrong ones are not judged, or all are its own
 USES = (RIGHT, ALL)
 MATCH_IOU = 0.5
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Of the boxes that are labels (unsure ones are none): how many, how many of them are right, how many boxes the
-    truth has on all images that could have been labelled."""
+    """Of the boxes that are labels (unsure ones, and those on crowds of the truth, are none): how many, how many of
+    them are right, how many boxes of the labels' classes the truth has on all planned images."""
 
     kept: int
     right: int
     true: int
 
-    @property
-    def precision(self) -> float:
-        """In percent; NaN without a label."""
-        return 100 * self.right / self.kept if self.kept else float("nan")
-
-    @property
-    def recall(self) -> float:
-        """In percent; NaN without a true box."""
-        return 100 * self.right / self.true if self.true else float("nan")
-
 
 @dataclass(frozen=True)
 class KnownTruth:
-    """A COCO file of the unlabelled images, with their boxes; images are known by their files."""
+    """A COCO file of the unlabelled images, with their boxes. Images are known by their files: members of tar files
+    and pages of PDFs are not."""
 
     files: CocoFiles
 
-    def agreement(self, labels) -> Agreement:
-        """How right a file of labels is, for whatever images it has.
+    def require(self, classes: list[str]) -> None:
+        """ValueError: no COCO file, an image without a size, none of whose files is there, or without one of
+        `classes`."""
+        truth, path = self.files.load(), self.files.json_file
+        if missing := [name for name in classes if name not in truth.class_names]:
+            raise ValueError(f"{path} has no class {missing[0]!r}, only {truth.class_names}")
+        for image in truth.images:
+            if not all(isinstance(image.get(side), int) for side in ("width", "height")):
+                raise ValueError(f"{path}: image {image['id']!r} has no width and height in whole pixels")
+        if not any(os.path.isfile(self.files.path(image)) for image in truth.images):
+            raise ValueError(f"{path}: none of its {len(truth.images)} images lies in {self.files.image_root}")
+
+    def agreement(self, work: WorkFolder, labels) -> Agreement:
+        """How right a file of labels is, of the images that are planned in `work`.
 
         Raises:
-            ValueError: a class or an image that the truth does not know.
+            ValueError: a class or an image of the labels that the truth does not know.
         """
-        tree, truth = read_labels(labels), self.files.load()
-        kept = _kept(tree)
-        return Agreement(len(kept), len(self._right(labels, tree, kept, truth)), int((~truth.crowd).sum()))
+        tree = read_labels(labels)
+        truth, _ = self._of(work, labels, tree)
+        kept, found = self._matches(labels, tree, truth)
+        judged = found != IGNORED
+        return Agreement(int(judged.sum()), int((found[judged] != UNMATCHED).sum()), int((~truth.crowd).sum()))
 
-    def apply(self, use: str, labels) -> dict:
-        """The COCO tree of a file of labels, without its wrong boxes (RIGHT), or of all images with all true boxes
-        (ALL), in the file's categories; raises as `agreement`."""
-        tree, truth = read_labels(labels), self.files.load()
-        return self._without_wrong(labels, tree, truth) if use == RIGHT else self._all(labels, tree, truth)
+    def apply(self, use: str, work: WorkFolder, labels) -> dict:
+        """The COCO tree of a file of labels in which wrong boxes are unsure ones (RIGHT), or of all planned images with
+        all true boxes (ALL). As `select` does, images without a label are dropped; raises as `agreement`."""
+        tree = read_labels(labels)
+        truth, planned = self._of(work, labels, tree)
+        made = self._rightly(labels, tree, truth) if use == RIGHT else self._all(labels, tree, truth, planned)
+        labelled = {a["image_id"] for a in _kept(made)}
+        return made | {
+            "images": [image for image in made["images"] if image["id"] in labelled],
+            "annotations": [a for a in made["annotations"] if a["image_id"] in labelled],
+        }
 
-    def _without_wrong(self, labels, tree: dict, truth: GroundTruth) -> dict:
-        kept = _kept(tree)
-        wrong = {kept[k]["id"] for k in set(range(len(kept))) - self._right(labels, tree, kept, truth)}
-        return tree | {"annotations": [a for a in tree["annotations"] if a["id"] not in wrong]}
+    def _rightly(self, labels, tree: dict, truth: GroundTruth) -> dict:
+        kept, found = self._matches(labels, tree, truth)
+        wrong = {a["id"] for a, match in zip(kept, found, strict=True) if match == UNMATCHED}
+        return tree | {"annotations": [a | {"iscrowd": 1} if a["id"] in wrong else a for a in tree["annotations"]]}
 
-    def _all(self, labels, tree: dict, truth: GroundTruth) -> dict:
-        class_of = self._classes(labels, tree, truth)
-        category_of = {k: category for category, k in class_of.items()}
+    def _all(self, labels, tree: dict, truth: GroundTruth, planned: np.ndarray) -> dict:
+        category_of = {k: category for category, k in self._classes(labels, tree, truth).items()}
         images = [
             {"id": k, "file_name": self.files.path(image), "width": image["width"], "height": image["height"]}
             for k, image in enumerate(truth.images)
+            if planned[k]
         ]
         columns = truth.image.tolist(), truth.classes.tolist(), truth.boxes_xywh.tolist(), truth.crowd.tolist()
         annotations = [
             {"id": number, "image_id": image, "category_id": category_of[k], "bbox": box, "iscrowd": int(crowd),
              "area": box[2] * box[3], "score": 1.0}
             for number, (image, k, box, crowd) in enumerate(zip(*columns, strict=True), 1)
-            if k in category_of
         ]  # fmt: skip
-        return {"images": images, "annotations": annotations, "categories": tree["categories"]}
+        return tree | {"images": images, "annotations": annotations}
 
-    def _right(self, labels, tree: dict, kept: list[dict], truth: GroundTruth) -> set[int]:
-        """Which of the boxes `kept` found a true one of their class, each true one once, by falling score."""
+    def _of(self, work: WorkFolder, labels, tree: dict) -> tuple[GroundTruth, np.ndarray]:
+        """The truth of the planned images, in the labels' classes; (N,) bool: which of its images are planned."""
+        truth = self.files.load()
+        shards = range(work.read_plan().num_shards)
+        files = {os.path.realpath(image.file_name) for shard in shards for image in work.images.read_inputs(shard)}
+        planned = np.array([os.path.realpath(self.files.path(image)) in files for image in truth.images], bool)
+        rows = planned[truth.image] & np.isin(truth.classes, list(self._classes(labels, tree, truth).values()))
+        columns = {name: getattr(truth, name)[rows] for name in ("image", "boxes_xywh", "classes", "crowd", "area")}
+        return dataclasses.replace(truth, **columns, segmentations=None, quads=None), planned
+
+    def _matches(self, labels, tree: dict, truth: GroundTruth) -> tuple[list[dict], np.ndarray]:
+        """The K boxes that are labels, and (K,) which true one of its class each found; see match."""
+        kept = _kept(tree)
         class_of, place_of = self._classes(labels, tree, truth), self._places(labels, tree, truth)
         image = np.array([place_of[a["image_id"]] for a in kept], np.int64)
         scores = np.array([a["score"] for a in kept], np.float64)
         order = np.lexsort((-scores, image))
         boxes = np.array([a["bbox"] for a in kept], np.float64).reshape(-1, 4)
         classes = np.array([class_of[a["category_id"]] for a in kept], np.int64)
-        matches = match(truth, Detections(image, boxes, scores, classes).select(order), MATCH_IOU)
-        return set(order[matches >= 0].tolist())
+        found = np.empty(len(kept), np.int64)
+        found[order] = match(truth, Detections(image, boxes, scores, classes).select(order), MATCH_IOU)
+        return kept, found
 
     def _classes(self, labels, tree: dict, truth: GroundTruth) -> dict[int, int]:
         """Category id of the labels -> class of the truth."""

@@ -23,8 +23,9 @@ class Data:
     unlabelled: sources of `pseudo_label.py plan`.
     labelled_images, validation_images: the folders of their images; "" is images/ beside the file.
     image_root: what names in .txt and .json sources are relative to; "" is labelled_images.
-    truth: a COCO file of the unlabelled images, where somebody knows their boxes: the table then tells how right the
-        pseudo-labels are. No student learns from it, but in ways of labelling that say so.
+    truth: a COCO file of the unlabelled image files (names are relative to image_root), where somebody knows their
+        boxes: the table then tells how right the pseudo-labels are. No student learns from it, but in ways of
+        labelling that say so.
     """
 
     labelled: str
@@ -67,14 +68,25 @@ class Labels:
         run: words for `pseudo_label.py run`, such as --views 192,240,288 --fusion nms.
         select: words for `pseudo_label.py select`, such as --rule fixed --value 0.5.
         opts: KEY VALUE of the student's training on them.
-        truth: what data.truth does to them: "right" takes the wrong ones out, "all" are all true boxes instead; "":
-            nothing.
+        truth: what data.truth does to them: with "right" wrong ones are not judged, "all" are all true boxes of the
+            planned images instead, "" is nothing. Of the first round; later ones have the teacher's labels.
     """
 
     run: tuple[str, ...] = ()
     select: tuple[str, ...] = ()
     opts: tuple[str, ...] = ()
     truth: str = ""
+
+    def of_another_teacher(self) -> "Labels":
+        """Views are sizes that one teacher knows: another one has its own. And its students learn what it finds."""
+        words, rest = [], iter(self.run)
+        for word in rest:
+            name, has_value, _ = word.partition("=")
+            if not (len(name) > 2 and "--views".startswith(name)):  # argparse takes the beginning of a name, too
+                words.append(word)
+            elif not has_value:
+                next(rest, None)
+        return dataclasses.replace(self, run=tuple(words), truth="")
 
 
 @dataclass(frozen=True)
@@ -105,6 +117,8 @@ class Recipe:
         """Changes when anything does that changes a result of the student alone, or of all ways of labelling; of files
         the name counts, not what they hold."""
         tree = dataclasses.asdict(self) | {"title": "", "labels": {}}
+        if not self.data.truth:
+            del tree["data"]["truth"]  # as before there was such a key
         return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()
 
     def only(self, ways: list[str]) -> "Recipe":

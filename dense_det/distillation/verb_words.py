@@ -5,6 +5,8 @@ import argparse
 from dense_det.distillation.commands import run, select
 from dense_det.distillation.views import parse_views
 
+_OUT = "JSON"
+
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str):
@@ -12,11 +14,17 @@ class _Parser(argparse.ArgumentParser):
 
 
 def require_words(run_words: tuple[str, ...], select_words: tuple[str, ...]) -> None:
-    """ValueError: which words `pseudo_label.py run` or `select` would refuse, and why."""
+    """ValueError: an option that `pseudo_label.py run` or `select` does not have, or in another form, or one that is
+    the recipe's own business."""
     args = _parsed("run", run, ("WORK", *run_words))
+    if args.teacher or args.onnx:
+        raise ValueError("run: the recipe's teacher labels: leave out --teacher and --onnx")
     if args.views:
         parse_views(args.views)
-    select.require_value(_parsed("select", select, ("WORK", "--out", "JSON", *select_words)))
+    args = _parsed("select", select, ("WORK", "--out", _OUT, *select_words))
+    if args.out != _OUT:
+        raise ValueError("select: the recipe's folder has its own place for labels: leave out --out")
+    select.require_value(args)
 
 
 def _parsed(verb: str, command, words: tuple[str, ...]) -> argparse.Namespace:

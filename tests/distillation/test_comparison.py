@@ -49,3 +49,5 @@ def test_how_right_labels_are_stands_beside_what_they_are_worth():
     assert [cell.strip() for cell in lines[0].split("|")[6:-1]] == ["seeds", "labels", "right", "found"]
     assert [cell.strip() for cell in lines[2].split("|")[6:-1]] == ["1", "-", "-", "-"]
     assert [cell.strip() for cell in lines[3].split("|")[6:-1]] == ["1", "2,400", "50", "25"]
+    nothing = dataclasses.replace(way, agreement=Agreement(0, 0, 4800))
+    assert comparison_table([base, nothing], base).splitlines()[3].endswith("|      0 |     - |     0 |")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dense_det.distillation.distil import Distillation, _teacher_results, _without_views, write_table
+from dense_det.distillation.distil import Distillation, _teacher_results, write_table
 from dense_det.distillation.ingredients import ConfigDoors
 from dense_det.distillation.recipe import Labels, parse_recipe
 
@@ -18,7 +18,7 @@ def write_classes(file: Path, *names: str) -> None:
 
 def write_labels(file: Path) -> None:
     """A table that is right, and one that is not, on the only picture."""
-    images = [{"id": 4, "file_name": str(file.parents[2] / "images" / "a.jpg"), "width": 20, "height": 20}]
+    images = [{"id": 4, "file_name": str(file.parents[2] / "1.jpg"), "width": 60, "height": 40}]
     annotations = [
         {"id": n, "image_id": 4, "category_id": 1, "bbox": box, "iscrowd": 0, "score": 0.5}
         for n, box in ((1, [0, 0, 9, 10]), (2, [10, 10, 4, 4]))
@@ -131,7 +131,7 @@ def test_one_round(distillation, tmp_path):
 def test_students_of_the_truth(distillation, tmp_path):
     """What a teacher without faults would be worth."""
     truth = tmp_path / "truth.json"
-    images = [{"id": 1, "file_name": "a.jpg", "width": 20, "height": 20}]
+    images = [{"id": 1, "file_name": "../1.jpg", "width": 60, "height": 40}]
     annotations = [
         {"id": n, "image_id": 1, "category_id": 1, "bbox": box} for n, box in ((1, [0, 0, 10, 10]), (2, [15, 0, 5, 5]))
     ]
@@ -149,9 +149,23 @@ def test_students_of_the_truth(distillation, tmp_path):
     folder = tmp_path / "out/round-1"
     assert files == [str(folder / f"{name}.json") for name in ("fused", "right-ones.true-right", "all.true-all")]
     boxes = [[a["bbox"] for a in json.loads(Path(file).read_text())["annotations"]] for file in files]
-    assert boxes == [[[0, 0, 9, 10], [10, 10, 4, 4]], [[0, 0, 9, 10]], [[0, 0, 10, 10], [15, 0, 5, 5]]]
+    assert boxes == [[[0, 0, 9, 10], [10, 10, 4, 4]]] * 2 + [[[0, 0, 10, 10], [15, 0, 5, 5]]]
+    assert [a["iscrowd"] for a in json.loads(Path(files[1]).read_text())["annotations"]] == [0, 1]
     header = job.table(results).splitlines()[0]
     assert header.split("|")[-4:-1] == [" labels ", " right ", " found "]
+
+
+def test_a_truth_without_a_class_leaves_no_record(distillation, tmp_path):
+    """Hours before it is asked."""
+    truth = tmp_path / "truth.json"
+    write_classes(truth, "Text")
+    job, steps = distillation(lambda folder: 1.0, data=few_data(tmp_path, truth=str(truth)))
+    with pytest.raises(ValueError, match="truth.json: no COCO file"):
+        next(job.rounds(1))
+    truth.write_text(json.dumps(json.loads(truth.read_text()) | {"images": [], "annotations": []}))
+    with pytest.raises(ValueError, match=r"truth.json has no class 'Table', only \['Text'\]"):
+        next(job.rounds(1))
+    assert [step.name for step in steps.seen] == ["prepare-1"] * 2 and not (tmp_path / "out").exists()
 
 
 def test_labels_without_their_manifest_are_selected_again(distillation, tmp_path):
@@ -379,6 +393,17 @@ def test_a_folder_belongs_to_its_configs_and_weights(distillation, tmp_path, nam
         next(job.rounds(1))
 
 
+def test_a_folder_from_before_there_were_truths_goes_on(distillation, tmp_path):
+    job, _ = distillation(lambda folder: 1.0)
+    (before,) = job.rounds(1)
+    noted = json.loads((tmp_path / "out/recipe.json").read_text())
+    for how in noted["labels"].values():
+        del how["truth"]
+    (tmp_path / "out/recipe.json").write_text(json.dumps(noted))
+    (after,) = job.rounds(1)
+    assert [row.name for row in after] == [row.name for row in before]
+
+
 def test_a_folder_of_an_older_version_goes_on(distillation, tmp_path):
     """It noted the data alone."""
     job, _ = distillation(lambda folder: 1.0)
@@ -390,12 +415,13 @@ def test_a_folder_of_an_older_version_goes_on(distillation, tmp_path):
 
 
 def test_views_are_one_teacher_s():
-    assert _without_views(Labels(run=("--fusion", "nms", "--views", "1,2", "--floor", "0.1"))).run == (
+    assert Labels(run=("--fusion", "nms", "--views", "1,2", "--floor", "0.1")).of_another_teacher().run == (
         "--fusion", "nms", "--floor", "0.1",
     )  # fmt: skip
-    assert _without_views(Labels(run=("--floor", "0.1"))).run == ("--floor", "0.1")
-    assert _without_views(Labels(run=("--views=192,240", "--floor", "0.1"))).run == ("--floor", "0.1")
-    assert _without_views(Labels(run=("--view", "192", "--floor", "0.1", "--v=240"))).run == ("--floor", "0.1")
+    assert Labels(run=("--floor", "0.1")).of_another_teacher().run == ("--floor", "0.1")
+    assert Labels(run=("--views=192,240", "--floor", "0.1")).of_another_teacher().run == ("--floor", "0.1")
+    assert Labels(run=("--view", "192", "--floor", "0.1", "--v=240")).of_another_teacher().run == ("--floor", "0.1")
+    assert Labels(truth="all").of_another_teacher() == Labels()
 
 
 def test_the_teacher_s_ap_is_that_of_its_boxes_on_the_validation_images(tmp_path, labelled_work, predictions):

@@ -34,6 +34,9 @@ def test_the_digest_changes_with_results_and_not_with_words():
     first = parse_recipe(tree(), "a.yaml").sha256()
     assert parse_recipe(tree(title="other words"), "a.yaml").sha256() == first
     assert parse_recipe(tree(seeds=[0, 1]), "a.yaml").sha256() != first
+    data = tree()["data"]
+    assert parse_recipe(tree(data=data | {"truth": ""}), "a.yaml").sha256() == first
+    assert parse_recipe(tree(data=data | {"truth": "t.json"}), "a.yaml").sha256() != first
     # each way of labelling is compared by itself, so that others may follow
     assert parse_recipe(tree(labels={"plain": {}}), "a.yaml").sha256() == first
 
@@ -68,6 +71,8 @@ def test_some_ways_of_labelling():
         ({"labels": {"a": {"run": "--views 64,x"}}}, "labels.a: .*'x'"),
         ({"labels": {"a": {"select": "--rule fixd"}}}, "labels.a: select: argument --rule: invalid choice: 'fixd'"),
         ({"labels": {"a": {"select": "--rule fixed"}}}, "labels.a: --rule fixed needs --value"),
+        ({"labels": {"a": {"select": "--out b.json"}}}, "labels.a: select: the recipe's folder has its own place"),
+        ({"labels": {"a": {"run": "--onnx b.onnx"}}}, "labels.a: run: the recipe's teacher labels"),
         ({"labels": {"a": {"truth": "all"}}}, "labels.a.truth needs data.truth, a COCO file"),
         ({"labels": {"a": {"truth": "rihgt"}}}, "no labels.a.truth named 'rihgt'; did you mean 'right'"),
         ({"labels": {"labels alone": {}}}, "none called 'labels alone'"),
