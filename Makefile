@@ -1,6 +1,6 @@
 # Each target is one line that calls a tool. `make` alone prints what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo distill distill-parts test lint bench clean
+.PHONY: help setup demo distill distill-parts distill-truth test lint bench clean
 PY := .venv/bin/python
 
 help: ## print this list
@@ -16,7 +16,12 @@ distill: setup ## a teacher labels ID cards, a light student learns from them: w
 	$(PY) tools/distill.py configs/distill/idcards.yaml --ways "three views fused"
 
 distill-parts: setup ## the same with other views, fusion and thresholds: what each part of it adds
+	$(PY) tools/distill.py configs/distill/idcards.yaml \
+	    --ways "three views fused" "three views, NMS" "one view" "fixed threshold 0.5"
+
+distill-truth: setup ## the same, and what a teacher without faults would be worth: why labels gain no more
 	$(PY) tools/distill.py configs/distill/idcards.yaml
+	$(PY) tools/distill.py configs/distill/idcards_drawn.yaml
 
 test: setup ## run the whole test-suite
 	$(PY) -m pytest -n auto --maxprocesses 4 --dist worksteal
