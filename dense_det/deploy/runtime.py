@@ -282,9 +282,9 @@ def _open_onnx(path: Path, threads: int, at_once: int):
 def _open_openvino(path: Path, threads: int, at_once: int):
     import openvino
 
-    core = openvino.Core()
-    model = core.read_model(path)
-    options = {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": at_once}  # boxes would move in some CPUs' bfloat16
+    model = (core := openvino.Core()).read_model(path)
+    # boxes would move in some CPUs' bfloat16; pinned, several programs would share the first core and leave the others
+    options = {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": at_once, "ENABLE_CPU_PINNING": False}
     compiled = core.compile_model(model, "CPU", options | ({"INFERENCE_NUM_THREADS": threads} if threads else {}))
     metadata = model.get_rt_info([KEY]).astype(str) if model.has_rt_info([KEY]) else None
     own = threading.local()  # a request answers one thread at a time

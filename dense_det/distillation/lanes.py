@@ -26,7 +26,7 @@ class Lanes:
 
     def label_all(self, images: Iterable[InputImage]) -> Iterator[tuple[InputImage, Callable]]:
         """(image, call) of each image, in order: `call()` gives its ImagePredictions, or raises what reading or
-        labelling it raised. So many images are held as there are lanes, and one."""
+        labelling it raised. So many images are held as there are lanes, and two."""
         free, lanes = SimpleQueue(), len(self._labellers)
         for labeller in self._labellers:
             free.put(labeller)
@@ -42,6 +42,6 @@ class Lanes:
 
         with ThreadPoolExecutor(1, "read_ahead") as pool:
             readings = ((image, pool.submit(self._reader.read, image).result) for image in images)
-            with closing(read_ahead(label, readings, lanes, lanes)) as looks:
+            with closing(read_ahead(label, readings, lanes + 1, lanes)) as looks:
                 for (image, _), look in looks:
                     yield image, look

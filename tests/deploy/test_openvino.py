@@ -8,7 +8,7 @@ from dense_det.deploy.quantise import quantise_openvino
 from dense_det.deploy.runtime import Detector
 
 onnx = pytest.importorskip("onnx")
-pytest.importorskip("openvino")
+openvino = pytest.importorskip("openvino")
 pytest.importorskip("nncf")
 
 
@@ -23,6 +23,15 @@ def test_equal_boxes_at_any_size(network, require_the_same, facts, tmp_path):
     exported = Detector(tmp_path / "model.xml", threads=1)
     assert exported.facts == facts
     require_the_same(exported)
+
+
+def test_programs_side_by_side_do_not_share_a_core(network, facts, tmp_path, monkeypatch):
+    """OpenVINO pins the threads of each program from the first core on: two workers took twice as long as one."""
+    save_openvino(network, facts, tmp_path / "model.xml")
+    made, compile_model = [], openvino.Core.compile_model
+    monkeypatch.setattr(openvino.Core, "compile_model", lambda *args: made.append(compile_model(*args)) or made[-1])
+    Detector(tmp_path / "model.xml", threads=1)
+    assert [each.get_property("ENABLE_CPU_PINNING") for each in made] == [False]
 
 
 def test_equal_boxes_of_a_file_without_suppression(graph_of_candidates, require_the_same, tmp_path):
