@@ -16,8 +16,7 @@ class VectorBatchNorm2d(nn.BatchNorm2d):
 
     torch's kernels go over a pixel's channels by vectors of `LANES` values: of 24 channels, the last 8 one by one. As
     pixels lie one behind the other, two of them are 48 channels, without a rest: their sums are taken as of 48, then
-    joined. SNet's first map, 8 x 24 x 160 x 160, takes two thirds of the time. There is no
-    second derivative. (N, C, H, W) -> same.
+    joined. There is no second derivative. (N, C, H, W) -> same.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -60,7 +59,7 @@ def _group(channels: int) -> int:
 
 
 def _columns(x: Tensor) -> Tensor:
-    """(N, C, H, W) in channels_last, as (pixels / G, G * C, 1, 1): G pixels beside each other; no copy."""
+    """(N, C, H, W) as (pixels / G, G * C, 1, 1): G pixels beside each other; a view, if it is in channels_last."""
     channels = x.shape[1]
     return x.permute(0, 2, 3, 1).reshape(-1, _group(channels) * channels)[:, :, None, None]
 
