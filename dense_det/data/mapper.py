@@ -163,6 +163,6 @@ def read_image(path, image_format: str = "BGR") -> np.ndarray:
 
 
 def _to_tensor(image: np.ndarray) -> torch.Tensor:
-    """(H, W, C) -> (C, H, W)"""
+    """(H, W, C) -> (C, H, W), in memory (H, W, C) as before: a batch in channels_last is made of it sooner."""
     # a copy in any case: a mirrored image of one column counts as contiguous, and torch takes no negative strides
-    return torch.from_numpy(np.array(image.transpose(2, 0, 1), order="C"))
+    return torch.from_numpy(np.array(image, order="C")).permute(2, 0, 1)

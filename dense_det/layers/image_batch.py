@@ -30,10 +30,8 @@ def channels_last_batch(
         height, width = image.shape[1:]
         place[:, height:] = place[:, :height, width:] = 0
         # rows of width times channels: three values at a time keep no vector unit busy
-        rows = image.permute(1, 2, 0).to(dtype).reshape(height, -1)
-        place[:, :height, :width] = (
-            rows.sub(mean.flatten().repeat(width)).div_(std.flatten().repeat(width)).view(height, width, -1)
-        ).permute(2, 0, 1)
+        given, made = (pixels.permute(1, 2, 0).reshape(height, -1) for pixels in (image, place[:, :height, :width]))
+        torch.sub(given, mean.flatten().repeat(width), out=made).div_(std.flatten().repeat(width))
     return ImageList(batch, sizes.image_sizes)
 
 

@@ -63,7 +63,7 @@ def build_step(
     optimizer = (
         Trainer.build_optimizer(cfg, model) if ours else torch.optim.AdamW(model.parameters(), cfg.SOLVER.BASE_LR)
     )
-    records = [_record(size, number) for number in range(batch)]
+    records = [_record(size, number, ours) for number in range(batch)]
     step = Step(model, itertools.repeat(records), optimizer, "cpu", dtype)
     step.iter = 0
 
@@ -75,9 +75,11 @@ def build_step(
     return run
 
 
-def _record(size: int, number: int) -> dict:
+def _record(size: int, number: int, ours: bool) -> dict:
+    """As the mapper gives it: Detectron2's lays an image out plane by plane, ours leaves its pixels as they were."""
     instances = Instances((size, size))
     corner = 8.0 * number
     instances.gt_boxes = Boxes(torch.tensor([[corner, 20.0, corner + size / 2, 20.0 + size / 3]]))
     instances.gt_classes = torch.zeros(1, dtype=torch.long)
-    return {"image": torch.randint(0, 256, (3, size, size), dtype=torch.uint8), "instances": instances}
+    image = torch.randint(0, 256, (size, size, 3), dtype=torch.uint8).permute(2, 0, 1)
+    return {"image": image if ours else image.contiguous(), "instances": instances}
