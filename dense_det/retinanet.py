@@ -6,13 +6,14 @@ from detectron2.config import CfgNode
 from detectron2.modeling import META_ARCH_REGISTRY
 from detectron2.modeling.meta_arch.retinanet import RetinaNet
 from detectron2.structures import Boxes, ImageList, Instances
-from detectron2.structures.boxes import pairwise_intersection, pairwise_iou
+from detectron2.structures.boxes import pairwise_intersection
 from detectron2.utils.events import EventStorage, get_event_storage
 from fvcore.nn import sigmoid_focal_loss
 from torch import Tensor
 from torch.nn import functional as F
 
 from dense_det.anchor_losses import anchor_box_losses
+from dense_det.anchor_matching import match_anchors
 from dense_det.layers.image_batch import channels_last_batch, is_channels_last
 from dense_det.retinanet_head import build_retinanet_head
 from dense_det.retinanet_inference import Selection, select_boxes
@@ -92,18 +93,22 @@ class DenseDetRetinaNet(RetinaNet):
 
     def label_anchors(self, anchors: list[Boxes], gt_instances) -> tuple[list[Tensor], list[Tensor]]:
         """See RetinaNet.label_anchors; the label of anchors on an ignore region is -1, unless they match an object."""
-        labels, boxes = super().label_anchors(anchors, gt_instances)
         anchors = Boxes.cat(anchors)
+        matches, states = match_anchors(anchors, [x.gt_boxes for x in gt_instances], self.anchor_matcher)
+        # one more than there are: an index of an image without objects, in a batch without any
+        classes = F.pad(torch.cat([x.gt_classes for x in gt_instances]), (0, 1))
+        boxes = F.pad(torch.cat([x.gt_boxes.tensor for x in gt_instances]), (0, 0, 0, 1))
+        labels = classes[matches].masked_fill_(states == 0, self.num_classes).masked_fill_(states == -1, -1)
         for label, instances in zip(labels, gt_instances, strict=True):
             regions = getattr(instances, "ignore_boxes", None)
             if regions is not None and len(regions):
                 share = pairwise_intersection(regions, anchors).amax(0) / anchors.area()
                 label[(share >= IGNORE_SHARE) & (label == self.num_classes)] = -1
-        return labels, boxes
+        return list(labels), list(boxes[matches])
 
     def forward_training(self, images, features, predictions, gt_instances) -> dict[str, Tensor]:
         pred_logits, pred_anchor_deltas = self._transpose_dense_predictions(predictions, [self.num_classes, 4])
-        anchors = self.anchor_generator(features)
+        anchors = self._anchors_of(features)
         gt_labels, gt_boxes = self.label_anchors(anchors, gt_instances)
         weights = self._anchor_weights(anchors, gt_labels, gt_instances)
         return self.losses(anchors, pred_logits, gt_labels, pred_anchor_deltas, gt_boxes, weights)
@@ -111,17 +116,12 @@ class DenseDetRetinaNet(RetinaNet):
     @torch.no_grad()
     def _anchor_weights(self, anchors: list[Boxes], gt_labels: list[Tensor], gt_instances) -> Tensor | None:
         """(N, R) weights of the objects that anchors match, 1 for the others; None where no object has a weight."""
-        if not any(instances.has("gt_weights") for instances in gt_instances):
+        if not any(len(instances) and instances.has("gt_weights") for instances in gt_instances):
             return None
-        anchors, weights = Boxes.cat(anchors), []
-        for label, instances in zip(gt_labels, gt_instances, strict=True):
-            weight = torch.ones(len(anchors), device=anchors.device)
-            if len(instances):
-                matched, _ = self.anchor_matcher(pairwise_iou(instances.gt_boxes, anchors))
-                positive = (label >= 0) & (label != self.num_classes)
-                weight = torch.where(positive, instances.gt_weights.to(weight)[matched], weight)
-            weights.append(weight)
-        return torch.stack(weights)
+        matches, _ = match_anchors(Boxes.cat(anchors), [x.gt_boxes for x in gt_instances], self.anchor_matcher)
+        weights = F.pad(torch.cat([x.gt_weights for x in gt_instances if len(x)]), (0, 1)).to(matches.device)
+        labels = torch.stack(gt_labels)
+        return torch.where((labels >= 0) & (labels != self.num_classes), weights[matches], 1.0)
 
     def losses(
         self, anchors, pred_logits, gt_labels, pred_anchor_deltas, gt_boxes, weights: Tensor | None = None

@@ -20,8 +20,9 @@ MAY_IMPORT = {
     "backbones": {"blocks", "layers"},
     "retinanet_head": {"layers"},
     "anchor_losses": set(),
+    "anchor_matching": set(),
     "retinanet_inference": {"layers"},
-    "retinanet": {"retinanet_head", "retinanet_inference", "anchor_losses", "layers"},
+    "retinanet": {"retinanet_head", "retinanet_inference", "anchor_losses", "anchor_matching", "layers"},
     "roi_heads": set(),
     "centermask": {"layers"},
     # the job wing; the wings meet in Detectron2's registries and cfg, by name
