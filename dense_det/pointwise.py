@@ -1,4 +1,4 @@
-"""1x1 convolutions on one thread of a CPU: by oneDNN, as on several."""
+"""1x1 convolutions on a CPU: on one thread by oneDNN, as on several; of few pixels, in training, by matrix products."""
 
 import torch
 import torch.nn.functional as F
@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 _PLAIN = (1, 1), (1, 1), (0, 0)  # kernel, stride, padding
 SMALL = 20480  # values of an input; of one image, torch leaves those with fewer to its own loop
+FEW_PIXELS = 1024  # of a batch: with more, oneDNN is as fast as a matrix product
 
 
 class PointwiseConv2d(nn.Conv2d):
@@ -16,6 +17,9 @@ class PointwiseConv2d(nn.Conv2d):
     to NCHW and takes two to three times as long as oneDNN (use_mkldnn of ATen's Convolution.cpp). oneDNN gets what is
     dilated, which means nothing to a single pixel, and of a small map what is several images, as its rows may be called
     where no pixel looks at another. On several threads all but small maps go there anyway, and those lose by it.
+
+    In training oneDNN lays weights and gradients out anew for each gradient: of the upper levels of a pyramid, a few
+    dozen pixels, that takes several times as long as the product itself.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -26,14 +30,25 @@ class PointwiseConv2d(nn.Conv2d):
         return x
 
     def _convolve(self, x: Tensor) -> Tensor:
-        traced = torch.compiler.is_compiling() or torch.jit.is_tracing()
-        if traced or x.device.type != "cpu" or torch.get_num_threads() > 1:
+        on_cpu = x.device.type == "cpu" and not (torch.compiler.is_compiling() or torch.jit.is_tracing())
+        channels_last = x.is_contiguous(memory_format=torch.channels_last)
+        if on_cpu and channels_last and self.groups == 1 and _learns(self) and 0 < _pixels(x) <= FEW_PIXELS:
+            return F.linear(x.permute(0, 2, 3, 1), self.weight.flatten(1), self.bias).permute(0, 3, 1, 2)
+        if not on_cpu or torch.get_num_threads() > 1:
             return self._conv_forward(x, self.weight, self.bias)
         height = x.shape[2]
-        rows = x.shape[0] == 1 and x.numel() <= SMALL and x.is_contiguous(memory_format=torch.channels_last)
+        rows = x.shape[0] == 1 and x.numel() <= SMALL and channels_last
         x = _view(x, height, 1) if rows else x
         x = F.conv2d(x, self.weight, self.bias, dilation=2, groups=self.groups)
         return _view(x, 1, height) if rows else x
+
+
+def _learns(conv: nn.Conv2d) -> bool:
+    return conv.training and conv.weight.requires_grad and torch.is_grad_enabled()
+
+
+def _pixels(x: Tensor) -> int:
+    return x.shape[0] * x.shape[2] * x.shape[3]
 
 
 def _view(x: Tensor, images: int, height: int) -> Tensor:

@@ -8,7 +8,7 @@ from detectron2.layers import Conv2d
 from torch import nn
 from torch.profiler import profile
 
-from dense_det.pointwise import SMALL, PointwiseConv2d, use_onednn
+from dense_det.pointwise import FEW_PIXELS, SMALL, PointwiseConv2d, use_onednn
 
 
 def conv(in_channels: int, out_channels: int, kernel: int = 1, **words) -> Conv2d:
@@ -95,3 +95,26 @@ def test_several_threads_leave_it_to_torch():
     with torch.no_grad(), profile() as seen:
         layer(x)
     assert "aten::mkldnn_convolution" not in {event.key for event in seen.key_averages()}
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(
+    ("width", "frozen", "product"),
+    [(FEW_PIXELS // 2, False, True), (FEW_PIXELS // 2 + 1, False, False), (3, True, False)],
+)
+def test_training_on_few_pixels_is_matrix_products(width, frozen, product, threads):
+    torch.set_num_threads(threads)
+    layer = use_onednn(conv(16, 24)).requires_grad_(not frozen)
+    x = torch.randn(2, 16, 1, width).contiguous(memory_format=torch.channels_last).requires_grad_()
+    with profile() as seen:
+        layer(x).sum().backward()
+    names = {event.key for event in seen.key_averages()}
+    assert ("aten::convolution" not in names and "aten::convolution_backward" not in names) == product
+
+
+def test_in_lower_precision_they_are_of_its_type():
+    layer, x = use_onednn(conv(16, 24)), torch.randn(2, 16, 3, 3).contiguous(memory_format=torch.channels_last)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = layer(x)
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found.float(), conv(16, 24)(x), rtol=0.02, atol=0.02)
