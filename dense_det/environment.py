@@ -17,6 +17,8 @@ VARIABLES = {
     "OPENCV_FOR_THREADS_NUM": "1",
 }
 
+UNITS = "avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16"  # that speed depends on, as Linux names them
+
 LEAVE = "DENSE_DET_LEAVE_PROCESS"  # set to 1: the process stays as it started
 
 # glibc's mallopt codes; activations of a network are mmapped and page-faulted anew at each forward without them
@@ -54,8 +56,9 @@ def cpu_flags() -> frozenset[str]:
 
 
 def cpu_name() -> str:
-    """The CPU's name as Linux has it, elsewhere that of its kind."""
-    return _cpuinfo("model name") or platform.machine()
+    """The CPU's name as Linux has it, elsewhere that of its kind, and which of `UNITS` it has: "AMD EPYC (avx2)"."""
+    units = " ".join(unit for unit in UNITS if unit in cpu_flags())
+    return (_cpuinfo("model name") or platform.machine()) + (units and f" ({units})")
 
 
 def _cpuinfo(*keys: str) -> str:

@@ -44,7 +44,7 @@ def test_what_linux_says_of_the_cpu(monkeypatch):
         "processor : 0\nmodel name\t: Some CPU @ 2.50GHz\nflags\t\t: fpu avx2\n\nprocessor : 1\nmodel name\t: Other\n"
     )
     monkeypatch.setattr("pathlib.Path.read_text", lambda _self: text)
-    assert environment.cpu_name() == "Some CPU @ 2.50GHz"
+    assert environment.cpu_name() == "Some CPU @ 2.50GHz (avx2)"
     assert environment.cpu_flags() == {"fpu", "avx2"}
 
 

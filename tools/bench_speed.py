@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from dense_det.distillation.work_folder import write_json
-from dense_det.environment import cpu_name
+from dense_det.environment import cpu_flags, cpu_name
 from dense_det.marked_page import write_between
 from dense_det.speed.networks import network_race
 from dense_det.speed.pictures import boxes_race, reading_race, use_threads
@@ -23,6 +23,7 @@ from dense_det.terminal import tell
 
 ROOT = Path(__file__).resolve().parents[1]
 MARKS = "<!-- table: tools/bench_speed.py --write -->", "<!-- end of the table -->"
+NARROW = "<!-- table: tools/bench_speed.py --write, without AVX-512 -->", "<!-- end of without AVX-512 -->"
 ONE_CORE = "<!-- table: tools/bench_speed.py --threads 1 --write -->", "<!-- end of one core -->"
 EXAMPLE = "example: python tools/bench_speed.py --rounds 9 --threads 1 --json speed.json"
 
@@ -53,7 +54,7 @@ def bench(args) -> Iterator[str]:
     if args.json:
         write_json(args.json, result)
     if args.write:
-        marks = ONE_CORE if args.threads == 1 else MARKS
+        marks = ONE_CORE if args.threads == 1 else MARKS if "avx512f" in cpu_flags() else NARROW
         write_between(ROOT / "docs" / "speed.md", *marks, "\n\n".join([summary(result), *map(race_table, rows)]))
         if marks is MARKS:
             write_between(ROOT / "README.md", *marks, summary(result))
@@ -61,10 +62,9 @@ def bench(args) -> Iterator[str]:
 
 def summary(result: dict) -> str:
     rounds = result["rows"][0]["rounds"]
-    return (
-        f"{goal_table(result['rows'])}\n\n{result['cpu']}, {result['threads']} thread(s), torch {result['torch']}; "
-        f"{rounds} rounds, in each of which all contenders take turns; ratios are medians over the rounds."
-    )
+    turns = f"{rounds} rounds, in each of which all contenders take turns; ratios are medians over the rounds"
+    machine = f"{result['cpu']}, {result['threads']} thread(s), torch {result['torch']}"
+    return f"{goal_table(result['rows'])}\n\n{machine}; {turns}."
 
 
 def races(args, folder: Path) -> Iterator[Race]:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from dense_det.environment import cpu_flags, cpu_name
+from dense_det.environment import cpu_name
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PYTHON = shlex.quote(sys.executable)
@@ -118,8 +118,7 @@ def check_pdf(facts: dict) -> Finding:
 
 
 def check_cpu(facts: dict) -> Finding:
-    has = [flag for flag in ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16") if flag in cpu_flags()]
-    return Finding(f"{_cores()} cores, {cpu_name()}, {' '.join(has) or 'none of AVX2, AVX-512, AMX'}")
+    return Finding(f"{_cores()} cores, {cpu_name()}")
 
 
 def check_gpu(facts: dict) -> Finding:
