@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import torch
@@ -18,6 +19,7 @@ from dense_det.atomic_file import atomic_file
 from dense_det.engine.model import load_model
 from dense_det.engine.setup import Job, register
 from dense_det.engine.trainer import Trainer, evaluate
+from dense_det.environment import cpu_name
 
 logger = logging.getLogger(__name__)
 
@@ -34,11 +36,16 @@ def run(job: Job) -> None:
     if comm.is_main_process():
         record(cfg, folder)
     seed_all_rng(max(cfg.SEED, 0) + comm.get_rank())
+    begun = time.monotonic()
     if job.eval_only:
         evaluate(cfg, load_model(cfg), folder)
     else:
         Trainer(cfg, job.resume).train()
     if comm.is_main_process():
+        if not job.resume:  # of which this is the last part
+            _write_facts(
+                folder, json.loads((folder / "run.json").read_text()) | {"seconds": round(time.monotonic() - begun, 1)}
+            )
         logger.info("results, curves and pictures: %s", folder.resolve())
 
 
@@ -65,10 +72,15 @@ def record(cfg, folder) -> None:
         "git": _git_commit(),
         "python": platform.python_version(),
         "torch": torch.__version__,
+        "cpu": cpu_name(),
         "threads": torch.get_num_threads(),
         "processes": comm.get_world_size(),
         "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY"),
     }
+    _write_facts(folder, facts)
+
+
+def _write_facts(folder: Path, facts: dict) -> None:
     with atomic_file(folder / "run.json") as file:
         json.dump(facts, file, indent=1)
 

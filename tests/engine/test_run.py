@@ -55,7 +55,8 @@ def test_a_training_leaves_one_folder_with_everything(finished):
         assert (finished / name).stat().st_size, name
     assert not list(finished.rglob("*.tmp"))
     assert "NUM_CLASSES: 2" in (finished / "config.yaml").read_text()
-    assert set(json.loads((finished / "run.json").read_text())) >= {"command", "git", "torch", "OMP_WAIT_POLICY"}
+    facts = json.loads((finished / "run.json").read_text())
+    assert set(facts) >= {"command", "git", "torch", "OMP_WAIT_POLICY", "cpu"} and facts["seconds"] > 0
 
 
 def test_the_averaged_weights_are_the_best_ones_kept(finished):

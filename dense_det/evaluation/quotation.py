@@ -1,0 +1,39 @@
+"""What a run found, as a page may quote it: read from the files that it left, not typed."""
+
+import json
+from pathlib import Path
+
+# metric of evaluation/metrics.json -> its name on the page
+TASKS = {
+    "boxes": {"bbox/AP": "AP", "bbox/AP50": "AP50", "bbox/AP75": "AP75"},
+    "masks": {"segm/AP": "AP", "segm/AP50": "AP50", "segm/AP75": "AP75"},
+    "corners": {"quad/IoU": "mean IoU", "quad/IoU90": "IoU of 0.9 or more, %", "quad/first_corner": "first corner, %"},
+}
+
+
+def quote_run(folder: Path) -> str:
+    """Markdown: a line of figures for each task, the table of classes, and what computed them for how long.
+
+    Raises:
+        FileNotFoundError: no finished evaluation in `folder`.
+    """
+    found = folder / "evaluation"
+    records = [file for file in (folder / "run.json", found / "run.json") if file.is_file()]
+    if not records or not (found / "metrics.json").is_file():
+        raise FileNotFoundError(
+            f"{folder}: expected run.json and evaluation/metrics.json, which tools/train_net.py leaves in OUTPUT_DIR "
+            "when it ends: give the folder of a finished run, or evaluate its weights (--eval-only)"
+        )
+    metrics = json.loads((found / "metrics.json").read_text())
+    lines = []
+    for task, names in TASKS.items():
+        values = [f"{name} {metrics[key]:.1f}" for key, name in names.items() if metrics.get(key) is not None]
+        lines += [f"{task}: {', '.join(values)}"] if values else []
+    facts = json.loads(records[0].read_text())  # of the training, if there was one
+    source = [f"{metrics['images']:,} images, {metrics['ground_truth']:,} objects", facts["cpu"]]
+    source.append(f"{facts['threads']} thread(s)")
+    if "seconds" in facts:
+        source.append(f"{facts['seconds'] / 60:.1f} minutes")
+    if facts["git"]:
+        source.append(f"commit {facts['git'][:9]}")
+    return "\n\n".join(["; ".join(lines) + ".", (found / "per_class.md").read_text().strip(), ", ".join(source) + "."])

@@ -1,0 +1,45 @@
+import json
+
+import pytest
+
+from dense_det.evaluation.quotation import quote_run
+
+METRICS = {"images": 1200, "ground_truth": 3456, "bbox/AP": 36.26, "bbox/AP50": 66.94, "bbox/AP75": 33.49}
+FACTS = {"cpu": "Some CPU (avx2)", "threads": 2, "git": "0123456789abcdef", "seconds": 90.0}
+
+
+@pytest.fixture
+def run(tmp_path):
+    (tmp_path / "evaluation").mkdir()
+    (tmp_path / "evaluation" / "metrics.json").write_text(json.dumps(METRICS))
+    (tmp_path / "evaluation" / "per_class.md").write_text("| class |\n| --- |\n")
+    (tmp_path / "run.json").write_text(json.dumps(FACTS))
+    return tmp_path
+
+
+def test_by_hand(run):
+    assert quote_run(run) == (
+        "boxes: AP 36.3, AP50 66.9, AP75 33.5.\n\n| class |\n| --- |\n\n"
+        "1,200 images, 3,456 objects, Some CPU (avx2), 2 thread(s), 1.5 minutes, commit 012345678."
+    )
+
+
+def test_masks_and_corners(run):
+    more = {"segm/AP": 46.19, "segm/AP50": None, "segm/AP75": 54.55, "quad/IoU": 55.8, "quad/first_corner": 67.6}
+    (run / "evaluation" / "metrics.json").write_text(json.dumps(METRICS | more))
+    assert quote_run(run).splitlines()[0] == (
+        "boxes: AP 36.3, AP50 66.9, AP75 33.5; masks: AP 46.2, AP75 54.5; corners: mean IoU 55.8, first corner, % 67.6."
+    )
+
+
+def test_an_evaluation_alone_a_resumed_run_and_one_outside_of_git(run):
+    (run / "run.json").unlink()
+    (run / "evaluation" / "run.json").write_text(json.dumps({"cpu": "x", "threads": 1, "git": None}))
+    assert quote_run(run).endswith("1,200 images, 3,456 objects, x, 1 thread(s).")
+
+
+@pytest.mark.parametrize("missing", ["run.json", "evaluation/metrics.json"])
+def test_a_run_without_an_end_is_told(run, missing):
+    (run / missing).unlink()
+    with pytest.raises(FileNotFoundError, match=r"expected run.json and evaluation/metrics.json"):
+        quote_run(run)
