@@ -8,7 +8,7 @@ from detectron2.structures import Boxes, pairwise_iou
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-PAIRS = 2**20  # of an object and an anchor, at a time: more would take memory and no less time
+PAIRS = 2**20  # of an object and an anchor, at a time, as if all images had as many objects as the one with most
 
 
 @torch.no_grad()
@@ -32,13 +32,13 @@ def match_anchors(anchors: Boxes, objects: Sequence[Boxes], matcher: Matcher) ->
 
 
 def _heaps(counts: list[int], most: int) -> Iterator[slice]:
-    """Neighbours of together at most `most` objects, or one image."""
-    start = held = 0
+    """Neighbours, of which each could have as many objects as any of them and all together `most`; or one image."""
+    start = largest = 0
     for number, count in enumerate(counts):
-        if number > start and held + count > most:
+        largest = max(largest, count)
+        if number > start and (number - start + 1) * largest > most:
             yield slice(start, number)
-            start, held = number, 0
-        held += count
+            start, largest = number, count
     yield slice(start, len(counts))
 
 
@@ -55,7 +55,9 @@ def _match(anchors: Boxes, objects: Sequence[Boxes], matcher: Matcher) -> tuple[
     for label, low, high in zip(matcher.labels, matcher.thresholds[:-1], matcher.thresholds[1:], strict=True):
         labels.masked_fill_((best >= low) & (best < high), label)
     if matcher.allow_low_quality_matches:  # an object's best anchors are its own, however little they overlap
-        image = torch.arange(len(counts), device=iou.device).repeat_interleave(torch.tensor(counts, device=iou.device))
+        image = torch.arange(len(counts), device=iou.device).repeat_interleave(
+            torch.tensor(counts, device=iou.device), output_size=len(iou)
+        )
         number, anchor = (iou == iou.amax(1, keepdim=True)).nonzero(as_tuple=True)
         labels[image[number], anchor] = 1
     return matches + starts, labels

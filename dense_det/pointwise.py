@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 _PLAIN = (1, 1), (1, 1), (0, 0)  # kernel, stride, padding
 SMALL = 20480  # values of an input; of one image, torch leaves those with fewer to its own loop
-FEW_PIXELS = 1024  # of a batch: with more, oneDNN is as fast as a matrix product
+FEW_PIXELS = 1024  # of a batch, in float32: with more, oneDNN is as fast as a matrix product
 
 
 class PointwiseConv2d(nn.Conv2d):
@@ -33,7 +33,8 @@ class PointwiseConv2d(nn.Conv2d):
         on_cpu = x.device.type == "cpu" and not (torch.compiler.is_compiling() or torch.jit.is_tracing())
         channels_last = x.is_contiguous(memory_format=torch.channels_last)
         if on_cpu and channels_last and self.groups == 1 and _learns(self) and 0 < _pixels(x) <= FEW_PIXELS:
-            return F.linear(x.permute(0, 2, 3, 1), self.weight.flatten(1), self.bias).permute(0, 3, 1, 2)
+            weight = self.weight.permute(0, 2, 3, 1).reshape(len(self.weight), -1)  # so its gradient is channels_last
+            return F.linear(x.permute(0, 2, 3, 1), weight, self.bias).permute(0, 3, 1, 2)
         if not on_cpu or torch.get_num_threads() > 1:
             return self._conv_forward(x, self.weight, self.bias)
         height = x.shape[2]
@@ -44,7 +45,8 @@ class PointwiseConv2d(nn.Conv2d):
 
 
 def _learns(conv: nn.Conv2d) -> bool:
-    return conv.training and conv.weight.requires_grad and torch.is_grad_enabled()
+    learns = conv.training and conv.weight.requires_grad and torch.is_grad_enabled()
+    return learns and conv.weight.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
 
 
 def _pixels(x: Tensor) -> int:

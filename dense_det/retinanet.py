@@ -99,6 +99,7 @@ class DenseDetRetinaNet(RetinaNet):
         classes = F.pad(torch.cat([x.gt_classes for x in gt_instances]), (0, 1))
         boxes = F.pad(torch.cat([x.gt_boxes.tensor for x in gt_instances]), (0, 0, 0, 1))
         labels = classes[matches].masked_fill_(states == 0, self.num_classes).masked_fill_(states == -1, -1)
+        labels[[number for number, x in enumerate(gt_instances) if not len(x)]] = self.num_classes
         for label, instances in zip(labels, gt_instances, strict=True):
             regions = getattr(instances, "ignore_boxes", None)
             if regions is not None and len(regions):

@@ -55,6 +55,13 @@ def test_as_detectron2_image_by_image(counts, low_quality, pairs, monkeypatch):
         first += len(each)
 
 
+@pytest.mark.parametrize("counts", [[500, *[1] * 20], [0] * 40, [5, *[0] * 15], [1] * 20 + [500]], ids=len)
+def test_no_image_is_padded_to_many_objects(counts):
+    heaps = [counts[images] for images in anchor_matching._heaps(counts, 500)]
+    assert [count for heap in heaps for count in heap] == counts
+    assert all(len(heap) * max(heap) <= 500 for heap in heaps)
+
+
 def test_indices_of_images_without_objects_are_in_reach():
     """Of one more than there are objects: what is looked up of them is never used, but it is looked up."""
     matches, _ = match_anchors(boxes([0, 0, 1, 1]), [NOBODY, boxes([0, 0, 1, 1]), NOBODY], retinanet_matcher())

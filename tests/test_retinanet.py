@@ -4,6 +4,7 @@ import pytest
 import torch
 from detectron2.layers import CycleBatchNormList
 from detectron2.modeling import build_model
+from detectron2.modeling.meta_arch.retinanet import RetinaNet
 from detectron2.structures import Boxes, Instances
 from detectron2.utils.events import EventStorage
 
@@ -242,6 +243,27 @@ def test_anchors_on_an_ignore_region_are_not_judged():
     assert labels.tolist() == [-1, -1, 3, 3]
 
 
+@pytest.mark.parametrize("of_ious", [[0, -1, 1], [-1, 0, 1]], ids=str)
+def test_labels_and_boxes_are_detectron2_s(of_ious):
+    model = make("MODEL.RETINANET.IOU_LABELS", of_ious)
+    torch.manual_seed(0)
+    anchors = model.anchor_generator([torch.zeros(1, 1, 64 // stride, 64 // stride) for stride in (8, 16, 32, 64, 64)])
+    batch = []
+    for count in (0, 3, 0, 1, 7, 0):
+        corners = torch.rand(count, 2) * 40
+        boxes = Boxes(torch.cat([corners, corners + torch.rand(count, 2) * 24 + 1], 1))
+        batch.append(Instances((64, 64), gt_boxes=boxes, gt_classes=torch.randint(0, 3, (count,))))
+    labels, boxes = model.label_anchors(anchors, batch)
+    expected = RetinaNet.label_anchors(model, anchors, batch)
+    matched = 0
+    for label, box, expected_label, expected_box in zip(labels, boxes, *expected, strict=True):
+        assert torch.equal(label, expected_label)
+        objects = (label >= 0) & (label != 3)
+        assert torch.equal(box[objects], expected_box[objects])
+        matched += int(objects.sum())
+    assert matched > 10
+
+
 def losses_of(model, instances):
     image = make_batch(1)[0]["image"]
     with EventStorage():
@@ -292,5 +314,5 @@ def test_an_object_s_weight_multiplies_the_losses_of_its_anchors():
 def test_weights_beside_an_image_without_objects():
     empty = weighted([])
     empty.gt_weights = torch.zeros(0)
-    for batch in ([weighted([0], 0.5), empty], [empty, empty]):
+    for batch in ([weighted([0], 0.5), empty], [empty, weighted([0], 0.5)], [empty, empty]):
         assert all(loss.isfinite() for loss in losses_of(make(), batch).values())

@@ -35,6 +35,7 @@ def build_mapper(cfg, is_train: bool, with_annotations: bool) -> "PageMapper":
         instance_mask_format=require_mask_format(cfg.INPUT.MASK_FORMAT),
         ignore_value=cfg.MODEL.SEM_SEG_HEAD.IGNORE_VALUE,
         weight_by_score=cfg.DATALOADER.WEIGHT_BY_SCORE,
+        planes=not cfg.MODEL.CHANNELS_LAST,
     )
 
 
@@ -51,14 +52,16 @@ class PageMapper(DatasetMapper):
     Args:
         ignore_value: the class in "sem_seg" of pixels that the augmentation added.
         weight_by_score: instances have gt_weights (G,), the annotations' "score", or 1 where there is none.
+        planes: "image" lies in memory plane by plane, else pixel by pixel.
         arguments: of DatasetMapper.
 
     Raises:
         ValueError: an image that is missing or unreadable, or not of the size that the record says.
     """
 
-    def __init__(self, *, ignore_value: int = 255, weight_by_score: bool = False, **arguments):
+    def __init__(self, *, ignore_value: int = 255, weight_by_score: bool = False, planes: bool = False, **arguments):
         super().__init__(**arguments)
+        self.planes = planes
         self.ignore_value = ignore_value
         self.weight_by_score = weight_by_score
 
@@ -78,7 +81,7 @@ class PageMapper(DatasetMapper):
         objects = [a for a in record["annotations"] if not a.get("iscrowd", 0)]
         augmented = T.AugInput(image, boxes=xyxy_boxes(objects))
         transforms = self.augmentations(augmented)
-        record["image"] = _to_tensor(augmented.image)
+        record["image"] = _to_tensor(augmented.image, self.planes)
         if self.is_train and "sem_seg_file_name" in record:
             classes = read_classes(record.pop("sem_seg_file_name"), image.shape[:2])
             record["sem_seg"] = transformed_classes(classes, transforms, self.ignore_value)
@@ -162,7 +165,9 @@ def read_image(path, image_format: str = "BGR") -> np.ndarray:
     return pixels[:, :, ::-1] if image_format == "BGR" else pixels
 
 
-def _to_tensor(image: np.ndarray) -> torch.Tensor:
-    """(H, W, C) -> (C, H, W), in memory (H, W, C) as before: a batch in channels_last is made of it sooner."""
+def _to_tensor(image: np.ndarray, planes: bool) -> torch.Tensor:
+    """(H, W, C) -> (C, H, W), in memory as before unless `planes`: each kind of batch is made of its own sooner."""
     # a copy in any case: a mirrored image of one column counts as contiguous, and torch takes no negative strides
+    if planes:
+        return torch.from_numpy(np.array(image.transpose(2, 0, 1), order="C"))
     return torch.from_numpy(np.array(image, order="C")).permute(2, 0, 1)

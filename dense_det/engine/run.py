@@ -33,19 +33,18 @@ def run(job: Job) -> None:
     cfg = job.cfg
     folder = Path(cfg.OUTPUT_DIR) / ("evaluation" if job.eval_only else "")
     start_logging(folder)
-    if comm.is_main_process():
-        record(cfg, folder)
+    facts = record(cfg, folder) if comm.is_main_process() else {}
     seed_all_rng(max(cfg.SEED, 0) + comm.get_rank())
-    begun = time.monotonic()
+    begun, whole = time.monotonic(), True
     if job.eval_only:
         evaluate(cfg, load_model(cfg), folder)
     else:
-        Trainer(cfg, job.resume).train()
+        trainer = Trainer(cfg, job.resume)
+        whole = trainer.start_iter == 0
+        trainer.train()
     if comm.is_main_process():
-        if not job.resume:  # of which this is the last part
-            _write_facts(
-                folder, json.loads((folder / "run.json").read_text()) | {"seconds": round(time.monotonic() - begun, 1)}
-            )
+        # of a resumed run, the time of its last part says nothing
+        _write_facts(folder, facts | {"seconds": round(time.monotonic() - begun, 1) if whole else None})
         logger.info("results, curves and pictures: %s", folder.resolve())
 
 
@@ -60,8 +59,8 @@ def start_logging(folder=None) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def record(cfg, folder) -> None:
-    """config.yaml, environment.txt and run.json (command, git commit, versions) of a run."""
+def record(cfg, folder) -> dict:
+    """config.yaml, environment.txt and run.json (command, git commit, versions) of a run; returns the last."""
     folder = Path(folder)
     with atomic_file(folder / "config.yaml") as file:
         file.write(cfg.dump())
@@ -73,11 +72,13 @@ def record(cfg, folder) -> None:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "cpu": cpu_name(),
+        "gpu": torch.cuda.get_device_name() if torch.device(cfg.MODEL.DEVICE).type == "cuda" else None,
         "threads": torch.get_num_threads(),
         "processes": comm.get_world_size(),
         "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY"),
     }
     _write_facts(folder, facts)
+    return facts
 
 
 def _write_facts(folder: Path, facts: dict) -> None:

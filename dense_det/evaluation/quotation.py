@@ -15,7 +15,8 @@ def quote_run(folder: Path) -> str:
     """Markdown: a line of figures for each task, the table of classes, and what computed them for how long.
 
     Raises:
-        FileNotFoundError: no finished evaluation in `folder`.
+        FileNotFoundError: no evaluation in `folder`.
+        ValueError: the run has not ended, or is of an older version, which kept neither time nor CPU.
     """
     found = folder / "evaluation"
     records = [file for file in (folder / "run.json", found / "run.json") if file.is_file()]
@@ -29,11 +30,18 @@ def quote_run(folder: Path) -> str:
     for task, names in TASKS.items():
         values = [f"{name} {metrics[key]:.1f}" for key, name in names.items() if metrics.get(key) is not None]
         lines += [f"{task}: {', '.join(values)}"] if values else []
-    facts = json.loads(records[0].read_text())  # of the training, if there was one
-    source = [f"{metrics['images']:,} images, {metrics['ground_truth']:,} objects", facts["cpu"]]
-    source.append(f"{facts['threads']} thread(s)")
-    if "seconds" in facts:
-        source.append(f"{facts['seconds'] / 60:.1f} minutes")
-    if facts["git"]:
-        source.append(f"commit {facts['git'][:9]}")
+    record = max(records, key=lambda file: file.stat().st_mtime)  # an evaluation alone leaves one of its own
+    facts = json.loads(record.read_text())
+    if not {"cpu", "seconds"} <= set(facts):
+        raise ValueError(
+            f"{record}: the run has not ended, or an older version made it: evaluate it again (--eval-only)"
+        )
+    commit, changed, _ = (facts["git"] or "").partition("-dirty")
+    source = [
+        f"{metrics['images']:,} images, {metrics['ground_truth']:,} objects",
+        facts.get("gpu") or facts["cpu"],
+        f"{facts['processes']} process(es) of {facts['threads']} thread(s)",
+        *([f"{facts['seconds'] / 60:.1f} minutes"] if facts["seconds"] else []),  # of a resumed one nobody knows
+        *([f"commit {commit[:9]}{' with changes' * bool(changed)}"] if commit else []),
+    ]
     return "\n\n".join(["; ".join(lines) + ".", (found / "per_class.md").read_text().strip(), ", ".join(source) + "."])

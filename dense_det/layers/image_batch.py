@@ -15,7 +15,7 @@ def channels_last_batch(
 ) -> ImageList:
     """(C, H_i, W_i) images -> what Detectron2's preprocess_image gives, to the bit, in channels_last.
 
-    Four times as fast, most of all where the memory of an image is (H, W, C) already.
+    Twice as fast as of planes where the memory of an image is (H, W, C) already, as the mapper leaves it.
 
     Args:
         mean, std: (C, 1, 1) of the pixels; the result is 0 where an image was padded.

@@ -43,6 +43,14 @@ def test_a_record_by_hand(record):
     assert record["annotations"][0]["bbox"] == [10, 20, 30, 40]
 
 
+@pytest.mark.parametrize("channels_last", [True, False])
+def test_pixels_lie_as_the_model_wants_them(record, channels_last):
+    cfg = page_cfg()
+    cfg.MODEL.CHANNELS_LAST = channels_last
+    image = build_mapper(cfg, is_train=True, with_annotations=True)(record)["image"]
+    assert image.stride() == ((1, 150, 3) if channels_last else (5000, 50, 1))
+
+
 def test_without_annotations_there_are_no_instances(record):
     mapped = build_mapper(page_cfg(), is_train=False, with_annotations=False)(record)
     assert set(mapped) == {"file_name", "image_id", "height", "width", "image"}

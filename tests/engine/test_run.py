@@ -72,6 +72,7 @@ def test_a_resumed_run_ends_with_the_same_weights(finished, words, tmp_path):
         (tmp_path / late).unlink()
     train(words(tmp_path, flags=["--resume"]))  # from iteration 4
     assert_same(state(finished / "model_final.pth"), state(tmp_path / "model_final.pth"))
+    assert json.loads((tmp_path / "run.json").read_text())["seconds"] is None, "its last part alone is known"
 
 
 def test_batch_norm_statistics_are_those_of_the_weights_that_are_kept(words, tmp_path):

@@ -1,11 +1,12 @@
 import json
+import os
 
 import pytest
 
 from dense_det.evaluation.quotation import quote_run
 
 METRICS = {"images": 1200, "ground_truth": 3456, "bbox/AP": 36.26, "bbox/AP50": 66.94, "bbox/AP75": 33.49}
-FACTS = {"cpu": "Some CPU (avx2)", "threads": 2, "git": "0123456789abcdef", "seconds": 90.0}
+FACTS = {"cpu": "Some CPU (avx2)", "threads": 2, "processes": 1, "git": "0123456789abcdef", "seconds": 90.0}
 
 
 @pytest.fixture
@@ -20,7 +21,8 @@ def run(tmp_path):
 def test_by_hand(run):
     assert quote_run(run) == (
         "boxes: AP 36.3, AP50 66.9, AP75 33.5.\n\n| class |\n| --- |\n\n"
-        "1,200 images, 3,456 objects, Some CPU (avx2), 2 thread(s), 1.5 minutes, commit 012345678."
+        "1,200 images, 3,456 objects, Some CPU (avx2), 1 process(es) of 2 thread(s), 1.5 minutes, "
+        "commit 012345678."
     )
 
 
@@ -32,10 +34,28 @@ def test_masks_and_corners(run):
     )
 
 
-def test_an_evaluation_alone_a_resumed_run_and_one_outside_of_git(run):
-    (run / "run.json").unlink()
-    (run / "evaluation" / "run.json").write_text(json.dumps({"cpu": "x", "threads": 1, "git": None}))
-    assert quote_run(run).endswith("1,200 images, 3,456 objects, x, 1 thread(s).")
+def test_a_resumed_run_with_changes_on_a_gpu(run):
+    more = {"gpu": "Some GPU", "processes": 4, "git": "0123456789abcdef-dirty", "seconds": None}
+    (run / "run.json").write_text(json.dumps(FACTS | more))
+    assert quote_run(run).endswith(", Some GPU, 4 process(es) of 2 thread(s), commit 012345678 with changes.")
+
+
+def test_an_evaluation_alone_is_quoted_where_it_came_last(run):
+    later, earlier = run / "evaluation" / "run.json", run / "run.json"
+    later.write_text(json.dumps(FACTS | {"cpu": "other", "git": None}))
+    os.utime(earlier, (1, 1))
+    assert quote_run(run).endswith("3,456 objects, other, 1 process(es) of 2 thread(s), 1.5 minutes.")
+    os.utime(later, (0, 0))
+    assert "Some CPU" in quote_run(run)
+    earlier.unlink()
+    assert "other" in quote_run(run)
+
+
+@pytest.mark.parametrize("key", ["seconds", "cpu"])
+def test_a_run_that_has_not_ended_is_told(run, key):
+    (run / "run.json").write_text(json.dumps({k: v for k, v in FACTS.items() if k != key}))
+    with pytest.raises(ValueError, match="the run has not ended, or an older version made it: evaluate it again"):
+        quote_run(run)
 
 
 @pytest.mark.parametrize("missing", ["run.json", "evaluation/metrics.json"])
