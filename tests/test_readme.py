@@ -32,3 +32,10 @@ def test_files_that_are_named_exist():
         r"(?:tools|configs|datasets|dense_det|tests|docs)/[\w/]+\.(?:py|yaml|md|json|jpg|png)", README
     ):
         assert (ROOT / path).is_file(), path
+
+
+def test_quoted_runs_are_there():
+    """tools/quote_run.py fills them."""
+    blocks = re.findall(r"<!-- run: (\S+) -->\n(.*?)<!-- end of run (\S+) -->", README, re.DOTALL)
+    assert [name for name, _, _ in blocks] == [name for *_, name in blocks] == ["demo", "demo-train"]
+    assert all("AP50" in text and "commit" in text for _, text, _ in blocks)

@@ -40,7 +40,8 @@ def quote_run(folder: Path) -> str:
     source = [
         f"{metrics['images']:,} images, {metrics['ground_truth']:,} objects",
         facts.get("gpu") or facts["cpu"],
-        f"{facts['processes']} process(es) of {facts['threads']} thread(s)",
+        *([f"{facts['processes']} processes"] if facts["processes"] > 1 else []),
+        f"{facts['threads']} thread{'s' * (facts['threads'] > 1)}" + " each" * (facts["processes"] > 1),
         *([f"{facts['seconds'] / 60:.1f} minutes"] if facts["seconds"] else []),  # of a resumed one nobody knows
         *([f"commit {commit[:9]}{' with changes' * bool(changed)}"] if commit else []),
     ]

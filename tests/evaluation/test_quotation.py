@@ -21,8 +21,7 @@ def run(tmp_path):
 def test_by_hand(run):
     assert quote_run(run) == (
         "boxes: AP 36.3, AP50 66.9, AP75 33.5.\n\n| class |\n| --- |\n\n"
-        "1,200 images, 3,456 objects, Some CPU (avx2), 1 process(es) of 2 thread(s), 1.5 minutes, "
-        "commit 012345678."
+        "1,200 images, 3,456 objects, Some CPU (avx2), 2 threads, 1.5 minutes, commit 012345678."
     )
 
 
@@ -35,16 +34,16 @@ def test_masks_and_corners(run):
 
 
 def test_a_resumed_run_with_changes_on_a_gpu(run):
-    more = {"gpu": "Some GPU", "processes": 4, "git": "0123456789abcdef-dirty", "seconds": None}
+    more = {"gpu": "Some GPU", "processes": 4, "threads": 1, "git": "0123456789abcdef-dirty", "seconds": None}
     (run / "run.json").write_text(json.dumps(FACTS | more))
-    assert quote_run(run).endswith(", Some GPU, 4 process(es) of 2 thread(s), commit 012345678 with changes.")
+    assert quote_run(run).endswith(", Some GPU, 4 processes, 1 thread each, commit 012345678 with changes.")
 
 
 def test_an_evaluation_alone_is_quoted_where_it_came_last(run):
     later, earlier = run / "evaluation" / "run.json", run / "run.json"
     later.write_text(json.dumps(FACTS | {"cpu": "other", "git": None}))
     os.utime(earlier, (1, 1))
-    assert quote_run(run).endswith("3,456 objects, other, 1 process(es) of 2 thread(s), 1.5 minutes.")
+    assert quote_run(run).endswith("3,456 objects, other, 2 threads, 1.5 minutes.")
     os.utime(later, (0, 0))
     assert "Some CPU" in quote_run(run)
     earlier.unlink()
