@@ -17,7 +17,8 @@ VARIABLES = {
     "OPENCV_FOR_THREADS_NUM": "1",
 }
 
-UNITS = "avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16"  # that speed depends on, as Linux names them
+# that speed depends on, as Linux names them
+UNITS = "avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16"
 
 LEAVE = "DENSE_DET_LEAVE_PROCESS"  # set to 1: the process stays as it started
 

@@ -24,7 +24,7 @@ def step(title: str, *command) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=ROOT / "output" / "demo", help="folder of the run (%(default)s)")
-    parser.add_argument("--train", action="store_true", help="train from scratch, 15 to 35 minutes on two cores")
+    parser.add_argument("--train", action="store_true", help="train from scratch; README says how long it took")
     parser.add_argument("opts", nargs=argparse.REMAINDER, metavar="KEY VALUE", help="config keys to override")
     args = parser.parse_args()
     pages = args.out / "pages"

@@ -45,4 +45,5 @@ def quote_run(folder: Path) -> str:
         *([f"{facts['seconds'] / 60:.1f} minutes"] if facts["seconds"] else []),  # of a resumed one nobody knows
         *([f"commit {commit[:9]}{' with changes' * bool(changed)}"] if commit else []),
     ]
-    return "\n\n".join(["; ".join(lines) + ".", (found / "per_class.md").read_text().strip(), ", ".join(source) + "."])
+    figures = "; ".join(lines) or "no AP: there was nothing to find"
+    return "\n\n".join([f"{figures}.", (found / "per_class.md").read_text().strip(), ", ".join(source) + "."])

@@ -33,6 +33,11 @@ def test_masks_and_corners(run):
     )
 
 
+def test_data_without_objects_has_no_figures(run):
+    (run / "evaluation" / "metrics.json").write_text(json.dumps(METRICS | dict.fromkeys(list(METRICS)[2:])))
+    assert quote_run(run).splitlines()[0] == "no AP: there was nothing to find."
+
+
 def test_a_resumed_run_with_changes_on_a_gpu(run):
     more = {"gpu": "Some GPU", "processes": 4, "threads": 1, "git": "0123456789abcdef-dirty", "seconds": None}
     (run / "run.json").write_text(json.dumps(FACTS | more))
