@@ -36,6 +36,9 @@ class RunSettings:
         fusion, iou: see fusion; iou None is the paper's.
         floor: least score that is kept.
         scaled_decode: read JPEG files no larger than the largest view needs; see reduced_jpeg.
+
+    Raises:
+        ValueError: a number out of its range, or a class named twice.
     """
 
     work: str
@@ -52,6 +55,16 @@ class RunSettings:
     detections_per_image: int = 300
     scaled_decode: bool = False
 
+    def __post_init__(self):
+        if not 0 < self.floor < 1:
+            raise ValueError(f"--floor must lie between 0 and 1, got {self.floor}")
+        if self.detections_per_image < 1:
+            raise ValueError(f"--detections must be at least 1, got {self.detections_per_image}")
+        if self.iou is not None and not 0 < self.iou < 1:
+            raise ValueError(f"--fusion-iou must lie between 0 and 1, got {self.iou}")
+        if twice := [name for name in self.classes if self.classes.count(name) > 1]:
+            raise ValueError(f"--classes names {twice[0]} twice: boxes of both would be of one; give each class a name")
+
 
 def open_labeller(settings: RunSettings) -> Labeller:
     """Load all teachers.
@@ -62,14 +75,6 @@ def open_labeller(settings: RunSettings) -> Labeller:
     """
     if not settings.detectors and not settings.onnx:
         raise ValueError("no teacher: give --teacher CONFIG WEIGHTS or --onnx FILE")
-    if not 0 < settings.floor < 1:
-        raise ValueError(f"--floor must lie between 0 and 1, got {settings.floor}")
-    if settings.detections_per_image < 1:
-        raise ValueError(f"--detections must be at least 1, got {settings.detections_per_image}")
-    if settings.iou is not None and not 0 < settings.iou < 1:
-        raise ValueError(f"--fusion-iou must lie between 0 and 1, got {settings.iou}")
-    if twice := [name for name in settings.classes if settings.classes.count(name) > 1]:
-        raise ValueError(f"--classes names {twice[0]} twice: boxes of both would be of one; give each class a name")
     onnx = [open_onnx_teacher(path, settings.floor) for path in settings.onnx]
     classes = settings.classes or _labelled_classes(settings.work) or (() if settings.detectors else onnx[0].classes)
     if not classes:

@@ -3,7 +3,6 @@
 import argparse
 
 from dense_det.distillation.commands import run, select
-from dense_det.distillation.views import parse_views
 
 _OUT = "JSON"
 
@@ -14,17 +13,16 @@ class _Parser(argparse.ArgumentParser):
 
 
 def require_words(run_words: tuple[str, ...], select_words: tuple[str, ...]) -> None:
-    """ValueError: an option that `pseudo_label.py run` or `select` does not have, or in another form, or one that is
-    the recipe's own business."""
+    """ValueError: an option that `pseudo_label.py run` or `select` does not have, or in another form, a number out of
+    its range, or what is the recipe's own business."""
     args = _parsed("run", run, ("WORK", *run_words))
     if args.teacher or args.onnx:
         raise ValueError("run: the recipe's teacher labels: leave out --teacher and --onnx")
-    if args.views:
-        parse_views(args.views)
+    run.read_settings(args, doors=None)
     args = _parsed("select", select, ("WORK", "--out", _OUT, *select_words))
     if args.out != _OUT:
         raise ValueError("select: the recipe's folder has its own place for labels: leave out --out")
-    select.require_value(args)
+    select.require_numbers(args)
 
 
 def _parsed(verb: str, command, words: tuple[str, ...]) -> argparse.Namespace:

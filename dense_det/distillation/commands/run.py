@@ -54,28 +54,10 @@ def add_arguments(parser) -> None:
 
 
 def main(args) -> Iterator[str]:
-    if args.num_workers is not None and args.num_workers < 1:
-        raise ValueError(f"--num-workers must be at least 1, got {args.num_workers}")
-    if not 0 <= args.max_failure_rate <= 1:
-        raise ValueError(f"--max-failure-rate must lie between 0 and 1, got {args.max_failure_rate}")
+    settings = read_settings(args, Detectron2Doors(args.load_cfg, args.load_model))
     work = WorkFolder(args.work)
     plan = work.read_plan()
     share = find_share(args.worker, os.environ)
-    settings = RunSettings(
-        work=args.work,
-        detectors=tuple(map(tuple, args.teacher)),
-        onnx=tuple(args.onnx),
-        doors=Detectron2Doors(args.load_cfg, args.load_model),
-        opts=tuple(args.opts),
-        classes=tuple(args.classes),
-        class_map=args.class_map,
-        views=parse_views(args.views) if args.views else (),
-        fusion=args.fusion,
-        iou=args.fusion_iou,
-        floor=args.floor,
-        detections_per_image=args.detections,
-        scaled_decode=args.scaled_decode,
-    )
     opener = functools.partial(open_labeller, settings)
     # before any worker starts: what is wrong is said once
     work.settle_manifest(opener().manifest())
@@ -88,3 +70,33 @@ def main(args) -> Iterator[str]:
         yield from run_workers(work, opener, share, num, args.max_failure_rate)
     bad = f", {bad} bad files left out by plan (rejected.jsonl)" if (bad := plan.counts.get("bad", 0)) else ""
     yield f"{work.join_failures(plan.num_shards)} failures (failures.jsonl){bad}; next: status, select"
+
+
+def read_settings(args, doors: Detectron2Doors | None) -> RunSettings:
+    """What the words ask for, before anything is opened.
+
+    Args:
+        doors: None where nothing will be.
+
+    Raises:
+        ValueError: a number out of its range, a view or class that is none.
+    """
+    if args.num_workers is not None and args.num_workers < 1:
+        raise ValueError(f"--num-workers must be at least 1, got {args.num_workers}")
+    if not 0 <= args.max_failure_rate <= 1:
+        raise ValueError(f"--max-failure-rate must lie between 0 and 1, got {args.max_failure_rate}")
+    return RunSettings(
+        work=args.work,
+        detectors=tuple(map(tuple, args.teacher)),
+        onnx=tuple(args.onnx),
+        doors=doors,
+        opts=tuple(args.opts),
+        classes=tuple(args.classes),
+        class_map=args.class_map,
+        views=parse_views(args.views) if args.views else (),
+        fusion=args.fusion,
+        iou=args.fusion_iou,
+        floor=args.floor,
+        detections_per_image=args.detections,
+        scaled_decode=args.scaled_decode,
+    )

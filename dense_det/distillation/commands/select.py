@@ -55,7 +55,7 @@ def add_arguments(parser) -> None:
 
 
 def main(args) -> Iterator[str]:
-    require_value(args)
+    require_numbers(args)
     work = WorkFolder(args.work)
     plan, manifest = work.read_plan(), work.read_manifest()
     num_images = plan.num_images - work.join_failures(plan.num_shards)
@@ -85,12 +85,13 @@ def main(args) -> Iterator[str]:
     yield f"images without a label: {counts.empty}, " + ("kept" if args.empty == "keep" else "dropped")
 
 
-def require_value(args) -> None:
-    """ValueError: a rule without its value, or a value that it has no use for."""
+def require_numbers(args) -> None:
+    """ValueError: a rule without its value, a value that it has no use for, or a number out of its range."""
     if (args.value is None) == (args.rule in ("precision", "fixed")):
         raise ValueError(f"--rule {args.rule} " + ("needs --value" if args.value is None else "takes no --value"))
     if args.value is not None and not 0 < args.value <= 1:
         raise ValueError(f"--value is a precision or a score, more than 0 and at most 1, got {args.value:g}")
+    Rule(np.zeros(0, np.float32), args.ignore_share, args.min_votes)  # refuses shares that are none
 
 
 def _unknown_classes(plan: Plan, manifest: Manifest) -> list[str]:
