@@ -1,8 +1,9 @@
-"""The process environment that torch on a CPU wants, set before torch is imported."""
+"""The process environment that torch on a CPU wants, set before torch is imported; what machine and code this is."""
 
 import ctypes
 import os
 import platform
+import subprocess
 from pathlib import Path
 
 # libgomp's threads spin for long at barriers: as soon as another process wants a core, every parallel region waits
@@ -76,3 +77,21 @@ def _cpuinfo(*keys: str) -> str:
 def cpu_has_bfloat16() -> bool:
     """Whether the CPU computes in bfloat16; without it torch emulates, at a fifth of float32's speed."""
     return bool(cpu_flags() & {"avx512_bf16", "amx_bf16", "bf16"})
+
+
+def code_version() -> str | None:
+    """The commit of the repository this package is in, marked "-dirty" with changes; None outside of one."""
+    try:
+        answer = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=40", "--dirty"],
+            cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip()
+
+
+def code_words(version: str | None) -> str:
+    """A `code_version` to read: "commit 012345678", or "commit 012345678 with changes"; "" of None."""
+    commit, changed, _ = (version or "").partition("-dirty")
+    return f"commit {commit[:9]}{' with changes' * bool(changed)}" if commit else ""

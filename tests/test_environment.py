@@ -55,3 +55,9 @@ def test_elsewhere_nothing_is_known_of_the_cpu(monkeypatch):
     monkeypatch.setattr("pathlib.Path.read_text", missing)
     monkeypatch.setattr("platform.machine", lambda: "arm64")
     assert (environment.cpu_name(), environment.cpu_flags()) == ("arm64", frozenset())
+
+
+def test_words_of_a_commit():
+    assert environment.code_words("0123456789abcdef") == "commit 012345678"
+    assert environment.code_words("0123456789abcdef-dirty") == "commit 012345678 with changes"
+    assert environment.code_words(None) == ""

@@ -13,17 +13,17 @@ from pathlib import Path
 import torch
 
 from dense_det.distillation.work_folder import write_json
-from dense_det.environment import cpu_flags, cpu_name
+from dense_det.environment import code_version, cpu_name
 from dense_det.marked_page import write_between
+from dense_det.speed.machines import keep_result, race_tables, summary
 from dense_det.speed.networks import network_race
 from dense_det.speed.pictures import boxes_race, reading_race, use_threads
-from dense_det.speed.race import Race, goal_table, race_table, run_race
+from dense_det.speed.race import Race, run_race
 from dense_det.speed.training import precision_race, training_race
 from dense_det.terminal import tell
 
 ROOT = Path(__file__).resolve().parents[1]
 MARKS = "<!-- table: tools/bench_speed.py --write -->", "<!-- end of the table -->"
-NARROW = "<!-- table: tools/bench_speed.py --write, without AVX-512 -->", "<!-- end of without AVX-512 -->"
 ONE_CORE = "<!-- table: tools/bench_speed.py --threads 1 --write -->", "<!-- end of one core -->"
 EXAMPLE = "example: python tools/bench_speed.py --rounds 9 --threads 1 --json speed.json"
 
@@ -36,7 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=7, metavar="N", help="turns of each contender (default 7)")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), metavar="N", help="(default: one a core)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all rows to FILE")
-    parser.add_argument("--write", action="store_true", help="put the tables into docs/speed.md, and README.md")
+    parser.add_argument("--write", action="store_true", help="into docs/speed.json, and all of that into pages")
     return parser
 
 
@@ -44,27 +44,26 @@ def bench(args) -> Iterator[str]:
     if min(args.size, args.rounds, args.threads) < 1:
         raise ValueError(f"--size, --rounds and --threads are at least 1: {args.size}, {args.rounds}, {args.threads}")
     use_threads(args.threads)
-    rows = []
+    result = {"cpu": cpu_name(), "threads": args.threads, "torch": torch.__version__.split("+")[0]}
+    result |= {"code": code_version(), "rows": []}
     with tempfile.TemporaryDirectory() as folder:
         for race in races(args, Path(folder)):
-            rows.append(run_race(race, args.rounds))
-            yield f"\n{race_table(rows[-1])}"
-    result = {"cpu": cpu_name(), "threads": args.threads, "torch": torch.__version__.split("+")[0], "rows": rows}
-    yield f"\n{summary(result)}"
+            result["rows"].append(run_race(race, args.rounds))
+            yield "\n" + [*race_tables([result])][-1]
+    yield f"\n{summary([result])}"
     if args.json:
         write_json(args.json, result)
     if args.write:
-        marks = ONE_CORE if args.threads == 1 else MARKS if "avx512f" in cpu_flags() else NARROW
-        write_between(ROOT / "docs" / "speed.md", *marks, "\n\n".join([summary(result), *map(race_table, rows)]))
-        if marks is MARKS:
-            write_between(ROOT / "README.md", *marks, summary(result))
+        write_pages(keep_result(ROOT / "docs" / "speed.json", result))
 
 
-def summary(result: dict) -> str:
-    rounds = result["rows"][0]["rounds"]
-    turns = f"{rounds} rounds, in each of which all contenders take turns; ratios are medians over the rounds"
-    machine = f"{result['cpu']}, {result['threads']} thread(s), torch {result['torch']}"
-    return f"{goal_table(result['rows'])}\n\n{machine}; {turns}."
+def write_pages(results: list[dict]) -> None:
+    for marks, one_core in ((MARKS, False), (ONE_CORE, True)):
+        if not (kept := [result for result in results if (result["threads"] == 1) == one_core]):
+            continue
+        write_between(ROOT / "docs" / "speed.md", *marks, "\n\n".join([summary(kept), *race_tables(kept)]))
+        if not one_core:
+            write_between(ROOT / "README.md", *marks, summary(kept))
 
 
 def races(args, folder: Path) -> Iterator[Race]:

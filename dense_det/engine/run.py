@@ -4,7 +4,6 @@ import json
 import logging
 import os
 import platform
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -19,7 +18,7 @@ from dense_det.atomic_file import atomic_file
 from dense_det.engine.model import load_model
 from dense_det.engine.setup import Job, register
 from dense_det.engine.trainer import Trainer, evaluate
-from dense_det.environment import cpu_name
+from dense_det.environment import code_version, cpu_name
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +67,7 @@ def record(cfg, folder) -> dict:
         file.write(collect_env_info() + "\n")
     facts = {
         "command": sys.argv,
-        "git": _git_commit(),
+        "git": code_version(),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "cpu": cpu_name(),
@@ -84,15 +83,3 @@ def record(cfg, folder) -> dict:
 def _write_facts(folder: Path, facts: dict) -> None:
     with atomic_file(folder / "run.json") as file:
         json.dump(facts, file, indent=1)
-
-
-def _git_commit() -> str | None:
-    """The commit of the repository this package is in, marked "-dirty" with changes; None outside of one."""
-    try:
-        answer = subprocess.run(
-            ["git", "describe", "--always", "--abbrev=40", "--dirty"],
-            cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=True,
-        )  # fmt: skip
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return answer.stdout.strip()

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from dense_det.environment import code_words
+
 # metric of evaluation/metrics.json -> its name on the page
 TASKS = {
     "boxes": {"bbox/AP": "AP", "bbox/AP50": "AP50", "bbox/AP75": "AP75"},
@@ -36,14 +38,13 @@ def quote_run(folder: Path) -> str:
         raise ValueError(
             f"{record}: the run has not ended, or an older version made it: evaluate it again (--eval-only)"
         )
-    commit, changed, _ = (facts["git"] or "").partition("-dirty")
     source = [
         f"{metrics['images']:,} images, {metrics['ground_truth']:,} objects",
         facts.get("gpu") or facts["cpu"],
         *([f"{facts['processes']} processes"] if facts["processes"] > 1 else []),
         f"{facts['threads']} thread{'s' * (facts['threads'] > 1)}" + " each" * (facts["processes"] > 1),
         *([f"{facts['seconds'] / 60:.1f} minutes"] if facts["seconds"] else []),  # of a resumed one nobody knows
-        *([f"commit {commit[:9]}{' with changes' * bool(changed)}"] if commit else []),
+        *filter(None, [code_words(facts["git"])]),
     ]
     figures = "; ".join(lines) or "no AP: there was nothing to find"
     return "\n\n".join([f"{figures}.", (found / "per_class.md").read_text().strip(), ", ".join(source) + "."])

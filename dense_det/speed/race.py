@@ -5,7 +5,6 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from dense_det.aligned_table import aligned_table
 from dense_det.analysis.latency import interleaved_ms, median_ratio
 from dense_det.speed.apart import Apart
 
@@ -66,19 +65,3 @@ def run_race(race: Race, rounds: int) -> dict:
             for goal in race.goals
         ],
     }
-
-
-def race_table(row: dict) -> str:
-    """A row of `run_race`: the contenders and their times."""
-    return aligned_table([row["title"], "ms"], [[name, ms] for name, ms in row["ms"].items()])
-
-
-def goal_table(rows: list[dict]) -> str:
-    """The goals of all races, reached or not; "-" was not measured."""
-    cells = []
-    for row in rows:
-        cells += [[f"**{row['title']}**", "", ""]] if row["goals"] else []
-        for goal in row["goals"]:
-            ratio = None if goal["ratio"] is None else f"{goal['ratio']:.1f} x"
-            cells.append([f"{goal['fast']} against {goal['slow']}", ratio, f"{goal['goal']:g} x"])
-    return aligned_table(["times as fast", "measured", "goal"], cells)

@@ -4,7 +4,7 @@ import pytest
 
 from dense_det.analysis import latency
 from dense_det.speed.apart import Apart
-from dense_det.speed.race import Goal, Race, goal_table, race_table, run_race
+from dense_det.speed.race import Goal, Race, run_race
 
 GOALS = (Goal("slow", "fast", 3), Goal("slow", "even faster, not here", 9))
 
@@ -27,15 +27,6 @@ def test_medians_and_the_median_of_ratios(row):
     assert missing["ratio"] is None
     # 4, 2 and 4 times: not 30 / 10
     assert goal == {"slow": "slow", "fast": "fast", "goal": 3, "ratio": pytest.approx(4)}
-
-
-def test_tables(row):
-    assert race_table(row).splitlines()[0].split("|")[1].strip() == "to wait"
-    assert goal_table([row, {"title": "no goal", "goals": []}]).splitlines()[2:] == [
-        "| **to wait**                        |          |      |",
-        "| fast against slow                  |    4.0 x |  3 x |",
-        "| even faster, not here against slow |        - |  9 x |",
-    ]
 
 
 def test_processes_live_as_long_as_the_race(monkeypatch):

@@ -12,31 +12,40 @@ _SPEC.loader.exec_module(tool)
 
 GOAL = {"slow": "theirs", "fast": "ours", "goal": 2.0, "ratio": 3.0}
 ROW = {"title": "a race", "rounds": 4, "ms": {"theirs": 30.0, "ours": 10.0}, "goals": [GOAL]}
-PLACES = {name: getattr(tool, name) for name in ("MARKS", "NARROW", "ONE_CORE")}
 
 
-@pytest.mark.parametrize(
-    ("threads", "flags", "place", "in_readme"),
-    [
-        (2, {"avx2", "avx512f"}, "MARKS", True),
-        (2, {"avx2"}, "NARROW", False),
-        (1, {"avx2", "avx512f"}, "ONE_CORE", False),
-        (1, {"avx2"}, "ONE_CORE", False),
-    ],
-)
-def test_a_table_goes_where_its_machine_belongs(threads, flags, place, in_readme, tmp_path, monkeypatch):
+@pytest.fixture
+def pages(tmp_path, monkeypatch):
+    """docs/speed.md and README.md with nothing in their places; a race that takes no time."""
     monkeypatch.setattr(tool, "ROOT", tmp_path)
     monkeypatch.setattr(tool, "use_threads", lambda threads: None)
     monkeypatch.setattr(tool, "races", lambda args, folder: ["a race"])
     monkeypatch.setattr(tool, "run_race", lambda race, rounds: ROW)
-    monkeypatch.setattr(tool, "cpu_flags", lambda: frozenset(flags))
     (tmp_path / "docs").mkdir()
     page, readme = tmp_path / "docs" / "speed.md", tmp_path / "README.md"
-    page.write_text("".join("{}\nold\n{}\n".format(*marks) for marks in PLACES.values()))
+    page.write_text("{}\nold\n{}\n{}\nold\n{}\n".format(*tool.MARKS, *tool.ONE_CORE))
     readme.write_text("{}\nold\n{}\n".format(*tool.MARKS))
-    list(tool.bench(tool.build_parser().parse_args(["--threads", str(threads), "--write"])))
-    begin, end = PLACES[place]
-    written = page.read_text().partition(begin)[2].partition(end)[0]
+    return page, readme
+
+
+def bench(*words: str) -> None:
+    list(tool.bench(tool.build_parser().parse_args([*words, "--write"])))
+
+
+def test_several_threads_and_one_have_places_of_their_own(pages):
+    page, readme = pages
+    bench("--threads", "1")
+    assert "old" in readme.read_text() and page.read_text().count("old") == 1
+    written = page.read_text().partition(tool.ONE_CORE[0])[2]
     assert "ours against theirs" in written and "4 rounds" in written
-    assert page.read_text().count("old") == 2
-    assert ("old" not in readme.read_text()) == in_readme
+    bench("--threads", "2")
+    assert "old" not in readme.read_text() + page.read_text() and page.read_text().count("1 thread(s)") == 1
+
+
+def test_machines_stand_side_by_side(pages, monkeypatch):
+    page, readme = pages
+    for cpu in ("a Zen", "a Xeon", "a Zen"):
+        monkeypatch.setattr(tool, "cpu_name", lambda cpu=cpu: cpu)
+        bench("--threads", "2")
+    for text in (page.read_text(), readme.read_text()):
+        assert text.count("machine 1: a Zen") == text.count("machine 2: a Xeon") == 1 and "machine 3" not in text
