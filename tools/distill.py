@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dense_det.config import config_digests, initial_weights, read_yaml
-from dense_det.distillation.distil import Distillation, report_name, write_table
+from dense_det.distillation.distil import Distillation, report_name
 from dense_det.distillation.ingredients import ConfigDoors
 from dense_det.distillation.recipe import parse_recipe
+from dense_det.distillation.table_file import time_words, write_table
 from dense_det.marked_page import around, write_between
 from dense_det.steps import Steps
 from dense_det.terminal import tell
@@ -61,10 +62,10 @@ def distil(args) -> Iterator[str]:
         job = Distillation(recipe, out, steps, args.workers, ConfigDoors(config_digests, initial_weights), whole)
         for results in job.rounds(args.rounds):
             table = job.table(results)
-            write_table(out / "table.md", recipe.title, table, steps.seconds)
+            write_table(out / "table.md", recipe.title, table, steps.seconds, args.workers)
             yield f"\n{table}\n"
     if args.write:
-        write_between(page, *marks, table)
+        write_between(page, *marks, f"{table}\n\n{time_words(steps.seconds, args.workers)}")
     yield f"all of it: {out} (table.md, steps.json, logs/, round-1/{report_name(recipe.first)})"
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from dense_det.atomic_file import atomic_file
 from dense_det.data.catalog import class_names
 from dense_det.distillation.coco_files import CocoFiles
 from dense_det.distillation.comparison import METRICS, Results, comparison_table
@@ -235,14 +234,6 @@ class Distillation:
 def report_name(way: str) -> str:
     """Of the page about a way's pseudo-labels, in the folder of a round: ways may be asked for one after the other."""
     return f"report-{slug(way)}.html"
-
-
-def write_table(path: Path, title: str, table: str, seconds: dict[str, float]) -> None:
-    """The table as Markdown, with the time that all steps took."""
-    with atomic_file(path) as file:
-        file.write(f"# {title}\n\n{table}\n\n{sum(seconds.values()) / 60:.0f} minutes of steps, of which\n\n")
-        for name, value in seconds.items():
-            file.write(f"- {name}: {value / 60:.1f} min\n")
 
 
 def _as_json(value: Recipe | Labels) -> dict:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dense_det.distillation.distil import Distillation, _teacher_results, write_table
+from dense_det.distillation.distil import Distillation, _teacher_results
 from dense_det.distillation.ingredients import ConfigDoors
 from dense_det.distillation.recipe import Labels, parse_recipe
 
@@ -439,9 +439,3 @@ def test_the_teacher_s_ap_is_that_of_its_boxes_on_the_validation_images(tmp_path
     work.write_plan(dataclasses.replace(work.read_plan(), validation=validation))
     results = _teacher_results("t", work)
     assert results.values == {metric: pytest.approx((100.0,)) for metric in ("AP", "AP50", "AP75")}
-
-
-def test_the_table_s_file(tmp_path):
-    write_table(tmp_path / "table.md", "cards", "| a |", {"one": 90.0, "two": 30.0})
-    text = (tmp_path / "table.md").read_text()
-    assert text.startswith("# cards\n\n| a |\n\n2 minutes of steps") and "- one: 1.5 min" in text

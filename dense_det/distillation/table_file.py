@@ -1,0 +1,32 @@
+"""The table of a distillation as a file, with what its steps took."""
+
+import os
+import re
+from pathlib import Path
+from statistics import mean
+
+from dense_det.atomic_file import atomic_file
+from dense_det.environment import cpu_name
+
+# of steps' names
+_KINDS = {"data": "prepare-", "the teacher": "teacher$", "labels": r"round-\d+-(plan|run|select|report)-"}
+
+
+def write_table(path: Path, title: str, table: str, seconds: dict[str, float], workers: int) -> None:
+    """The table as Markdown, with the time that steps took, by kind and each."""
+    with atomic_file(path) as file:
+        file.write(f"# {title}\n\n{table}\n\n{time_words(seconds, workers)}\n\n")
+        for name, value in seconds.items():
+            file.write(f"- {name}: {value / 60:.1f} min\n")
+
+
+def time_words(seconds: dict[str, float], workers: int) -> str:
+    """How many minutes the steps of a job took, by kind, `workers` students at a time, and on which CPU."""
+    kinds: dict[str, list[float]] = {}
+    for name, value in seconds.items():
+        kind = next((kind for kind, pattern in _KINDS.items() if re.match(pattern, name)), "students")
+        kinds.setdefault(kind, []).append(value / 60)
+    students = kinds.pop("students", [])
+    parts = [f"{sum(minutes):.1f} for {kind}" for kind, minutes in kinds.items()]
+    parts += [f"{mean(students):.1f} for each of {len(students)} students, {workers} at a time"] if students else []
+    return f"Minutes: {', '.join(parts)}. {cpu_name()}, {os.cpu_count()} cores."
