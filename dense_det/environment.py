@@ -22,6 +22,9 @@ VARIABLES = {
 # that speed depends on, as Linux names them
 UNITS = "avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16"
 
+# what a result may depend on: tools write their tables into other files
+CODE = "dense_det", "tools", "configs", "datasets", "setup.py"
+
 LEAVE = "DENSE_DET_LEAVE_PROCESS"  # set to 1: the process stays as it started
 
 # glibc's mallopt codes; activations of a network are mmapped and page-faulted anew at each forward without them
@@ -80,15 +83,21 @@ def cpu_has_bfloat16() -> bool:
 
 
 def code_version() -> str | None:
-    """The commit of the repository this package is in, marked "-dirty" with changes; None outside of one."""
+    """The commit of the repository this package is in, marked "-dirty" with changes of `CODE`; None outside of one."""
+    commit = _git("rev-parse", "HEAD")
+    if commit is None or commit.returncode:
+        return None
+    changes = _git("diff", "--quiet", "HEAD", "--", *CODE)
+    return commit.stdout.strip() + "-dirty" * bool(changes and changes.returncode)
+
+
+def _git(*words: str) -> subprocess.CompletedProcess | None:
+    """None where there is no git."""
+    root = Path(__file__).resolve().parents[1]
     try:
-        answer = subprocess.run(
-            ["git", "describe", "--always", "--abbrev=40", "--dirty"],
-            cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=True,
-        )  # fmt: skip
+        return subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.SubprocessError):
         return None
-    return answer.stdout.strip()
 
 
 def code_words(version: str | None) -> str:

@@ -61,3 +61,24 @@ def test_words_of_a_commit():
     assert environment.code_words("0123456789abcdef") == "commit 012345678"
     assert environment.code_words("0123456789abcdef-dirty") == "commit 012345678 with changes"
     assert environment.code_words(None) == ""
+
+
+def test_the_version_is_a_commit_and_what_is_changed_of_the_code(tmp_path, monkeypatch):
+    def git(*words: str) -> str:
+        return subprocess.run(["git", *words], cwd=tmp_path, check=True, capture_output=True, text=True).stdout.strip()
+
+    monkeypatch.setattr(environment, "__file__", str(tmp_path / "dense_det" / "environment.py"))
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    (tmp_path / "dense_det").mkdir()
+    code, page = tmp_path / "dense_det" / "environment.py", tmp_path / "README.md"
+    code.write_text("")
+    page.write_text("")
+    assert environment.code_version() is None
+    git("init", "--quiet")
+    git("add", ".")
+    git("-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "--message", "first")
+    git("-c", "user.name=a", "-c", "user.email=a@b", "tag", "--annotate", "v1", "--message", "a name is no commit")
+    page.write_text("a table")
+    assert environment.code_version() == git("rev-parse", "HEAD")
+    code.write_text("a = 1")
+    assert environment.code_version() == git("rev-parse", "HEAD") + "-dirty"

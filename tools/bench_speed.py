@@ -14,8 +14,7 @@ import torch
 
 from dense_det.distillation.work_folder import write_json
 from dense_det.environment import code_version, cpu_name
-from dense_det.marked_page import write_between
-from dense_det.speed.machines import keep_result, race_tables, summary
+from dense_det.speed.machines import keep_result, race_tables, read_results, summary, write_pages
 from dense_det.speed.networks import network_race
 from dense_det.speed.pictures import boxes_race, reading_race, use_threads
 from dense_det.speed.race import Race, run_race
@@ -23,8 +22,7 @@ from dense_det.speed.training import precision_race, training_race
 from dense_det.terminal import tell
 
 ROOT = Path(__file__).resolve().parents[1]
-MARKS = "<!-- table: tools/bench_speed.py --write -->", "<!-- end of the table -->"
-ONE_CORE = "<!-- table: tools/bench_speed.py --threads 1 --write -->", "<!-- end of one core -->"
+SIZE = 512
 EXAMPLE = "example: python tools/bench_speed.py --rounds 9 --threads 1 --json speed.json"
 
 
@@ -32,38 +30,39 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--size", type=int, default=512, metavar="PX", help="shorter edge of an input (default 512)")
+    parser.add_argument("--size", type=int, default=SIZE, metavar="PX", help="shorter edge of an input (default 512)")
     parser.add_argument("--rounds", type=int, default=7, metavar="N", help="turns of each contender (default 7)")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), metavar="N", help="(default: one a core)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all rows to FILE")
-    parser.add_argument("--write", action="store_true", help="into docs/speed.json, and all of that into pages")
+    parser.add_argument("--write", action="store_true",
+                        help="keep it in docs/speed.json, write docs/speed.md and README.md of all in it")  # fmt: skip
+    parser.add_argument("--pages", action="store_true", help="measure nothing, write the pages of docs/speed.json")
     return parser
 
 
 def bench(args) -> Iterator[str]:
+    if args.pages:
+        write_pages(ROOT)
+        return
     if min(args.size, args.rounds, args.threads) < 1:
         raise ValueError(f"--size, --rounds and --threads are at least 1: {args.size}, {args.rounds}, {args.threads}")
+    if args.write:
+        if args.size != SIZE:
+            raise ValueError(f"--write is for {SIZE} px: leave out --size, or give --json FILE instead")
+        read_results(ROOT)  # minutes before it is written
     use_threads(args.threads)
-    result = {"cpu": cpu_name(), "threads": args.threads, "torch": torch.__version__.split("+")[0]}
+    result = {"name": "here", "cpu": cpu_name(), "threads": args.threads, "torch": torch.__version__.split("+")[0]}
     result |= {"code": code_version(), "rows": []}
     with tempfile.TemporaryDirectory() as folder:
         for race in races(args, Path(folder)):
             result["rows"].append(run_race(race, args.rounds))
-            yield "\n" + [*race_tables([result])][-1]
+            yield "\n" + next(race_tables([result | {"rows": result["rows"][-1:]}]))
     yield f"\n{summary([result])}"
+    del result["name"]
     if args.json:
         write_json(args.json, result)
     if args.write:
-        write_pages(keep_result(ROOT / "docs" / "speed.json", result))
-
-
-def write_pages(results: list[dict]) -> None:
-    for marks, one_core in ((MARKS, False), (ONE_CORE, True)):
-        if not (kept := [result for result in results if (result["threads"] == 1) == one_core]):
-            continue
-        write_between(ROOT / "docs" / "speed.md", *marks, "\n\n".join([summary(kept), *race_tables(kept)]))
-        if not one_core:
-            write_between(ROOT / "README.md", *marks, summary(kept))
+        keep_result(ROOT, result)
 
 
 def races(args, folder: Path) -> Iterator[Race]:

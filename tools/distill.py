@@ -41,7 +41,9 @@ def build_parser() -> argparse.ArgumentParser:
                         help="only these labels of the recipe; others that are finished stay in the table")  # fmt: skip
     parser.add_argument("--workers", type=int, default=os.cpu_count(), metavar="N",
                         help="processes that label, and trainings side by side (default: one a core)")  # fmt: skip
-    parser.add_argument("--write", action="store_true", help="put the table into README.md, where it has a place there")
+    parser.add_argument(
+        "--write", action="store_true", help="put table and minutes into README.md, where they have a place"
+    )
     return parser
 
 

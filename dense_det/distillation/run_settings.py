@@ -29,6 +29,7 @@ class RunSettings:
         work: the work folder.
         detectors: (config file, weights) of Detectron2 teachers.
         onnx: files of ONNX teachers.
+        doors: None where nothing will be opened.
         opts: KEY VALUE ... for the configs.
         classes: names of the data set's classes; () is those of the plan's labelled file, or of an ONNX teacher.
         class_map: a file; see class_table.
@@ -44,7 +45,7 @@ class RunSettings:
     work: str
     detectors: tuple[tuple[str, str], ...]
     onnx: tuple[str, ...]
-    doors: Detectron2Doors
+    doors: Detectron2Doors | None
     opts: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     class_map: str | None = None

@@ -8,8 +8,13 @@ from statistics import mean
 from dense_det.atomic_file import atomic_file
 from dense_det.environment import cpu_name
 
-# of steps' names
-_KINDS = {"data": "prepare-", "the teacher": "teacher$", "labels": r"round-\d+-(plan|run|select|report)-"}
+# of steps' names; the first that is found in one
+_KINDS = {
+    "students": r"-seed\d+$",
+    "data": "^prepare-",
+    "the teacher": "^teacher$",
+    "labels": r"^round-\d+-(plan|run|select|report)-",
+}
 
 
 def write_table(path: Path, title: str, table: str, seconds: dict[str, float], workers: int) -> None:
@@ -21,12 +26,14 @@ def write_table(path: Path, title: str, table: str, seconds: dict[str, float], w
 
 
 def time_words(seconds: dict[str, float], workers: int) -> str:
-    """How many minutes the steps of a job took, by kind, `workers` students at a time, and on which CPU."""
+    """How many minutes the steps of a job took that ended, by kind, `workers` students at a time; "" of no steps."""
     kinds: dict[str, list[float]] = {}
     for name, value in seconds.items():
-        kind = next((kind for kind, pattern in _KINDS.items() if re.match(pattern, name)), "students")
+        kind = next((kind for kind, pattern in _KINDS.items() if re.search(pattern, name)), "the rest")
         kinds.setdefault(kind, []).append(value / 60)
     students = kinds.pop("students", [])
     parts = [f"{sum(minutes):.1f} for {kind}" for kind, minutes in kinds.items()]
-    parts += [f"{mean(students):.1f} for each of {len(students)} students, {workers} at a time"] if students else []
-    return f"Minutes: {', '.join(parts)}. {cpu_name()}, {os.cpu_count()} cores."
+    if students:
+        at_once = min(workers, len(students))
+        parts.append(f"{mean(students):.1f} for each of {len(students)} student(s), {at_once} at a time")
+    return f"Minutes: {', '.join(parts)}. Written on {cpu_name()}, {os.cpu_count()} cores." if parts else ""

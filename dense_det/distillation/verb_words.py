@@ -18,6 +18,10 @@ def require_words(run_words: tuple[str, ...], select_words: tuple[str, ...]) -> 
     args = _parsed("run", run, ("WORK", *run_words))
     if args.teacher or args.onnx:
         raise ValueError("run: the recipe's teacher labels: leave out --teacher and --onnx")
+    if args.worker or args.num_workers is not None:
+        raise ValueError(
+            "run: all shards are labelled, by distill.py's --workers: leave out --worker and --num-workers"
+        )
     run.read_settings(args, doors=None)
     args = _parsed("select", select, ("WORK", "--out", _OUT, *select_words))
     if args.out != _OUT:

@@ -13,8 +13,15 @@ def test_the_table_s_file_with_its_minutes(tmp_path, monkeypatch):
         "round-1-plan-work": 30.0,
         "round-2-run-work": 60.0,
     }
-    students = {"labels-alone-seed-0": 60.0, "round-1-teacher-plan-seed-0": 120.0}
-    table_file.write_table(tmp_path / "table.md", "cards", "| a |", seconds | students, 2)
+    students = {"labels-alone-seed0": 60.0, "round-1-run-with-votes-seed12": 120.0}
+    table_file.write_table(tmp_path / "table.md", "cards", "| a |", seconds | students, 8)
     text = (tmp_path / "table.md").read_text()
-    words = "0.3 for data, 1.5 for the teacher, 1.5 for labels, 1.5 for each of 2 students, 2 at a time"
-    assert text.startswith(f"# cards\n\n| a |\n\nMinutes: {words}. a Zen, 4 cores.\n") and "- teacher: 1.5 min" in text
+    words = "0.3 for data, 1.5 for the teacher, 1.5 for labels, 1.5 for each of 2 student(s), 2 at a time"
+    assert (
+        text.startswith(f"# cards\n\n| a |\n\nMinutes: {words}. Written on a Zen, 4 cores.\n")
+        and "- teacher: 1.5 min" in text
+    )
+
+
+def test_no_steps_need_no_words():
+    assert table_file.time_words({}, 2) == ""

@@ -1,6 +1,7 @@
-"""tools/bench_speed.py: where its tables go."""
+"""tools/bench_speed.py: what it keeps and what it refuses; tables are tested in tests/speed."""
 
 import importlib.util
+import json
 from pathlib import Path
 
 import pytest
@@ -10,42 +11,56 @@ _SPEC = importlib.util.spec_from_file_location("bench_speed", _PATH)
 tool = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(tool)
 
-GOAL = {"slow": "theirs", "fast": "ours", "goal": 2.0, "ratio": 3.0}
-ROW = {"title": "a race", "rounds": 4, "ms": {"theirs": 30.0, "ours": 10.0}, "goals": [GOAL]}
+ROW = {"title": "a race", "rounds": 4, "ms": {"theirs": 30.0}, "goals": []}
+PAGES = "README.md", "docs/speed.md"
 
 
 @pytest.fixture
-def pages(tmp_path, monkeypatch):
-    """docs/speed.md and README.md with nothing in their places; a race that takes no time."""
+def root(tmp_path, monkeypatch):
+    """The pages of this repository without results; a race that takes no time."""
     monkeypatch.setattr(tool, "ROOT", tmp_path)
     monkeypatch.setattr(tool, "use_threads", lambda threads: None)
     monkeypatch.setattr(tool, "races", lambda args, folder: ["a race"])
     monkeypatch.setattr(tool, "run_race", lambda race, rounds: ROW)
     (tmp_path / "docs").mkdir()
-    page, readme = tmp_path / "docs" / "speed.md", tmp_path / "README.md"
-    page.write_text("{}\nold\n{}\n{}\nold\n{}\n".format(*tool.MARKS, *tool.ONE_CORE))
-    readme.write_text("{}\nold\n{}\n".format(*tool.MARKS))
-    return page, readme
+    for page in PAGES:
+        (tmp_path / page).write_text((_PATH.parents[1] / page).read_text())
+    return tmp_path
 
 
-def bench(*words: str) -> None:
-    list(tool.bench(tool.build_parser().parse_args([*words, "--write"])))
+def bench(*words: str) -> str:
+    return "\n".join(tool.bench(tool.build_parser().parse_args(words)))
 
 
-def test_several_threads_and_one_have_places_of_their_own(pages):
-    page, readme = pages
-    bench("--threads", "1")
-    assert "old" in readme.read_text() and page.read_text().count("old") == 1
-    written = page.read_text().partition(tool.ONE_CORE[0])[2]
-    assert "ours against theirs" in written and "4 rounds" in written
-    bench("--threads", "2")
-    assert "old" not in readme.read_text() + page.read_text() and page.read_text().count("1 thread(s)") == 1
+def test_a_result_is_printed_and_kept_when_asked_for(root):
+    before = {page: (root / page).read_text() for page in PAGES}
+    assert "| a race, ms | here |" in bench("--json", str(root / "own.json"))
+    assert before == {page: (root / page).read_text() for page in PAGES}
+    bench("--write", "--threads", "2")
+    assert json.loads((root / "docs/speed.json").read_text())[0]["rows"] == [ROW]
+    assert json.loads((root / "own.json").read_text()).keys() == {"cpu", "threads", "torch", "code", "rows"}
+    assert "| a race, ms | machine 1 |" in (root / "docs/speed.md").read_text()
 
 
-def test_machines_stand_side_by_side(pages, monkeypatch):
-    page, readme = pages
-    for cpu in ("a Zen", "a Xeon", "a Zen"):
-        monkeypatch.setattr(tool, "cpu_name", lambda cpu=cpu: cpu)
-        bench("--threads", "2")
-    for text in (page.read_text(), readme.read_text()):
-        assert text.count("machine 1: a Zen") == text.count("machine 2: a Xeon") == 1 and "machine 3" not in text
+def test_pages_without_measuring(root, monkeypatch):
+    bench("--write", "--threads", "2")
+    written = (root / "docs/speed.md").read_text()
+    (root / "docs/speed.md").write_text(written.replace("a race, ms", "a typed line"))
+    monkeypatch.setattr(tool, "races", None)
+    bench("--pages")
+    assert (root / "docs/speed.md").read_text() == written
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--rounds", "0"], "at least 1: 512, 0"),
+        (["--size", "320", "--write"], "--write is for 512 px"),
+        (["--write"], "no results of tools/bench_speed.py"),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_is_measured(words, message, root, monkeypatch):
+    (root / "docs/speed.json").write_text("{}")
+    monkeypatch.setattr(tool, "races", None)
+    with pytest.raises(ValueError, match=message):
+        bench(*words)

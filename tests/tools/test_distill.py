@@ -41,10 +41,11 @@ def test_the_table_is_written(recipe, tmp_path, capsys):
         "<!-- table: tools/distill.py other.yaml --write -->\nother\n<!-- end of other.yaml -->\n"
     )
     assert tool.main(["mine.yaml", "--out", "out"]) == 0 and "old" in page.read_text()
+    (tmp_path / "out" / "steps.json").write_text('{"teacher": 120.0}')
     assert tool.main([str(recipe.resolve()), "--out", "out", "--write"]) == 0
     begin, table, _, minutes, end, *_ = page.read_text().splitlines()[1:]
     assert (begin, table) == ("<!-- table: tools/distill.py mine.yaml --write -->", "| table of 1 |")
-    assert minutes.startswith("Minutes: ") and end == "<!-- end of mine.yaml -->"
+    assert minutes.startswith("Minutes: 2.0 for the teacher. ") and end == "<!-- end of mine.yaml -->"
     assert "other\n" in page.read_text() and "| table of 1 |" in capsys.readouterr().out
 
 

@@ -73,14 +73,7 @@ def main(args) -> Iterator[str]:
 
 
 def read_settings(args, doors: Detectron2Doors | None) -> RunSettings:
-    """What the words ask for, before anything is opened.
-
-    Args:
-        doors: None where nothing will be.
-
-    Raises:
-        ValueError: a number out of its range, a view or class that is none.
-    """
+    """What the words ask for, see RunSettings; ValueError: a number of any of them out of its range."""
     if args.num_workers is not None and args.num_workers < 1:
         raise ValueError(f"--num-workers must be at least 1, got {args.num_workers}")
     if not 0 <= args.max_failure_rate <= 1:

@@ -91,7 +91,9 @@ def require_numbers(args) -> None:
         raise ValueError(f"--rule {args.rule} " + ("needs --value" if args.value is None else "takes no --value"))
     if args.value is not None and not 0 < args.value <= 1:
         raise ValueError(f"--value is a precision or a score, more than 0 and at most 1, got {args.value:g}")
-    Rule(np.zeros(0, np.float32), args.ignore_share, args.min_votes)  # refuses shares that are none
+    for name, share in (("--ignore-share", args.ignore_share), ("--min-votes", args.min_votes)):
+        if not 0 <= share <= 1:
+            raise ValueError(f"{name} is a share from 0 to 1, got {share:g}")
 
 
 def _unknown_classes(plan: Plan, manifest: Manifest) -> list[str]:
