@@ -10,6 +10,8 @@ from torch.profiler import profile
 
 from dense_det.pointwise import FEW_PIXELS, SMALL, PointwiseConv2d, use_onednn
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 def conv(in_channels: int, out_channels: int, kernel: int = 1, **words) -> Conv2d:
     torch.manual_seed(0)
@@ -21,14 +23,6 @@ def test_a_sum_worked_out_by_hand():
     layer.weight.data, layer.bias.data = torch.tensor([3.0, 5.0]).reshape(1, 2, 1, 1), torch.tensor([1.0])
     image = torch.tensor([[[[1.0, 2.0]], [[10.0, 20.0]]]])
     assert use_onednn(layer)(image).tolist() == [[[[54.0, 107.0]]]]
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])

@@ -19,6 +19,7 @@ from dense_det.engine.trainer import take_buffers_of_first
 from dense_det.layers.norm import SyncBatchNorm
 
 NORMS = ("GN", "SyncBN")
+pytestmark = pytest.mark.usefixtures("one_thread")  # as each of the two has
 
 
 @pytest.fixture(scope="module")
@@ -32,15 +33,6 @@ def results(tmp_path_factory):
         for worker in workers:
             worker.kill()
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in (0, 1)]
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """As each of the two processes has: after three steps losses depend on how sums are rounded."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("norm", NORMS)
