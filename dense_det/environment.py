@@ -9,7 +9,7 @@ from pathlib import Path
 # libgomp's threads spin for long at barriers: as soon as another process wants a core, every parallel region waits
 # for a time slice. Threads that sleep at once are several times faster then, but a light network has hundreds of
 # barriers, and waking costs more than most of its layers: they look for as long as waking takes first, which bounds
-# what either guess can lose. In a virtual machine that is 40 us, 4,000 turns of 10 ns.
+# what either guess can lose. In the virtual machine where it was measured that is 40 us, 4,000 turns of 10 ns.
 VARIABLES = {
     "OMP_WAIT_POLICY": "PASSIVE",
     "GOMP_SPINCOUNT": "4000",

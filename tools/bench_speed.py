@@ -30,7 +30,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--size", type=int, default=SIZE, metavar="PX", help="shorter edge of an input (default 512)")
+    parser.add_argument(
+        "--size", type=int, default=SIZE, metavar="PX", help="shorter edge of an input (default %(default)s)"
+    )
     parser.add_argument("--rounds", type=int, default=7, metavar="N", help="turns of each contender (default 7)")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), metavar="N", help="(default: one a core)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all rows to FILE")
@@ -51,14 +53,14 @@ def bench(args) -> Iterator[str]:
             raise ValueError(f"--write is for {SIZE} px: leave out --size, or give --json FILE instead")
         read_results(ROOT)  # minutes before it is written
     use_threads(args.threads)
-    result = {"name": "here", "cpu": cpu_name(), "threads": args.threads, "torch": torch.__version__.split("+")[0]}
+    result = {"cpu": cpu_name(), "threads": args.threads, "torch": torch.__version__.split("+")[0]}
     result |= {"code": code_version(), "rows": []}
+    here = result | {"name": "here"}
     with tempfile.TemporaryDirectory() as folder:
         for race in races(args, Path(folder)):
             result["rows"].append(run_race(race, args.rounds))
-            yield "\n" + next(race_tables([result | {"rows": result["rows"][-1:]}]))
-    yield f"\n{summary([result])}"
-    del result["name"]
+            yield "\n" + next(race_tables([here | {"rows": result["rows"][-1:]}]))
+    yield f"\n{summary([here])}"
     if args.json:
         write_json(args.json, result)
     if args.write:
