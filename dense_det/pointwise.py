@@ -2,16 +2,17 @@
 
 import torch
 import torch.nn.functional as F
-from detectron2.layers import Conv2d
 from torch import Tensor, nn
+
+from dense_det.normed_conv import PLAIN_CLASSES, NormedConv2d
 
 _PLAIN = (1, 1), (1, 1), (0, 0)  # kernel, stride, padding
 SMALL = 20480  # values of an input; of one image, torch leaves those with fewer to its own loop
 FEW_PIXELS = 1024  # of a batch, in float32: with more, oneDNN is as fast as a matrix product
 
 
-class PointwiseConv2d(nn.Conv2d):
-    """A 1x1 convolution with the `norm` and `activation` that Detectron2's Conv2d has, and its parameters' names.
+class PointwiseConv2d(NormedConv2d):
+    """A 1x1 convolution.
 
     On one thread torch has a loop of its own for 1x1 convolutions of fewer than 16 images, which copies channels_last
     to NCHW and takes two to three times as long as oneDNN (use_mkldnn of ATen's Convolution.cpp). oneDNN gets what is
@@ -21,13 +22,6 @@ class PointwiseConv2d(nn.Conv2d):
     In training oneDNN lays weights and gradients out anew for each gradient: of the upper levels of a pyramid, a few
     dozen pixels, that takes several times as long as the product itself.
     """
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self._convolve(x)
-        for name in ("norm", "activation"):
-            if (layer := getattr(self, name, None)) is not None:
-                x = layer(x)
-        return x
 
     def _convolve(self, x: Tensor) -> Tensor:
         on_cpu = x.device.type == "cpu" and not (torch.compiler.is_compiling() or torch.jit.is_tracing())
@@ -64,6 +58,6 @@ def use_onednn(model: nn.Module) -> nn.Module:
     But for strided ones, which torch gives to oneDNN anyway.
     """
     for conv in model.modules():
-        if type(conv) in (nn.Conv2d, Conv2d) and (conv.kernel_size, conv.stride, conv.padding) == _PLAIN:
+        if type(conv) in PLAIN_CLASSES and (conv.kernel_size, conv.stride, conv.padding) == _PLAIN:
             conv.__class__ = PointwiseConv2d
     return model

@@ -5,6 +5,7 @@ from detectron2.modeling import build_model as build_detectron2_model
 
 from dense_det.batch_norm import use_vectors
 from dense_det.checkpoint import load_weights
+from dense_det.depthwise import use_float32
 from dense_det.group_norm import use_exact_group_norm
 from dense_det.pointwise import use_onednn
 
@@ -13,7 +14,7 @@ def build_model(cfg) -> torch.nn.Module:
     """The config's network with its initial weights, in training mode, on MODEL.DEVICE."""
     model = build_detectron2_model(cfg)
     if torch.device(cfg.MODEL.DEVICE).type == "cpu":
-        use_exact_group_norm(use_vectors(use_onednn(model)))
+        use_exact_group_norm(use_vectors(use_float32(use_onednn(model))))
     return model.to(memory_format=torch.channels_last) if cfg.MODEL.CHANNELS_LAST else model
 
 
