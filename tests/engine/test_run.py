@@ -118,6 +118,7 @@ def test_kill_9_in_the_middle_loses_nothing_that_was_saved(finished, words, tmp_
     assert_same(state(finished / "model_final.pth"), state(tmp_path / "model_final.pth"))
 
 
+@pytest.mark.usefixtures("one_thread")  # as each of the two has
 def test_two_processes_share_a_batch_and_compute_the_same(words, tmp_path):
     options = ["TEST.EVAL_PERIOD", 0, "SOLVER.MAX_ITER", 3, "SOLVER.CHECKPOINT_PERIOD", 1]
     # AdamW's first steps are +-lr whatever the gradient's size, so rounding near 0 would flip them
