@@ -37,5 +37,6 @@ def test_files_that_are_named_exist():
 def test_quoted_runs_are_there():
     """tools/quote_run.py fills them."""
     blocks = re.findall(r"<!-- run: (\S+) -->\n(.*?)<!-- end of run (\S+) -->", README, re.DOTALL)
-    assert [name for name, _, _ in blocks] == [name for *_, name in blocks] == ["demo", "demo-train"]
+    names = ["demo", "demo-train", "centermask_idcards"]
+    assert [name for name, _, _ in blocks] == [name for *_, name in blocks] == names
     assert all("AP50" in text and "commit" in text for _, text, _ in blocks)
