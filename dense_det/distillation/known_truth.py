@@ -111,7 +111,7 @@ class KnownTruth:
         boxes = np.array([a["bbox"] for a in kept], np.float64).reshape(-1, 4)
         classes = np.array([class_of[a["category_id"]] for a in kept], np.int64)
         found = np.empty(len(kept), np.int64)
-        found[order] = match(truth, Detections(image, boxes, scores, classes).select(order), MATCH_IOU)
+        found[order] = match(truth, Detections(image, boxes, scores, classes).select(order), MATCH_IOU, most=None)
         return kept, found
 
     def _classes(self, labels, tree: dict, truth: GroundTruth) -> dict[int, int]:

@@ -10,16 +10,23 @@ MAX_PER_CLASS = 100  # COCO judges the best 100 detections of a class on an imag
 MAX_AREA = 1e10  # pixels; COCO's area "all" begins at 0, so that a box of negative width is in none
 
 
-def match(truth: GroundTruth, detections: Detections, min_iou: float, same_class: bool = True) -> np.ndarray:
+def match(
+    truth: GroundTruth,
+    detections: Detections,
+    min_iou: float,
+    same_class: bool = True,
+    most: int | None = MAX_PER_CLASS,
+) -> np.ndarray:
     """(R,) row of the ground-truth box that each detection found; UNMATCHED, or IGNORED where it is not judged.
 
     By falling score, each detection takes the free box that it overlaps most, by at least `min_iou`.
-    Not judged are detections on crowds, a class's detections beyond the best 100 of an image, and what found
+    Not judged are detections on crowds, a class's detections beyond the best `most` of an image, and what found
     nothing with an area below 0 or above 1e10 pixels.
     Dropping low scores does not change the matches of higher ones: one matching serves every threshold.
 
     Args:
         same_class: match a detection with boxes of its own class only.
+        most: COCO's 100; None judges all.
     """
     matches = np.full(len(detections.image), UNMATCHED)
     truth_starts = np.searchsorted(truth.image, np.arange(len(truth.images) + 1))
@@ -32,7 +39,7 @@ def match(truth: GroundTruth, detections: Detections, min_iou: float, same_class
         alike = classes[:, None] == true_classes[None, :]
         # across classes, of two boxes that lie on each other the one of the same class is meant
         iou = iou * alike if same_class else iou + 1e-9 * (alike & (iou > 0))
-        beyond = _beyond_limit(classes)
+        beyond = _beyond_limit(classes, len(classes) if most is None else most)
         iou[beyond] = 0  # they take no box from others
         matches[rows] = np.where(beyond, IGNORED, _greedy(iou, crowd, min_iou, offset=boxes.start))
     area = detections.boxes_xywh[:, 2] * detections.boxes_xywh[:, 3]
@@ -66,9 +73,9 @@ def _iou(boxes, truth, crowd) -> np.ndarray:
     return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
 
 
-def _beyond_limit(classes) -> np.ndarray:
-    """(D,) mask of the detections, in falling order of score, that have 100 of their class before them."""
+def _beyond_limit(classes, most: int) -> np.ndarray:
+    """(D,) mask of the detections, in falling order of score, that have `most` of their class before them."""
     beyond = np.zeros(len(classes), dtype=bool)
-    for k in np.flatnonzero(np.bincount(classes) > MAX_PER_CLASS):
-        beyond[np.flatnonzero(classes == k)[MAX_PER_CLASS:]] = True
+    for k in np.flatnonzero(np.bincount(classes) > most):
+        beyond[np.flatnonzero(classes == k)[most:]] = True
     return beyond

@@ -67,14 +67,14 @@ def test_how_right_labels_are(truth, work, labels):
     assert truth.agreement(work, labels) == Agreement(kept=5, right=2, true=4)
 
 
-def test_of_more_than_a_hundred_of_a_class_the_best_hundred_are_judged(tmp_path, work):
+def test_all_are_judged_however_many_an_image_has(tmp_path, work):
     boxes = [[x, y, 1, 1] for x in range(0, 30, 2) for y in range(0, 16, 2)][:110]
     image = {"id": 1, "file_name": str(tmp_path / "a.jpg"), "width": 100, "height": 80}
     tree = {"images": [image], "categories": [{"id": 1, "name": "Table"}]}
     tree["annotations"] = [annotation(n, 1, 1, box, score=1 / n) for n, box in enumerate(boxes, 1)]
     write_json(tmp_path / "same.json", tree)
     truth = KnownTruth(CocoFiles(str(tmp_path / "same.json"), str(tmp_path)))
-    assert truth.agreement(work, tmp_path / "same.json") == Agreement(kept=100, right=100, true=110)
+    assert truth.agreement(work, tmp_path / "same.json") == Agreement(kept=110, right=110, true=110)
     assert not any(a["iscrowd"] for a in truth.apply(RIGHT, work, tmp_path / "same.json")["annotations"])
 
 

@@ -48,6 +48,9 @@ def test_detections_beyond_a_hundred_are_not_judged(make_truth):
     rows = [(0, 0, 0, 0, 10, 10, 0.1)] + [(0, 0, 50, 50, 10, 10, 0.9)] * 100 + [(0, 1, 0, 0, 10, 10, 0.05)]
     matches = match(truth, make_truth.detections(truth, rows), 0.5)
     assert matches.tolist() == [UNMATCHED] * 100 + [IGNORED, UNMATCHED]
+    matches = match(truth, make_truth.detections(truth, rows), 0.5, most=None)
+    assert matches.tolist() == [UNMATCHED] * 100 + [0, UNMATCHED]
+    assert match(truth, make_truth.detections(truth, rows[:2]), 0.5, most=1).tolist() == [UNMATCHED, IGNORED]
 
 
 def test_a_box_of_negative_or_endless_area_is_not_judged(make_truth):

@@ -98,7 +98,13 @@ def require_numbers(args) -> None:
 
 def _unknown_classes(plan: Plan, manifest: Manifest) -> list[str]:
     known = plan.labelled["per_class"] if plan.labelled else manifest.classes
-    return [
+    unlabelled = [
+        f"the teacher has no class {name!r}, which the labelled set has: training on both needs the same classes, and "
+        "objects of this one would be background here"
+        for name in known
+        if name not in manifest.classes
+    ]
+    return unlabelled + [
         f"the labelled set has no class {name!r}, only {', '.join(known)}: its labels would be another class"
         for name in manifest.classes
         if name not in known
@@ -131,7 +137,8 @@ def read_validation(work: WorkFolder, plan: Plan, manifest: Manifest, min_votes:
     if lost := len(truth.images) - len(predictions):
         logger.warning("%d of %d validation images have no answer: all on them is missed", lost, len(truth.images))
     detections = gather_detections(predictions, truth)
-    return truth, detections, match(truth, detections, MATCH_IOU)
+    # all of them, not COCO's best 100 of a class: labels are made of all
+    return truth, detections, match(truth, detections, MATCH_IOU, most=None)
 
 
 def read_scores(work: WorkFolder, plan: Plan, min_votes: float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
