@@ -52,6 +52,9 @@ def draw_sample(
 
     Returns:
         the sample by image, and the number of all kept boxes of each stratum, which weighs the answers.
+
+    Raises:
+        ValueError: fewer than there are strata: some would have none, and others stand for them.
     """
     rng = np.random.default_rng(seed)
     strata, population = defaultdict(lambda: Smallest(size)), Counter()
@@ -62,6 +65,11 @@ def draw_sample(
             box = tuple(float(side) for side in found.boxes[row])
             strata[k, band].add(rng.random(), Drawn(image, box, k, score, band))
             population[k, band] += 1
+    if size < len(population):
+        raise ValueError(
+            f"a sample of {size} leaves some of the {len(population)} strata (classes x bands of scores) without any: "
+            f"draw {len(population)} or more"
+        )
     shares = even_shares([population[stratum] for stratum in sorted(population)], size)
     drawn = [
         item

@@ -106,7 +106,8 @@ class ShardPredictions:
             if self.mask_counts is not None:
                 cuts = self.mask_offsets[start : end + 1].tolist()
                 masks = tuple(self.mask_counts[a:b].tobytes() for a, b in zip(cuts[:-1], cuts[1:], strict=True))
-            yield ImagePredictions(image_id, *(getattr(self, name)[rows] for name in _ROWS), masks)
+            # copies: a view kept for later would keep the whole shard
+            yield ImagePredictions(image_id, *(getattr(self, name)[rows].copy() for name in _ROWS), masks)
 
     def save(self, path) -> None:
         """Write atomically; the same predictions give the same bytes (zip entries carry no time)."""

@@ -227,5 +227,5 @@ def _coco_names(json_file: str) -> Iterator[str]:
     try:
         images = json.loads(Path(json_file).read_text(encoding="utf-8-sig"))["images"]
         yield from [str(image["file_name"]) for image in images]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f'{json_file}: no COCO file with "images": {type(error).__name__}: {error}') from error

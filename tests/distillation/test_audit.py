@@ -191,6 +191,8 @@ def test_a_draw_is_fair_and_repeatable(predictions):
     assert Counter(d.band for d in drawn) == {0: 50, 2: 50}
     assert 150 < np.mean([d.image.id for d in drawn]) < 250
     assert draw_sample(images, rule, 100, seed=1)[0] == drawn != draw_sample(images, rule, 100, seed=2)[0]
+    with pytest.raises(ValueError, match=r"a sample of 1 leaves some of the 2 strata .*draw 2 or more"):
+        draw_sample(images, rule, 1, seed=1)
 
 
 def run(command, *words):

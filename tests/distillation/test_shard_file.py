@@ -20,6 +20,11 @@ def test_offsets_by_hand():
     assert list(shard)[2].boxes[1].tolist() == [13, 14, 15, 16]
 
 
+def test_an_image_that_is_kept_does_not_keep_its_shard():
+    image = next(iter(ShardPredictions.join([predictions(7, 2), predictions(8, 3)])))
+    assert image.boxes.base is None and image.votes.base is None
+
+
 def test_round_trip_with_masks(tmp_path):
     shard = ShardPredictions.join(
         [predictions(1, 2, (b"abc", b"")), predictions(2, 0, ()), predictions(3, 1, (b"xy",))]

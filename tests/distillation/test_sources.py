@@ -202,6 +202,9 @@ def test_lists_may_begin_with_a_byte_order_mark(tmp_path):
     assert found(tmp_path / "list.txt") == [("a.jpg", ""), ("b\udcff.jpg", "")]
     (tmp_path / "coco.json").write_text('{"images": [{"file_name": "a.jpg"}]}', encoding="utf-8-sig")
     assert found(tmp_path / "coco.json") == [("a.jpg", "")]
+    (tmp_path / "deep.json").write_text('{"images": ' + "[" * 100_000)
+    with pytest.raises(ValueError, match='deep.json: no COCO file with "images": RecursionError'):
+        found(tmp_path / "deep.json")
 
 
 def test_a_file_whose_name_begins_as_a_comment(tmp_path):

@@ -57,7 +57,7 @@ def main(args) -> Iterator[str]:
     thresholds = ", ".join(sorted({f"{score:.4f}" for score in rule.thresholds if np.isfinite(score)}))
     sections = [
         f'<p class="soft">{"" if args.redact else html.escape(printable(args.labels)) + ": "}'
-        f"rule {about['rule']}, threshold {thresholds}</p>",
+        f"rule {html.escape(str(about['rule']))}, threshold {thresholds}</p>",
         _section("Counts", _counts(plan, found, about) + "<p></p>" + _classes(plan, manifest, found, rule, about)),
         _section("Scores", _charts(manifest, found, rule), "Kept ones in blue; the height is the root of the number."),
         _section("Teacher and pace", _teacher(manifest) + _progress(work, args.redact)),
@@ -65,7 +65,9 @@ def main(args) -> Iterator[str]:
     reader = ImageReader()
     for kind in KINDS:
         pictures = [
-            _picture(reader, kind, example, rule, manifest, args.redact) for example in found.examples[kind].items()
+            _picture(reader, kind, example, rule, manifest, args.redact)
+            # in the list's order: a tar file is read from its beginning again for a member that lies behind
+            for example in sorted(found.examples[kind].items(), key=lambda example: example[0].id)
         ]
         gallery = f'<div class="gallery">{"".join(pictures)}</div>' if pictures else "<p>none</p>"
         sections.append(_section(f"{kind.capitalize()}: {len(pictures)} pictures at random", gallery, _SAYING[kind]))
