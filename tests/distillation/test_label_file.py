@@ -139,9 +139,7 @@ def test_a_class_that_the_labelled_set_does_not_know(tmp_path, labelled_work):
             told.append(line)
     against = "against it: the labelled set has no class 'Table', only table, Text: its labels would be another class"
     assert against in told
-    lacking = (
-        "against it: the teacher has no class 'table', which the labelled set has: training on both needs the same"
-    )
+    lacking = "against it: the teacher has no class 'table', which the labelled set has: training on both needs the"
     assert any(line.startswith(lacking) for line in told)
     work.write_plan(dataclasses.replace(plan, labelled=plan.labelled | {"per_class": {"Table": 0, "Text": 0}}))
     with pytest.raises(ValueError, match="nothing is written"):
