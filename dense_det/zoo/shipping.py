@@ -92,6 +92,8 @@ def card(row: dict, entry: Entry, facts: dict, folder: Path) -> str:
     """
     seeds = ", ".join(map(str, row["seeds"]))
     spread = ", ".join(f"{metric} {mean_and_spread(row[metric])}" for metric in METRICS)
+    several = len(row["seeds"]) > 1
+    of_seeds = f"Over the seeds, mean ± standard deviation: {spread}" if several else f"One seed: {spread}"
     ap = facts["AP of 16 bits"] if facts["bits"] == 16 else row["AP"][0]
     points = "\n".join(
         f"- {name}: " + (f"threshold {point['threshold']:.3f}" if point else "nothing found on validation images")
@@ -109,7 +111,7 @@ A detector of dense_det: {row["params"]:,} parameters, {row["gmacs"]:.3f} GMACs 
 
 On the validation split, which no training saw: AP {ap:.2f} with this file, whose kernels have {facts["bits"]} bits
 ({row["AP"][0]:.2f} with 32 bits, {facts["AP of 16 bits"]:.2f} with 16). Seeds {seeds}; this is the detector of seed
-{row["seeds"][0]}, the first, not the best. Over the seeds, mean ± standard deviation: {spread}.
+{row["seeds"][0]}, the first, not the best. {of_seeds}.
 
 Score with the best F1 of each class, on the same images:
 
