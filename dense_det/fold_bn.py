@@ -13,10 +13,10 @@ _BATCH_NORMS = (nn.BatchNorm2d, nn.SyncBatchNorm, FrozenBatchNorm2d)
 def fold_bn(model: nn.Module) -> nn.Module:
     """`model`, changed in place: W' = W s and b' = b s + shift, where the norm is x s + shift with its statistics.
 
-    Folded are the `norm` of a convolution (Detectron2's Conv2d), of a module around a deformable one, and a norm
-    right behind a convolution in a Sequential, one for each pyramid level too. Group and layer norms, and norms
-    before their convolution (DenseNet), stay. Outputs are equal up to rounding. For inference alone: the parameters
-    are no longer those of a checkpoint.
+    Folded are the `norm` of a convolution (Detectron2's Conv2d), of a module around a deformable one, a norm right
+    behind a convolution in a Sequential, one for each pyramid level too, and what a module names by `norms_behind`.
+    Group and layer norms stay, and norms of what several layers read (the first of DenseNet's).
+    Outputs are equal up to rounding. For inference alone: the parameters are no longer those of a checkpoint.
 
     Raises:
         ValueError: a batch norm in training mode, whose statistics are those of the batch.
@@ -37,6 +37,8 @@ def fold_bn(model: nn.Module) -> nn.Module:
             module.norm = nn.Identity()
         elif isinstance(module, nn.Sequential):
             _fold_neighbours(module)
+        elif hasattr(module, "norms_behind"):
+            _fold_behind(module.norms_behind())
     return model
 
 
@@ -72,6 +74,13 @@ def _fold_neighbours(layers: nn.Sequential) -> None:
         else:
             continue
         layers[place + 1] = nn.Identity()
+
+
+def _fold_behind(pairs: list[tuple[nn.Module, nn.Module]]) -> None:
+    for conv, reader in pairs:
+        if _is_batch_norm(norm := getattr(reader, "norm", None)):
+            _fold(conv, *_scale_and_shift(norm))
+            reader.norm = nn.Identity()
 
 
 def _is_batch_norm(module) -> bool:

@@ -104,6 +104,10 @@ class DenseLayer(nn.Module):
     def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
         return self.second(self.first(*inputs))
 
+    def norms_behind(self) -> list[tuple[nn.Module, nn.Module]]:
+        """Convolutions, each with the module whose `norm` alone reads what it gives: for fold_bn."""
+        return [(self.first.conv, self.second)]
+
 
 class DenseBlock(Block):
     """Layers that each see the input and all layers before (figure 1), concatenated: raw, before norm and activation.
