@@ -8,6 +8,7 @@ import torch
 from detectron2.modeling import build_model
 
 from dense_det.analysis.complexity import detector_row, markdown_table
+from dense_det.analysis.cost_rows import module_rows
 from dense_det.config import load_cfg
 
 ROOT = Path(__file__).parents[1]
@@ -20,6 +21,18 @@ def test_the_table_of_models_is_what_the_tool_prints(name):
     with torch.device("meta"):
         model = build_model(load_cfg(ROOT / "configs" / f"{name}.yaml", ["MODEL.DEVICE", "meta"]))
     assert markdown_table([detector_row(name, model, [800, 1216])]).splitlines()[-1] in README
+
+
+def test_the_share_of_the_head_is_what_the_tool_prints():
+    """In the words below the costs of detectors."""
+    with torch.device("meta"):
+        opts = ["MODEL.DEVICE", "meta", "MODEL.RETINANET.NUM_CLASSES", 1]
+        model = build_model(load_cfg(ROOT / "configs" / "retina_snet.yaml", opts))
+    rows = {row["name"]: row for row in module_rows(model, 224, depth=3)}
+    halves = ("bbox_subnet", "bbox_pred"), ("cls_subnet", "cls_score")
+    shares = [sum(rows[f"head.{name}"]["share"] for name in half) for half in halves]
+    words = "At 224 px and one class SNet is {:.3f} GMACs, {:.1f} and {:.1f} % of them in the two halves of its head"
+    assert words.format(rows[""]["macs"] / 1e9, *shares) in " ".join(README.split())
 
 
 def test_every_light_model_is_in_the_table():
