@@ -10,7 +10,7 @@ import numpy as np
 
 from dense_det.atomic_file import atomic_file
 from dense_det.distillation.image_name import printable
-from dense_det.distillation.review_name import ReviewNames
+from dense_det.distillation.review_name import local_files_url
 from dense_det.distillation.rule import REJECTED, Rule
 from dense_det.distillation.shard_file import ImagePredictions
 
@@ -58,7 +58,11 @@ def uncertainty(found: ImagePredictions, rule: Rule) -> float:
 
 
 def write_label_studio(path, images: Iterable[ReviewImage], model: str) -> None:
-    """Tasks with predictions; sides are percent of the image, as Label Studio has them."""
+    """Tasks with predictions; sides are percent of the image, as Label Studio has them.
+
+    Args:
+        images: named by their paths from Label Studio's document root.
+    """
     tasks = []
     for image in images:
         result = []
@@ -79,10 +83,22 @@ def write_label_studio(path, images: Iterable[ReviewImage], model: str) -> None:
                 | {"original_width": image.width, "original_height": image.height}
                 | ({} if box.score is None else {"score": box.score})
             )
-        data = {"image": image.file_name, "width": image.width, "height": image.height}
+        data = {"image": local_files_url(image.file_name), "width": image.width, "height": image.height}
         tasks.append({"data": data, "predictions": [{"model_version": model, "result": result}]})
     with atomic_file(path) as file:
         json.dump(tasks, file, indent=1)
+
+
+def write_label_config(path, classes: list[str]) -> None:
+    """Label Studio's labelling config that fits the tasks of write_label_studio."""
+    view = ET.Element("View")
+    ET.SubElement(view, "Image", name="image", value="$image")
+    labels = ET.SubElement(view, "RectangleLabels", name="label", toName="image")
+    for name in classes:
+        ET.SubElement(labels, "Label", value=name)
+    ET.indent(view)
+    with atomic_file(path, "wb") as file:
+        ET.ElementTree(view).write(file, encoding="utf-8")
 
 
 def read_review(path) -> list[ReviewImage]:
@@ -143,13 +159,20 @@ def _answer(annotations: list[dict]) -> dict | None:
 
 
 def write_cvat(path, images: Iterable[ReviewImage], classes: list[str]) -> None:
-    """CVAT's "for images 1.1"; names that XML cannot hold are written as image_name.printable has them."""
+    """CVAT's "for images 1.1"; names that XML cannot hold are written as image_name.printable has them.
+
+    CVAT looks for the frame of that name, and where there is none takes the frame with the number `id`: the numbers
+    are those that it gives the images of a task, in the order of their names.
+
+    Args:
+        images: named by their paths from the folder of which the task is made.
+    """
     root = ET.Element("annotations")
     ET.SubElement(root, "version").text = "1.1"
     labels = ET.SubElement(ET.SubElement(ET.SubElement(root, "meta"), "task"), "labels")
     for name in classes:
         ET.SubElement(ET.SubElement(labels, "label"), "name").text = name
-    for number, image in enumerate(images):
+    for number, image in enumerate(sorted(images, key=lambda image: image.file_name)):
         size = {"width": str(image.width), "height": str(image.height)}
         element = ET.SubElement(root, "image", id=str(number), name=printable(image.file_name), **size)
         for box in image.boxes:
@@ -236,29 +259,27 @@ def xywh(box: ReviewBox) -> tuple[float, float, float, float]:
     return x0, y0, round(x1 - x0, DECIMALS), round(y1 - y0, DECIMALS)
 
 
-def merge_review(coco: dict, reviewed: list[ReviewImage], dropped: Iterable[str] = ()) -> dict:
+def merge_review(coco: dict, reviewed: list[ReviewImage]) -> dict:
     """`coco` with a person's boxes in place of all annotations of the reviewed images, which get "reviewed": True.
 
-    A person's boxes have no score. A reviewed image that the file dropped is added; see ReviewNames.
+    A person's boxes have no score. A reviewed image that the file dropped is added.
 
     Args:
-        dropped: names of images that may have been reviewed, though the file does not have them.
+        reviewed: with the names that the file has; see ReviewNames.
 
     Raises:
-        ValueError: a class that the file does not have, an image that is not found, has another size there, or was
-            reviewed twice.
+        ValueError: a class that the file does not have, an image that has another size there, or was reviewed twice.
     """
     category = {row["name"]: row["id"] for row in coco["categories"]}
     images = {row["file_name"]: dict(row) for row in coco["images"]}
-    names = ReviewNames([*images, *(name for name in dropped if name not in images)])
     next_image = max((row["id"] for row in coco["images"]), default=0) + 1
     next_box = max((row["id"] for row in coco["annotations"]), default=0) + 1
     seen, added = set(), []
     for image in reviewed:
         size = {"width": image.width, "height": image.height}
-        row = images.get(file_name := names.find(image.file_name))
+        row = images.get(image.file_name)
         if row is None:
-            row = images[file_name] = {"id": next_image, "file_name": file_name} | size
+            row = images[image.file_name] = {"id": next_image, "file_name": image.file_name} | size
             next_image += 1
         if row["id"] in seen:
             raise ValueError(f"{image.file_name} was reviewed twice")

@@ -1,19 +1,29 @@
 """Images of a CVAT export that nobody has changed: CVAT does not tell whether somebody looked at them.
 
-What nobody changed has the boxes that `export` wrote, which it notes in a record beside the labels.
+What nobody changed has the boxes that `export` wrote, which it notes in a record beside the labels; with the names
+that it gave the images, as those are paths from a folder that the tool does not tell.
 """
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dense_det.distillation.review import DECIMALS, ReviewImage, xywh
-from dense_det.distillation.review_name import ReviewNames
 from dense_det.distillation.work_folder import write_json
 
-# of each image all that export ever wrote, as how often a box of (class, x, y, width, height) was there
-Exported = dict[str, list[Counter]]
+
+@dataclass(frozen=True)
+class Exported:
+    """All that `export` ever wrote of some labels.
+
+    `boxes`: of each file, for CVAT, as how often a box of (class, x, y, width, height) was there, the latest last.
+    `names`: of each name that a tool was given the files that it stood for.
+    """
+
+    boxes: dict[str, list[Counter]] = field(default_factory=dict)
+    names: dict[str, list[str]] = field(default_factory=dict)
 
 
 def record_path(labels) -> Path:
@@ -21,22 +31,29 @@ def record_path(labels) -> Path:
     return Path(labels).with_suffix(".exported.json")
 
 
-def add_to_record(path, images: Iterable[ReviewImage]) -> None:
+def add_to_record(path, images: Iterable[ReviewImage], names: Mapping[str, str] | None = None) -> None:
     """Note what is exported, beside what was before: any of these files may come back.
+
+    Args:
+        images: with the names of their files, as the labels have them.
+        names: what the tool is given for the name of a file.
 
     Raises:
         ValueError: there is another file; see read_record.
     """
     exported = read_record(path)
     for image in images:
-        boxes, known = _boxes(image), exported.setdefault(image.file_name, [])
+        boxes, known = _boxes(image), exported.boxes.setdefault(image.file_name, [])
         known[:] = [*(one for one in known if one != boxes), boxes]  # the latest last
+    for file_name, name in (names or {}).items():
+        if file_name not in (files := exported.names.setdefault(name, [])):
+            files.append(file_name)
     rows = [
         {"file_name": name, "boxes": [list(box) for box in boxes.elements()]}
-        for name, known in exported.items()
+        for name, known in exported.boxes.items()
         for boxes in known
     ]
-    write_json(path, {"images": rows})
+    write_json(path, {"images": rows, "names": exported.names})
 
 
 def read_record(path) -> Exported:
@@ -45,13 +62,18 @@ def read_record(path) -> Exported:
     Raises:
         ValueError: not what it writes.
     """
-    exported: Exported = {}
+    exported = Exported()
     try:
-        for row in json.loads(Path(path).read_text(encoding="utf-8"))["images"]:
+        tree = json.loads(Path(path).read_text(encoding="utf-8"))
+        for row in tree["images"]:
             boxes = Counter((label, *map(float, sides)) for label, *sides in row["boxes"])
-            exported.setdefault(row["file_name"], []).append(boxes)
+            exported.boxes.setdefault(row["file_name"], []).append(boxes)
+        for name, files in tree.get("names", {}).items():  # none where an older export wrote it
+            if not isinstance(files, list) or not all(isinstance(file, str) for file in files):
+                raise TypeError(f"{name} stands for {files!r}, expected a list of files")
+            exported.names[name] = files
     except FileNotFoundError:
-        return {}
+        return Exported()
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(
             f"{path}: not the record of boxes that export keeps ({type(error).__name__}: {error}): move it away, and "
@@ -69,21 +91,21 @@ def split_untouched(
     `exported` does not have, those of `coco`. Unknown: all came from a file, and neither has the image, or they are
     those of an earlier export, which a person who deletes boxes may give, too.
 
-    Raises:
-        ValueError: an image whose boxes all came from a file is not found.
+    Args:
+        reviewed: with the names that the labels have; see ReviewNames.
     """
     image_ids = {row["file_name"]: row["id"] for row in coco["images"]}
-    names, ours = ReviewNames([*image_ids, *(name for name in exported if name not in image_ids)]), _of_labels(coco)
+    ours = _of_labels(coco)
     changed, untouched, unknown = [], [], []
     for image in reviewed:
         if not image.as_uploaded:
             changed.append(image)
             continue
-        name = names.find(image.file_name)
-        if name not in exported and name not in image_ids:
+        name = image.file_name
+        if name not in exported.boxes and name not in image_ids:
             unknown.append(image)
             continue
-        before = exported.get(name) or [ours.get(image_ids[name])]
+        before = exported.boxes.get(name) or [ours.get(image_ids[name])]
         boxes = _boxes(image)
         (untouched if boxes == before[-1] else unknown if boxes in before else changed).append(image)
     return changed, untouched, unknown

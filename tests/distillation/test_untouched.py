@@ -1,9 +1,10 @@
+from collections import Counter
 from dataclasses import replace
 
 import pytest
 
 from dense_det.distillation.review import ReviewBox, ReviewImage
-from dense_det.distillation.untouched import add_to_record, read_record, split_untouched
+from dense_det.distillation.untouched import Exported, add_to_record, read_record, split_untouched
 
 COCO = {
     "images": [{"id": 7, "file_name": "/a.jpg"}, {"id": 8, "file_name": "/b.jpg"}],
@@ -14,7 +15,7 @@ COCO = {
     ],
 }
 TABLE, TEXT = ReviewBox("Table", (1.1, 2.0, 4.43, 6.0)), ReviewBox("Text", (5.0, 6.0, 12.0, 14.04))
-IMAGE = ReviewImage("a.jpg", 20, 20, (TEXT, TABLE), as_uploaded=True)
+IMAGE = ReviewImage("/a.jpg", 20, 20, (TEXT, TABLE), as_uploaded=True)
 
 
 @pytest.mark.parametrize(
@@ -31,7 +32,7 @@ IMAGE = ReviewImage("a.jpg", 20, 20, (TEXT, TABLE), as_uploaded=True)
     ],
 )
 def test_untouched(image, is_untouched):
-    assert split_untouched(COCO, {}, [image]) == (([], [image], []) if is_untouched else ([image], [], []))
+    assert split_untouched(COCO, Exported(), [image]) == (([], [image], []) if is_untouched else ([image], [], []))
 
 
 @pytest.fixture
@@ -48,16 +49,10 @@ def test_an_image_that_the_labels_dropped_is_compared_with_what_was_exported(tmp
     for boxes in ((TABLE,), (TABLE, replace(TEXT, label="Table")), (TABLE, TEXT, TEXT)):
         corrected = replace(dropped, boxes=boxes)
         assert split_untouched(COCO, exported, [corrected]) == ([corrected], [], [])
-    elsewhere = replace(IMAGE, file_name="/gone/e.jpg")  # and CVAT has only its end
-    add_to_record(tmp_path / "r.json", [elsewhere])
-    image = replace(IMAGE, file_name="e.jpg")
-    assert split_untouched(COCO, read_record(tmp_path / "r.json"), [image]) == ([], [image], [])
 
 
 def test_without_a_record_of_a_dropped_image_nobody_knows(dropped):
-    assert split_untouched(COCO, {}, [dropped]) == ([], [], [dropped])
-    with pytest.raises(ValueError, match="no image of the labels is d.jpg"):
-        split_untouched(COCO, {}, [replace(IMAGE, file_name="d.jpg")])
+    assert split_untouched(COCO, Exported(), [dropped]) == ([], [], [dropped])
 
 
 def test_what_was_exported_counts_not_what_the_labels_became(tmp_path):
@@ -66,7 +61,7 @@ def test_what_was_exported_counts_not_what_the_labels_became(tmp_path):
     for images in ([old], [new], [new]):  # labels were selected again, and exported once more
         add_to_record(tmp_path / "r.json", images)
     exported = read_record(tmp_path / "r.json")
-    assert [sum(boxes.values()) for boxes in exported["/a.jpg"]] == [1, 2]
+    assert [sum(boxes.values()) for boxes in exported.boxes["/a.jpg"]] == [1, 2]
     assert split_untouched(COCO, exported, [old]) == ([], [], [old])  # or a person deleted a box of the new one
     assert split_untouched(COCO, exported, [new]) == ([], [new], [])
     assert split_untouched(COCO, exported, [IMAGE]) == ([IMAGE], [], [])
@@ -74,13 +69,43 @@ def test_what_was_exported_counts_not_what_the_labels_became(tmp_path):
     assert split_untouched(COCO, read_record(tmp_path / "r.json"), [old, new]) == ([], [old], [new])
 
 
+def test_the_names_of_every_export_are_kept(tmp_path):
+    assert read_record(tmp_path / "r.json") == Exported()
+    add_to_record(tmp_path / "r.json", [IMAGE], {"/a.jpg": "a.jpg"})
+    for _ in range(2):
+        add_to_record(tmp_path / "r.json", (), {"/b/a.jpg": "a.jpg", "/b.jpg": "b.jpg"})  # for Label Studio: no boxes
+    exported = read_record(tmp_path / "r.json")
+    assert exported.names == {"a.jpg": ["/a.jpg", "/b/a.jpg"], "b.jpg": ["/b.jpg"]}
+    assert list(exported.boxes) == ["/a.jpg"]
+
+
+def test_a_record_of_before_it_had_names(tmp_path):
+    (tmp_path / "r.json").write_text('{"images": [{"file_name": "/a.jpg", "boxes": [["Text", 5, 6, 7, 8.04]]}]}')
+    exported = read_record(tmp_path / "r.json")
+    assert exported == Exported({"/a.jpg": [Counter([("Text", 5.0, 6.0, 7.0, 8.04)])]}, {})
+    image = replace(IMAGE, boxes=(TEXT,))
+    assert split_untouched(COCO, exported, [image]) == ([], [image], [])
+
+
 def test_names_that_are_no_text(tmp_path):
     image = replace(IMAGE, file_name="/a\n\udcff.jpg")
-    add_to_record(tmp_path / "r.json", [image])
+    add_to_record(tmp_path / "r.json", [image], {image.file_name: "a\n\udcff.jpg"})
+    assert read_record(tmp_path / "r.json").names == {"a\n\udcff.jpg": [image.file_name]}
     assert split_untouched(COCO, read_record(tmp_path / "r.json"), [image]) == ([], [image], [])
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"images": [{"boxes": []}]}', '{"images": [{"boxes": [["A", "x"]]}]}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        '{"images": [{"boxes": []}]}',
+        '{"images": [{"boxes": [["A", "x"]]}]}',
+        '{"images": [], "names": []}',
+        '{"images": [], "names": {"a.jpg": "/a.jpg"}}',
+        '{"images": [], "names": {"a.jpg": [1]}}',
+    ],
+)
 def test_another_file_is_no_record(tmp_path, text):
     (tmp_path / "r.json").write_text(text)
     for act in (read_record, lambda path: add_to_record(path, [IMAGE])):

@@ -1,21 +1,36 @@
 """Write the most uncertain images for a person to correct, as Label Studio's JSON or CVAT's XML.
 
-Uncertain: scores near the threshold, few votes, views that disagree about the sides. import-review takes the
-corrected labels back. For CVAT the boxes are also noted beside the labels (pseudo.json: pseudo.exported.json): that
-file tells import-review what nobody changed; keep it.
+Uncertain: scores near the threshold, few votes, views that disagree about the sides. Images are named by their paths
+from a folder that the last line names, with what is to be done with it; for Label Studio a labelling config is written,
+too (review.json: review.config.xml). import-review takes the corrected labels back. The names, and for CVAT the boxes,
+are also noted beside the labels (pseudo.json: pseudo.exported.json): that file tells import-review which images are
+meant, and what nobody changed; keep it.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
+from dense_det.distillation.image_name import printable
 from dense_det.distillation.label_file import Extractor
-from dense_det.distillation.review import DECIMALS, ReviewBox, ReviewImage, uncertainty, write_cvat, write_label_studio
-from dense_det.distillation.rule import REJECTED, read_images, read_rule
+from dense_det.distillation.review import (
+    DECIMALS,
+    ReviewBox,
+    ReviewImage,
+    uncertainty,
+    write_cvat,
+    write_label_config,
+    write_label_studio,
+)
+from dense_det.distillation.review_name import common_folder, names_below
+from dense_det.distillation.rule import REJECTED, Rule, read_images, read_rule
 from dense_det.distillation.sampling import Smallest
+from dense_det.distillation.shard_file import ImagePredictions
 from dense_det.distillation.untouched import add_to_record, record_path
-from dense_det.distillation.work_folder import WorkFolder
+from dense_det.distillation.work_folder import InputImage, Manifest, WorkFolder
 
 EXAMPLE = """examples:
   python tools/pseudo_label.py export work/ pseudo.json --out review.json --size 100
@@ -28,6 +43,9 @@ def add_arguments(parser) -> None:
     parser.add_argument("--out", required=True, metavar="FILE", help=".json (Label Studio) or .xml (CVAT)")
     parser.add_argument("--size", type=int, default=100, metavar="N", help="images (default 100)")
     parser.add_argument("--extract", metavar="DIR", help="the folder of select --extract")
+    parser.add_argument("--root", metavar="DIR",
+                        help="name images by their paths from here: CVAT's share, Label Studio's document root "
+                        "(default: the innermost folder above all of them, for Label Studio its parent)")  # fmt: skip
 
 
 def main(args) -> Iterator[str]:
@@ -40,21 +58,81 @@ def main(args) -> Iterator[str]:
     work = WorkFolder(args.work)
     plan, manifest = work.read_plan(), work.read_manifest()
     rule, _ = read_rule(args.labels, manifest)
-    chosen = Smallest(args.size)
-    for image, found in read_images(work.images, plan.num_shards):
+    found = read_images(work.images, plan.num_shards)
+    images = _most_uncertain(found, rule, manifest.classes, args.size, Extractor(args.extract))
+    yield from (_to_cvat if args.out.endswith(".xml") else _to_label_studio)(args, images, manifest)
+
+
+def _most_uncertain(
+    predictions: Iterable[tuple[InputImage, ImagePredictions]],
+    rule: Rule,
+    classes: list[str],
+    size: int,
+    file_name: Extractor,
+) -> list[ReviewImage]:
+    """At most `size` images, the most uncertain one first."""
+    chosen = Smallest(size)
+    for image, found in predictions:
         if worth := uncertainty(found, rule):
             chosen.add(-worth, (image, found))
-    file_name, images = Extractor(args.extract), []
+    images = []
     for image, found in chosen.items():
-        size = np.array([image.width, image.height] * 2, np.float32)
+        sides_of_image = np.array([image.width, image.height] * 2, np.float32)
         boxes = []
         for row in np.flatnonzero(rule.verdicts(found) != REJECTED):
-            sides = tuple(round(float(side), DECIMALS) for side in found.boxes[row].clip(0, size))
-            boxes.append(ReviewBox(manifest.classes[found.classes[row]], sides, round(float(found.scores[row]), 5)))
+            sides = tuple(round(float(side), DECIMALS) for side in found.boxes[row].clip(0, sides_of_image))
+            boxes.append(ReviewBox(classes[found.classes[row]], sides, round(float(found.scores[row]), 5)))
         images.append(ReviewImage(file_name(image), image.width, image.height, tuple(boxes)))
-    if args.out.endswith(".xml"):
-        add_to_record(record_path(args.labels), images)  # first: what may come back is known
-        write_cvat(args.out, images, manifest.classes)
-    else:
-        write_label_studio(args.out, images, manifest.sha256[:12])
-    yield f"{args.out}: {len(images)} images, {sum(len(image.boxes) for image in images)} boxes"
+    return images
+
+
+def _to_cvat(args, images: list[ReviewImage], manifest: Manifest) -> Iterator[str]:
+    root = os.path.abspath(args.root) if args.root else common_folder(image.file_name for image in images)
+    names, by_stem = names_below(root, [image.file_name for image in images]), {}
+    for image in images:  # CVAT looks for a frame by its name without the ending: a.jpg and a.png were one
+        by_stem.setdefault(os.path.splitext(names[image.file_name])[0], image)
+    kept = list(by_stem.values())
+    names = {image.file_name: names[image.file_name] for image in kept}
+    add_to_record(record_path(args.labels), kept, names)  # first: what may come back is known
+    write_cvat(args.out, _renamed(kept, names), manifest.classes)
+    yield _written(args.out, kept)
+    if left := len(images) - len(kept):
+        yield f"{left} left out: CVAT cannot tell a.jpg from a.png in one folder; --out FILE.json has them, too"
+    if kept:
+        yield (
+            f"CVAT: make the task from exactly these images, named by their paths from {printable(root)}, as in "
+            "a zip that is made there; then upload the file as CVAT 1.1"
+        )
+
+
+def _to_label_studio(args, images: list[ReviewImage], manifest: Manifest) -> Iterator[str]:
+    # Label Studio serves what lies in a "local storage": a folder below its document root, never the root itself
+    folder = common_folder(image.file_name for image in images)
+    root = os.path.abspath(args.root) if args.root else os.path.dirname(folder)
+    names = names_below(root, [image.file_name for image in images])
+    if bare := next((name for name in names.values() if "/" not in name), None):
+        raise ValueError(
+            f"{printable(bare)} lies in the document root {root} itself, which Label Studio does not serve: "
+            "give a --root above"
+        )
+    storages = {folder} if folder != root else {os.path.join(root, name.split("/")[0]) for name in names.values()}
+    storages = " and ".join(map(printable, sorted(storages)))
+    config = Path(args.out).with_suffix(".config.xml")
+    add_to_record(record_path(args.labels), (), names)
+    write_label_config(config, manifest.classes)
+    write_label_studio(args.out, _renamed(images, names), manifest.sha256[:12])
+    yield _written(args.out, images)
+    if images:
+        yield (
+            "Label Studio: start it with LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true and "
+            f"LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT={printable(root)}, make a project with the labelling config "
+            f"{config}, add the local storage {storages} to it, without a sync, and import the file"
+        )
+
+
+def _renamed(images: list[ReviewImage], names: dict[str, str]) -> list[ReviewImage]:
+    return [replace(image, file_name=names[image.file_name]) for image in images]
+
+
+def _written(path: str, images: list[ReviewImage]) -> str:
+    return f"{path}: {len(images)} images, {sum(len(image.boxes) for image in images)} boxes"

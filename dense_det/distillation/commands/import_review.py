@@ -1,14 +1,18 @@
 """Take corrected labels back: on the images that a person saw, only the person's boxes stand.
 
-CVAT does not tell which images somebody looked at: those with all boxes as they were exported are left as they are.
-What was exported stands beside the labels (pseudo.json: pseudo.exported.json, which export writes); without it the
-labels themselves are compared, and uploaded boxes on images that the labels dropped count as a person's.
+Images are known by the names that export gave them, by their paths, or by the ends of these. CVAT does not tell which
+images somebody looked at: those with all boxes as they were exported are left as they are. What was exported, with its
+names, stands beside the labels (pseudo.json: pseudo.exported.json, which export writes); without it the labels
+themselves are compared, and uploaded boxes on images that the labels dropped count as a person's.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import chain
 
 from dense_det.distillation.label_file import read_labels
 from dense_det.distillation.review import merge_review, read_review
+from dense_det.distillation.review_name import ReviewNames
 from dense_det.distillation.untouched import read_record, record_path, split_untouched
 from dense_det.distillation.work_folder import write_json
 
@@ -31,13 +35,16 @@ def main(args) -> Iterator[str]:
         raise ValueError(f"{args.review} has no image that a person annotated")
     coco, record, left, unknown = read_labels(args.labels), record_path(args.labels), [], []
     exported = read_record(record)
+    files = [row["file_name"] for row in coco["images"]] + [*exported.boxes, *chain(*exported.names.values())]
+    names = ReviewNames(dict.fromkeys(files), exported.names)
     try:
+        reviewed = [replace(image, file_name=names.find(image.file_name)) for image in reviewed]
         if not args.accept_untouched:
             reviewed, left, unknown = split_untouched(coco, exported, reviewed)
         changed = reviewed + unknown
         if not changed:
             raise ValueError(f"nobody changed a box on any of its {len(left)} images{_ASK}")
-        merged = merge_review(coco, changed, exported)
+        merged = merge_review(coco, changed)
     except ValueError as error:
         raise ValueError(f"{args.review}, into {args.labels}: {error}") from error
     write_json(args.out, merged)
