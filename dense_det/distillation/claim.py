@@ -4,6 +4,8 @@ A claim saves work and guards nothing: whoever errs about one labels the shard a
 on which machine and by which process, and is touched while that goes on. It is abandoned when the process is dead,
 which only its own machine can tell, or when it was not touched for SILENCE_SECONDS. Nobody removes another's claim,
 for it might be a new one by then: one takes over by making the file with the next number, which only one can make.
+
+What the dead have left stays until the shard is finished: one file a death, which may name the image at hand.
 """
 
 import contextlib
@@ -13,21 +15,31 @@ import re
 import socket
 import tempfile
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from dense_det.atomic_file import create_file
-from dense_det.distillation.work_folder import Shards, to_json
+from dense_det.distillation.work_folder import Shards, to_json, write_json
 
 SILENCE_SECONDS = 600  # more than any image takes
 _TOUCH_SECONDS = 10
 
 
 class Claim:
-    """The claim file at `path`, which is ours, and those with lower numbers, which are abandoned."""
+    """The claim file with the `number`, which is ours, and those with lower numbers, which are abandoned.
 
-    def __init__(self, shards: Shards, shard: int, number: int):
+    Args:
+        owner: what our file says.
+        dead: numbers of the abandoned ones.
+
+    `deaths` counts these; `deaths_at` does, by the id of the image that they name.
+    """
+
+    def __init__(self, shards: Shards, shard: int, number: int, owner: dict, dead: list[int]):
         self.paths = [shards.claim(shard, n) for n in range(number + 1)]
+        self.deaths, self.deaths_at = len(dead), Counter(_images(self.paths[n] for n in dead))
+        self._shards, self._shard, self._owner = shards, shard, owner
         self._touched = time.monotonic()
 
     def touch(self) -> None:
@@ -37,8 +49,14 @@ class Claim:
             with contextlib.suppress(FileNotFoundError):  # we were taken for dead: the same bytes, twice
                 os.utime(self.paths[-1])
 
+    def look_at(self, image_id: int | None) -> None:
+        """Write down which image comes next, None for none: whoever finds our claim abandoned knows where we died."""
+        with contextlib.suppress(FileNotFoundError):  # swept away as left over, by one who took us for dead
+            write_json(self.paths[-1], self._owner | {"image": image_id})
+
     def release(self) -> None:
-        for path in self.paths:
+        """Remove our file and, of a finished shard, those of the dead."""
+        for path in self.paths if self._shards.is_finished(self._shard) else self.paths[-1:]:
             path.unlink(missing_ok=True)
         for left_over in self.paths[0].parent.glob(f".{self.paths[0].name.partition('.')[0]}.*.tmp"):
             left_over.unlink(missing_ok=True)
@@ -56,18 +74,31 @@ def claimed(shards: Shards, shard: int) -> Iterator[Claim | None]:
 
 
 def _take(shards: Shards, shard: int) -> Claim | None:
-    folder = shards.claim(shard, 0).parent
-    pattern = re.compile(rf"shard-{shard:06d}\.(\d+)\.json")
-    found = [int(match[1]) for path in folder.glob(f"shard-{shard:06d}.*") if (match := pattern.fullmatch(path.name))]
+    found = claim_numbers(shards, shard)
     if found and not is_abandoned(shards.claim(shard, max(found))):
         return None
     number = max(found, default=-1) + 1
     owner = {"machine": _machine(), "pid": os.getpid(), "started": process_start(os.getpid())}
-    text = to_json(owner | {"time": time.strftime("%Y-%m-%d %H:%M:%S")})
+    owner["time"] = time.strftime("%Y-%m-%d %H:%M:%S")
     with contextlib.suppress(FileNotFoundError):  # swept away as left over, by the one who ends: next time
-        if create_file(shards.claim(shard, number), text):
-            return Claim(shards, shard, number)
+        if create_file(shards.claim(shard, number), to_json(owner)):
+            return Claim(shards, shard, number, owner, found)
     return None
+
+
+def claim_numbers(shards: Shards, shard: int) -> list[int]:
+    """Numbers of a shard's claims: of those who died at it, and perhaps of one who works."""
+    pattern = re.compile(rf"shard-{shard:06d}\.(\d+)\.json")
+    names = (path.name for path in shards.claim(shard, 0).parent.glob(f"shard-{shard:06d}.*"))
+    return [int(match[1]) for name in names if (match := pattern.fullmatch(name))]
+
+
+def _images(paths: Iterable[Path]) -> Iterator[int]:
+    """Ids of the images that the claims at `paths` name."""
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            if (owner := _owner(path)) and owner.get("image") is not None:
+                yield owner["image"]
 
 
 def is_abandoned(path: Path) -> bool:

@@ -14,15 +14,17 @@ from dense_det.distillation.failure_budget import FailureBudget
 from dense_det.distillation.image_reader import ImageReader
 from dense_det.distillation.lanes import Lanes
 from dense_det.distillation.progress import Outlook
-from dense_det.distillation.shard_worker import label_share, label_tasks, never
-from dense_det.distillation.share import Share, Task
+from dense_det.distillation.shard_worker import TooManyFailures, label_share, label_tasks, never
+from dense_det.distillation.share import Share, Task, suspects_last
 from dense_det.distillation.work_folder import WorkFolder
 
 logger = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.2
 _TELL_SECONDS = 10
-_RAY_RETRIES = 3
+_END_SECONDS = 30  # more than an image mostly takes
+_RAY_RETRIES = 3  # a shard with one image that kills needs all: see shard_worker
+_HOPELESS = 8  # shards that fail one after the other: no accident
 
 
 def num_cores() -> int:
@@ -88,9 +90,7 @@ def run_processes(
                     told = done
                     yield f"{done} of {len(tasks)} shards done{outlook}"
     finally:
-        for process in processes:  # an exception or Ctrl-C here; else they have ended
-            if process.is_alive():
-                process.terminate()
+        _end([process for process in processes if process.is_alive()])  # an exception or Ctrl-C here
     yield f"{_num_finished(work, tasks)} of {len(tasks)} shards done"
     failed = [f"worker {part} {_fate(p.exitcode)}" for part, p in zip(shares, processes, strict=True) if p.exitcode]
     if failed:
@@ -103,14 +103,16 @@ def run_processes(
 def run_ray(work: WorkFolder, open_labeller: Callable, share: Share, num: int | None, rate: float) -> Iterator[str]:
     """Label a share as Ray tasks, one a shard, on this machine or the cluster of $RAY_ADDRESS.
 
-    A task whose worker dies is tried again on another. All machines must see the work folder and the images at
-    the same paths.
+    A task whose worker dies is tried again on another. A shard that fails does not take the others along, but where
+    too many images fail, or _HOPELESS shards one after the other, no more are begun. All machines must see the work
+    folder and the images at the same paths.
 
     Args:
         num: tasks in flight at most, on a cluster, too; None: two for each of its CPUs, so that none waits.
 
     Raises:
         ImportError: Ray is not installed.
+        ChildProcessError: shards failed; after the others have ended.
     """
     try:
         import ray
@@ -127,30 +129,35 @@ def run_ray(work: WorkFolder, open_labeller: Callable, share: Share, num: int | 
         outlook = Outlook(work, tasks, min(num_cpus, num or num_cpus, max(1, len(tasks))))
         remote = ray.remote(num_cpus=1, max_retries=_RAY_RETRIES)(_ray_task)
         shared = ray.put(open_labeller)
-        waiting, remaining, ahead = [], iter(tasks), num or 2 * num_cpus
+        waiting, remaining, ahead = {}, suspects_last(work, tasks), num or 2 * num_cpus
+        lost, in_a_row = [], 0
         while True:
             while len(waiting) < ahead and (task := next(remaining, None)) is not None:
-                waiting.append(remote.remote(str(work.root), task, shared, rate))
+                waiting[remote.remote(str(work.root), task, shared, rate)] = task
             if not waiting:
-                return
-            ready, waiting = ray.wait(waiting)
-            for report in _results(ray, ready):
-                if report is not None:
-                    yield f"{report}{outlook}"
+                break
+            ready = ray.wait(list(waiting))[0][0]
+            task = waiting.pop(ready)
+            try:
+                report = ray.get(ready)
+            except ray.exceptions.RayError as error:
+                cause = getattr(error, "cause", None)  # of an error of the task itself; None: its workers died
+                lost.append(f"{task} ({cause or f'given up after {_RAY_RETRIES} retries: {type(error).__name__}'})")
+                logger.error("%s: %s", task, cause or error)
+                in_a_row += 1
+                if isinstance(cause, TooManyFailures) or in_a_row == _HOPELESS:
+                    remaining = iter(())
+                continue
+            in_a_row = 0
+            if report is not None:
+                yield f"{report}{outlook}"
     finally:
         ray.shutdown()
-
-
-def _results(ray, ready) -> list:
-    try:
-        return ray.get(ready)
-    except ray.exceptions.RayTaskError as error:
-        raise error.cause from error
-    except ray.exceptions.RayError as error:
+    if lost:
         raise ChildProcessError(
-            f"Ray gave a shard up after {_RAY_RETRIES} retries ({type(error).__name__}: {error}). "
+            f"failed: {'; '.join(lost)}. {_num_finished(work, tasks)} of {len(tasks)} shards ended well. "
             "Finished shards stay; run the same command again for the others."
-        ) from error
+        )
 
 
 # of a Ray worker process, by work folder: teachers are loaded once, not for each shard
@@ -183,12 +190,29 @@ def _work(work: WorkFolder, open_labeller: Callable, share: Share, rate: float, 
 def _child(root: str, open_labeller: Callable, share: Share, rate: float, lanes: int, parent: int) -> None:
     """The main function of a new process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the parent ends its children
+    signal.signal(signal.SIGTERM, _leave)
     try:
         for report in _work(WorkFolder(root), open_labeller, share, rate, lanes, lambda: os.getppid() != parent):
             logger.debug("worker %s: %s", share, report)
     except (ValueError, OSError) as error:
         logger.error("worker %s: %s", share, error)
         sys.exit(2)
+
+
+def _leave(number: int, frame) -> None:
+    """End as an exception does: the claim is released, or the shard at hand would be thought to kill its workers."""
+    signal.signal(number, signal.SIG_DFL)  # the second time at once
+    sys.exit(128 + number)
+
+
+def _end(processes: list) -> None:
+    """Let each end its image; one that hangs is killed."""
+    for process in processes:
+        process.terminate()
+    end = time.monotonic() + _END_SECONDS
+    for process in processes:
+        process.join(max(0, end - time.monotonic()))
+        process.kill()
 
 
 def _num_finished(work: WorkFolder, tasks: list[Task]) -> int:

@@ -1,34 +1,41 @@
 """A worker: labels shard after shard; what is finished stays, whatever happens next.
 
+A shard at which a process died comes last, and its images one by one: an image at which _DEATHS died is a failure.
+
 A shard's files hold the same bytes whoever writes them, and each appears whole or not at all, its predictions last:
 so a shard is finished or it is not there, and two workers on one shard do no harm. A claim spares them the work.
 """
 
+import functools
 import json
 import logging
 import math
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dense_det.distillation.claim import claimed
+from dense_det.distillation.claim import Claim, claimed
 from dense_det.distillation.failure_budget import FailureBudget
 from dense_det.distillation.image_reader import BadImage
 from dense_det.distillation.lanes import Lanes
 from dense_det.distillation.shard_file import ShardPredictions
-from dense_det.distillation.share import Task
+from dense_det.distillation.share import Task, suspects_last
 from dense_det.distillation.work_folder import Failure, InputImage, Plan, WorkFolder, write_json, write_lines
 
 logger = logging.getLogger(__name__)
 
-# a whole shard of this size that cannot be read is a disk that is not there, not so many bad files
+# a shard with so many images that all fail, for a reason beyond each image, tells of a broken teacher or a lost disk
 _SUSPICIOUS = 8
+# one may be chance: a machine that was switched off, memory that another process took
+_DEATHS = 2
 _POLL_SECONDS = 0.5
 
 
 class TooManyFailures(ValueError):
-    """More images cannot be labelled than --max-failure-rate allows; the shard at hand is not finished."""
+    """More images cannot be labelled than --max-failure-rate allows, or a disk is not there; the shard at hand is not
+    finished."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +49,9 @@ class ShardReport:
     seconds: float
 
     def __str__(self) -> str:
-        where = "validation shard" if self.task.validation else "shard"
         failed = f", {self.failures} failed" if self.failures else ""
         return (
-            f"{where} {self.task.shard}: {self.images} images, {self.boxes} boxes{failed}, "
+            f"{self.task}: {self.images} images, {self.boxes} boxes{failed}, "
             f"{self.seconds / max(1, self.images):.3f} s an image"
         )
 
@@ -53,7 +59,7 @@ class ShardReport:
 def label_share(
     work: WorkFolder, plan: Plan, tasks: Iterable[Task], lanes: Lanes, max_failure_rate: float, stop: Callable
 ) -> Iterator[ShardReport]:
-    """Label the shards of `tasks` that are not finished; memory holds one of them at a time.
+    """Label the shards of `tasks` that are not finished, suspects last; memory holds one of them at a time.
 
     Shards that another run has claimed are left to it. In the end it waits for them, and takes over those whose
     worker died: so all of `tasks` are finished when it ends, unless `stop` ended it.
@@ -66,7 +72,7 @@ def label_share(
         TooManyFailures: with the reasons of the last failures.
         OSError: a full disk, no memory, a GPU that gave up, among others: it may be well in an hour; nothing finished
             is lost.
-        ValueError: the teacher failed on a whole shard.
+        ValueError: the teacher failed on a whole shard that could be read.
     """
     yield from label_tasks(work, tasks, lanes, FailureBudget(work, plan, max_failure_rate), stop)
 
@@ -78,16 +84,14 @@ def label_tasks(
     told = False
     while tasks:
         elsewhere = []
-        for task in tasks:
+        for task in suspects_last(work, tasks):
             if stop():
                 return
-            if task.shards(work).is_finished(task.shard):
-                continue
             with claimed(task.shards(work), task.shard) as claim:
                 if claim is None:
                     elsewhere.append(task)
                     continue
-                report = label_shard(work, task, lanes, budget, stop, claim.touch)
+                report = label_shard(work, task, lanes, budget, stop, claim)
             if report is not None:
                 yield report
         if elsewhere and not told:
@@ -101,18 +105,21 @@ def label_tasks(
 
 
 def label_shard(
-    work: WorkFolder, task: Task, lanes: Lanes, budget: FailureBudget, stop: Callable, touch: Callable
+    work: WorkFolder, task: Task, lanes: Lanes, budget: FailureBudget, stop: Callable, claim: Claim
 ) -> ShardReport | None:
-    """Label one shard; None when it was finished already, or `stop()` came before its end; `touch()` every image."""
+    """Label one shard, which `claim` is of; None when it was finished already, or `stop()` came before its end."""
     shards = task.shards(work)
     if shards.is_finished(task.shard):
         return None
     start = time.perf_counter()
-    predictions, failures, fault = [], [], None
-    for image, label in lanes.label_all(shards.read_inputs(task.shard)):
+    predictions, failures, num_faults, fault = [], [], 0, None
+    if claim.deaths:
+        logger.warning("%s: processes that died at it: %d; its images are looked at one by one", task, claim.deaths)
+    images = shards.read_inputs(task.shard)
+    for image, label in _one_by_one(lanes, images, claim) if claim.deaths else lanes.label_all(images):
         if stop():
             return None
-        touch()
+        claim.touch()
         try:
             predictions.append(label())
         except BadImage as error:
@@ -125,13 +132,10 @@ def label_shard(
                 ) from error
             logger.warning("the teacher failed on image %d, %s", image.id, image.file_name, exc_info=True)
             failures.append(_failure(image, f"the teacher failed: {type(error).__name__}: {error}"))
-            fault = error
-    if fault and not predictions and (len(failures) >= _SUSPICIOUS or not shards.finished()):  # not one odd image
-        raise ValueError(
-            f"the teacher failed on all {len(failures)} images of a shard, the last time with {type(fault).__name__}: "
-            f"{fault}; the shard is not finished"
-        ) from fault
-    _require_few(failures, len(predictions), budget.left())
+            num_faults, fault = num_faults + 1, error
+    if fault and not predictions:
+        _require_a_teacher(task, fault, num_faults, len(failures), is_first=not shards.finished())
+    _require_few(task, failures, len(predictions), budget.left())
     joined = ShardPredictions.join(predictions)
     report = ShardReport(
         task, len(predictions), len(failures), len(joined.scores), round(time.perf_counter() - start, 3)
@@ -155,17 +159,61 @@ def _failure(image: InputImage, reason: str) -> Failure:
     return Failure(image.id, image.file_name, image.member, image.page, reason)
 
 
-def _require_few(failures: list[Failure], num_labelled: int, failures_left: float) -> None:
-    suspicious = not num_labelled and len(failures) >= _SUSPICIOUS and failures_left < math.inf
+def _one_by_one(lanes: Lanes, images: Iterable[InputImage], claim: Claim) -> Iterator[tuple[InputImage, Callable]]:
+    """As Lanes.label_all, with a note in the claim of which image it is; those at which _DEATHS died are bad ones."""
+    for image in images:
+        if (times := claim.deaths_at[image.id]) >= _DEATHS:
+            yield image, functools.partial(_refuse, times)
+        else:
+            claim.look_at(image.id)
+            yield from lanes.label_all([image])
+    claim.look_at(None)
+
+
+def _refuse(times: int):
+    raise BadImage(f"a process died while this image was looked at, {times} times")
+
+
+def _require_a_teacher(task: Task, fault: Exception, num_faults: int, num_images: int, is_first: bool) -> None:
+    """Of a shard of which no image could be labelled, the last for its `fault`. Bad files are no teacher's fault, and a
+    few odd images are none, unless they are the whole shard and no other one is finished."""
+    if num_faults >= _SUSPICIOUS or (is_first and num_faults == num_images):
+        read = "" if num_faults == num_images else " that could be read"
+        raise ValueError(
+            f"{task}: the teacher failed on all {num_faults} images{read}, the last time with {type(fault).__name__}: "
+            f"{fault}. The shard is not finished: mend the teacher (its config, weights or --views) and run again, or "
+            "plan anew without these images"
+        ) from fault
+
+
+def _require_few(task: Task, failures: list[Failure], num_labelled: int, failures_left: float) -> None:
     # two workers may have overdrawn together what both saw as left: a sound shard is no worse for that
-    if not failures or (len(failures) <= failures_left and not suspicious):
+    if not failures or failures_left == math.inf:
         return
     examples = "\n".join(f"  {failure.file_name}: {failure.reason}" for failure in failures[:5])
-    raise TooManyFailures(
-        f"{len(failures)} of {num_labelled + len(failures)} images of a shard cannot be labelled, more than "
-        f"--max-failure-rate allows beside those of the other shards. Is the disk there?\n{examples}\n"
-        "The shard is not finished: mend it and run again, or raise --max-failure-rate."
-    )
+    if len(failures) > failures_left:
+        raise TooManyFailures(
+            f"{task}: {len(failures)} of {num_labelled + len(failures)} images cannot be labelled, more than "
+            f"--max-failure-rate allows beside those of the other shards. Is the disk there?\n{examples}\n"
+            "The shard is not finished: mend it and run again, or raise --max-failure-rate."
+        )
+    # else half of the images might be written off before the rate is reached
+    if not num_labelled and len(failures) >= _SUSPICIOUS and all(_is_away(failure.file_name) for failure in failures):
+        raise TooManyFailures(
+            f"{task}: none of its {len(failures)} images can be read, and their folders are missing, empty or cannot "
+            f"be listed. Is the disk there?\n{examples}\n"
+            "The shard is not finished: bring the files back and run again, or, if they are gone for good, go on "
+            "without them: --max-failure-rate 1."
+        )
+
+
+def _is_away(file_name: str) -> bool:
+    """Whether there is nothing in a file's folder, as where a disk is not mounted."""
+    try:
+        with os.scandir(os.path.dirname(file_name) or ".") as entries:
+            return next(entries, None) is None
+    except OSError:
+        return True
 
 
 def _write(path: Path, write: Callable) -> None:

@@ -1,9 +1,10 @@
 """Which shards a worker takes: r, r + w, r + 2w, ..., by the command line, torchrun's variables or a SLURM array's."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from dense_det.distillation.claim import claim_numbers
 from dense_det.distillation.work_folder import Plan, Shards, WorkFolder
 
 
@@ -13,6 +14,9 @@ class Task:
 
     validation: bool
     shard: int
+
+    def __str__(self) -> str:
+        return f"validation shard {self.shard}" if self.validation else f"shard {self.shard}"
 
     def shards(self, work: WorkFolder) -> Shards:
         return work.validation if self.validation else work.images
@@ -45,6 +49,23 @@ class Share:
         validation = range(self.index, plan.num_validation_shards, self.count)
         images = range(self.index, plan.num_shards, self.count)
         return [Task(True, shard) for shard in validation] + [Task(False, shard) for shard in images]
+
+
+def suspects_last(work: WorkFolder, tasks: Iterable[Task]) -> Iterator[Task]:
+    """Those that are not finished, in order; behind them, fewest deaths first, those that somebody has claimed, or left
+    claimed as he died: whatever kills a worker at a shard, all others are labelled before."""
+    suspects = []
+    for task in tasks:
+        shards = task.shards(work)
+        if shards.is_finished(task.shard):
+            continue
+        if claims := claim_numbers(shards, task.shard):
+            suspects.append((len(claims), task))
+        else:
+            yield task
+    for _, task in sorted(suspects, key=lambda suspect: suspect[0]):
+        if not task.shards(work).is_finished(task.shard):
+            yield task
 
 
 def find_share(text: str | None, environment: Mapping[str, str]) -> Share:

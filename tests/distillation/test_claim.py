@@ -32,20 +32,48 @@ def test_one_at_a_time(tmp_path):
     assert names(shards) == []
 
 
-def claim_and_die(shards):
-    with claimed(shards, 0):
+def claim_and_die(shards, images=()):
+    with claimed(shards, 0) as own:
+        for image in images:
+            own.look_at(image)
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_the_dead_are_followed_at_once(tmp_path):
-    shards = Shards(tmp_path)
+def die(shards, images=()):
+    dead = FORK.Process(target=claim_and_die, args=(shards, images))
+    dead.start()
+    os.waitid(os.P_PID, dead.pid, os.WEXITED | os.WNOWAIT)  # dead, and still a zombie
+
+
+def finish(shards, shard=0):
+    shards.predictions(shard).parent.mkdir()
+    shards.predictions(shard).touch()
+
+
+def test_the_dead_are_followed_at_once_and_remembered_until_the_shard_is_finished(tmp_path):
+    shards, left = Shards(tmp_path), ["shard-000000.0.json", "shard-000000.1.json"]
     for _ in range(2):
-        dead = FORK.Process(target=claim_and_die, args=(shards,))
-        dead.start()
-        os.waitid(os.P_PID, dead.pid, os.WEXITED | os.WNOWAIT)  # dead, and still a zombie
-    assert names(shards) == ["shard-000000.0.json", "shard-000000.1.json"]
+        die(shards)
+    assert names(shards) == left
     with claimed(shards, 0) as own:
-        assert own and len(names(shards)) == 3
+        assert own.deaths == 2 and len(names(shards)) == 3
+    assert names(shards) == left, "stopped before the end"
+    with claimed(shards, 0) as own:
+        assert own.deaths == 2
+        finish(shards)
+    assert names(shards) == []
+
+
+def test_a_claim_says_at_which_image_its_process_died(tmp_path):
+    shards = Shards(tmp_path)
+    for images in ((), (7,), (7, 8), (7, None), (6, 7)):
+        die(shards, images)
+    with claimed(shards, 0) as own:
+        assert own.deaths == 5 and own.deaths_at == {7: 2, 8: 1}
+        own.look_at(7)
+    with claimed(shards, 0) as own:
+        assert own.deaths_at[7] == 2, "an end of another kind is no death"
+        finish(shards)
     assert names(shards) == []
 
 
@@ -88,5 +116,6 @@ def test_a_claim_that_says_nothing_ages(tmp_path, content):
     old = time.time() - claim.SILENCE_SECONDS - 60
     os.utime(shards.claim(0, 0), (old, old))
     with claimed(shards, 0) as own:
-        assert own
+        assert own.deaths == 1 and not own.deaths_at
+        finish(shards)
     assert names(shards) == []

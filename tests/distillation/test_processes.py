@@ -2,9 +2,11 @@
 
 import argparse
 import importlib.util
+import multiprocessing
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,7 +20,7 @@ from dense_det.distillation.share import Share
 from dense_det.distillation.work_folder import Manifest, WorkFolder
 
 # a program of its own, since new processes import the main module again; its teacher kills the first worker that
-# sees the image with the id in $KILL, once
+# sees the image with the id in $KILL, once; with $ALWAYS every one
 PROGRAM = """
 import os, pathlib, signal, sys
 import numpy as np
@@ -33,7 +35,7 @@ class Labeller:
         return Manifest(["a"], [], [], {"kind": "nms", "iou": 0.5}, 0.05, 10)
     def label(self, pixels, image_id, size):
         mark = pathlib.Path(os.environ["WORK"], "killed")
-        if str(image_id) == os.environ.get("KILL") and not mark.exists():
+        if str(image_id) == os.environ.get("KILL") and ("ALWAYS" in os.environ or not mark.exists()):
             mark.touch()
             os.kill(os.getpid(), signal.SIGKILL)
         value = float(pixels.mean())
@@ -65,12 +67,12 @@ def program(tmp_path, photos, jpeg):
     path = tmp_path / "program.py"
     path.write_text(PROGRAM)
 
-    def start(name: str, backend: str, kill: str = ""):
+    def start(name: str, backend: str, kill: str = "", **more: str):
         work = WorkFolder(tmp_path / name)
         make_plan(work, PlanSettings((str(photos),), shard_size=3))
         environment = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")}
         environment |= {"WORK": str(work.root), "BACKEND": backend, "KILL": kill}
-        environment |= {"PYTHONPATH": str(Path(__file__).parents[2]), "RAY_USAGE_STATS_ENABLED": "0"}
+        environment |= {"PYTHONPATH": str(Path(__file__).parents[2]), "RAY_USAGE_STATS_ENABLED": "0"} | more
         result = subprocess.run([sys.executable, path], env=environment, capture_output=True, text=True, timeout=300)
         return work, result
 
@@ -111,7 +113,7 @@ def test_a_worker_that_dies_takes_nobody_along(program, label_here, expected):
     assert "worker 1/2 was killed by signal 9; 1 of 2 workers ended well" in result.stderr
     assert "run the same command again" in result.stderr
     assert sorted(predictions(work)) == ["shard-000000.npz", "shard-000002.npz"]
-    assert [line.partition(":")[0] for line in label_here(work)] == ["shard 1", "shard 3"]
+    assert [line.partition(":")[0] for line in label_here(work)] == ["shard 3", "shard 1"]
     assert predictions(work) == expected
 
 
@@ -156,13 +158,56 @@ def test_ray_tries_a_dead_workers_shard_again(program, expected):
     assert predictions(work) == expected
 
 
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="an optional extra")
+def test_ray_finds_an_image_that_kills_within_one_run(program, expected):
+    work, result = program("work", "ray", kill="4", ALWAYS="")  # with its retries, as many attempts as that takes
+    assert result.returncode == 0, result.stderr
+    assert [(shard, f.id) for shard in range(4) for f in work.images.read_failures(shard)] == [(1, 4)]
+    found = predictions(work)
+    assert found.keys() == expected.keys() and len(found.items() & expected.items()) == 3
+
+
+def label_slowly(root, labeller, mark):
+    class Slow(labeller):
+        def label(self, pixels, image_id, size):
+            if image_id == 5:
+                mark.touch()
+                time.sleep(0.5)
+            return super().label(pixels, image_id, size)
+
+    processes._child(str(root), Slow, Share(0, 1), 1.0, 1, os.getppid())
+
+
+def test_a_worker_that_is_asked_to_end_dies_at_no_shard(label_here, expected, tmp_path):
+    """As Ctrl-C asks the workers of a run, and SLURM those of a job."""
+    work, mark = WorkFolder(tmp_path / "asked"), tmp_path / "at_work"
+    make_plan(work, PlanSettings((str(tmp_path / "photos"),), shard_size=3))
+    context = multiprocessing.get_context("fork")
+    process = context.Process(target=label_slowly, args=(work.root, label_here.labeller, mark))
+    process.start()
+    while not mark.exists():
+        time.sleep(0.01)
+    processes._end([process])
+    assert process.exitcode == 143 and not list(work.root.glob("claims/*"))
+    assert work.images.finished() == {0}
+    assert len(label_here(work)) == 3 and predictions(work) == expected
+
+
 class StubRay:
-    """A cluster of four CPUs, in this process; `most`: tasks that were in flight at once."""
+    """A cluster of four CPUs, in this process; `most`: tasks that were in flight at once; `dead`: shards whose workers
+    die."""
 
-    exceptions = SimpleNamespace(RayError=ArithmeticError, RayTaskError=ArithmeticError)
+    class RayError(Exception):
+        pass
 
-    def __init__(self):
-        self.most = 0
+    class RayTaskError(RayError):
+        def __init__(self, cause):
+            self.cause = cause
+
+    exceptions = SimpleNamespace(RayError=RayError, RayTaskError=RayTaskError)
+
+    def __init__(self, dead=()):
+        self.most, self.dead, self.begun = 0, dead, []
 
     def init(self, **settings):
         self.settings = settings
@@ -174,14 +219,23 @@ class StubRay:
         return thing
 
     def remote(self, **_):
-        return lambda function: SimpleNamespace(remote=lambda *words: lambda: function(*words))
+        return lambda function: SimpleNamespace(remote=lambda *words: lambda: self.run(function, *words))
+
+    def run(self, function, root, task, *words):
+        self.begun.append(task.shard)
+        if task.shard in self.dead:
+            raise self.RayError
+        try:
+            return function(root, task, *words)
+        except Exception as error:
+            raise self.RayTaskError(error) from error
 
     def wait(self, waiting):
         self.most = max(self.most, len(waiting))
         return waiting[:1], waiting[1:]
 
     def get(self, ready):
-        return [task() for task in ready]
+        return ready()
 
     def shutdown(self):
         pass
@@ -200,6 +254,56 @@ def test_a_cluster_has_no_more_tasks_in_flight_than_asked_for(label_here, tmp_pa
     assert ray.settings["address"] == "cluster:6379" and "num_cpus" not in ray.settings
     assert ray.most == most
     assert len(predictions(work)) == 4
+
+
+@pytest.fixture
+def run_stub(label_here, tmp_path, monkeypatch):
+    """A function that labels ten images, one a shard, on a StubRay, one task in flight: (work, stub, error).
+
+    The teacher has no room for images of the ids `large`; the file of shard `bad` is empty.
+    """
+
+    class Labeller(label_here.labeller):
+        large = ()
+
+        def label(self, pixels, image_id, size):
+            if image_id in self.large:
+                raise MemoryError("no room")
+            return super().label(pixels, image_id, size)
+
+    def run(dead=(), large=(), bad=None, rate=1.0):
+        Labeller.large = large
+        stub, work = StubRay(dead), WorkFolder(tmp_path / "stub")
+        monkeypatch.setitem(sys.modules, "ray", stub)
+        monkeypatch.setenv("WORK", str(tmp_path))
+        monkeypatch.setattr(processes, "_opened", {})
+        make_plan(work, PlanSettings((str(tmp_path / "photos"),), shard_size=1))
+        if bad is not None:
+            (image,) = work.images.read_inputs(bad)
+            Path(image.file_name).write_bytes(b"")
+        with pytest.raises(ChildProcessError) as error:
+            list(run_ray(work, Labeller, Share(0, 1), 1, rate))
+        return work, stub, str(error.value)
+
+    return run
+
+
+def test_a_shard_that_ray_gives_up_takes_no_other_along(run_stub):
+    work, stub, message = run_stub(dead={1, 4}, large={4})
+    assert work.images.finished() == {0, 2, 5, 6, 7, 8, 9} and stub.begun == list(range(10))
+    assert message.startswith("failed: shard 1 (given up after 3 retries: RayError); shard 3 (")
+    assert "MemoryError: no room" in message and "); shard 4 (given up after" in message
+    assert "7 of 10 shards ended well. Finished shards stay; run the same command again" in message
+
+
+def test_ray_begins_no_more_where_all_fails(run_stub):
+    _, stub, _ = run_stub(dead=set(range(1, 10)))
+    assert stub.begun == list(range(9)), "eight in a row"
+
+
+def test_ray_begins_no_more_where_too_many_images_fail(run_stub):
+    _, stub, message = run_stub(bad=2, rate=0.0)
+    assert stub.begun == [0, 1, 2] and "shard 2: 1 of 1 images cannot be labelled" in message
 
 
 @pytest.mark.parametrize(

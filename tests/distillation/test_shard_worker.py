@@ -18,7 +18,7 @@ from dense_det.distillation.lanes import Lanes
 from dense_det.distillation.shard_file import ImagePredictions, ShardPredictions
 from dense_det.distillation.shard_worker import TooManyFailures, label_share, never
 from dense_det.distillation.share import Share, Task
-from dense_det.distillation.work_folder import InputImage, Plan, WorkFolder
+from dense_det.distillation.work_folder import Failure, InputImage, Plan, WorkFolder
 
 
 class FakeReader:
@@ -46,12 +46,12 @@ class FakeLabeller:
         return ImagePredictions(image_id, rows[:, :4], rows[:, 4], np.zeros(len(rows)), rows[:, 5], rows[:, 6])
 
 
-def make_work(root, num_images=23, shard_size=4, num_validation=0) -> WorkFolder:
+def make_work(root, num_images=23, shard_size=4, num_validation=0, folder="/") -> WorkFolder:
     work = WorkFolder(root)
     for shards, count in ((work.images, num_images), (work.validation, num_validation)):
         writer = InputWriter(shards, shard_size)
         for number in range(1, count + 1):
-            writer.add(InputImage(number, f"/{number}.jpg", None, None, "00", 1, 1))
+            writer.add(InputImage(number, f"{folder}{number}.jpg", None, None, "00", 1, 1))
         writer.close()
     validation = {"num_images": num_validation} if num_validation else None
     work.write_plan(Plan(shard_size, num_images, -(-num_images // shard_size), [], {}, "", None, validation))
@@ -118,7 +118,7 @@ def test_stop_leaves_the_shard_at_hand_unfinished(tmp_path):
 
 def test_too_many_failures(tmp_path):
     work = make_work(tmp_path, 20, 4)
-    with pytest.raises(TooManyFailures, match=r"2 of 4 images .*\n  /7.jpg: truncated"):
+    with pytest.raises(TooManyFailures, match=r"shard 1: 2 of 4 images .*\n  /7.jpg: truncated"):
         run(work, bad={1, 7, 8}, rate=0.1)  # 2 of 20 may fail
     assert work.images.is_finished(0) and not work.images.is_finished(1)
     with pytest.raises(TooManyFailures):
@@ -163,7 +163,8 @@ def test_a_teacher_that_fails_on_one_image_goes_on(tmp_path, caplog):
 def test_a_teacher_that_fails_on_all_images_ends_the_run(tmp_path):
     work = make_work(tmp_path, 30, 8)
     complaint = (
-        "failed on all 8 images of a shard, the last time with RuntimeError: stride 0; the shard is not finished"
+        "^shard 1: the teacher failed on all 8 images, the last time with RuntimeError: stride 0. The shard is not "
+        "finished: mend the teacher .* and run again"
     )
     with pytest.raises(ValueError, match=complaint):
         run(work, labeller=Stumbling(range(9, 99)), rate=1.0)
@@ -171,6 +172,14 @@ def test_a_teacher_that_fails_on_all_images_ends_the_run(tmp_path):
     alone = make_work(tmp_path / "alone", 1)
     with pytest.raises(ValueError, match="failed on all 1 images"):
         run(alone, labeller=Stumbling({1}), rate=1.0)
+
+
+def test_bad_files_are_not_the_teacher_s_fault(tmp_path):
+    work = make_work(tmp_path, 40, 10)
+    assert [report.failures for report in run(work, bad=range(1, 10), labeller=Stumbling({10}))] == [10, 0, 0, 0]
+    work = make_work(tmp_path / "broken", 10, 10)
+    with pytest.raises(ValueError, match="shard 0: the teacher failed on all 8 images that could be read, "):
+        run(work, bad={2, 5}, labeller=Stumbling(range(1, 11)))
 
 
 def test_a_last_shard_of_one_odd_image_is_finished(tmp_path):
@@ -203,12 +212,31 @@ def test_a_sound_shard_is_no_worse_where_others_failed_too_often(tmp_path):
     assert len(run(work, rate=0.1)) == 2
 
 
-def test_a_disk_that_is_not_there(tmp_path):
+def test_shards_of_nothing_but_bad_files_count_as_bad_files_do(tmp_path):
+    """16 of 100 images: two whole shards."""
     work = make_work(tmp_path, 100, 8)
-    with pytest.raises(TooManyFailures, match="Is the disk there"):
+    with pytest.raises(TooManyFailures, match="shard 2: 8 of 8 images cannot be labelled, more than"):
+        run(work, bad=range(9, 25), rate=0.15)
+    assert work.images.finished() == {0, 1}
+    assert len(run(work, bad=range(9, 25), rate=0.16)) == 11
+
+
+@pytest.mark.parametrize("has_mount_point", [False, True])
+def test_a_disk_that_is_not_there(tmp_path, has_mount_point):
+    disk = tmp_path / "disk"
+    if has_mount_point:
+        disk.mkdir()
+    work = make_work(tmp_path / "work", 100, 8, folder=f"{disk}/")
+    with pytest.raises(TooManyFailures, match="(?s)shard 1: none of its 8 images .* missing, empty .*failure-rate 1"):
         run(work, bad=range(9, 17), rate=0.5)
-    assert work.images.is_finished(0) and not work.images.is_finished(1)
+    assert work.images.finished() == {0}
     assert len(run(work, bad=range(9, 17), rate=1.0)) == 12
+
+
+def test_some_files_that_are_gone_are_no_lost_disk(tmp_path):
+    (tmp_path / "another.jpg").touch()
+    work = make_work(tmp_path / "work", 100, 8, folder=f"{tmp_path}/")
+    assert len(run(work, bad=range(9, 17), rate=0.5)) == 13
 
 
 def test_a_full_disk_loses_nothing(tmp_path, monkeypatch):
@@ -257,7 +285,71 @@ def test_two_workers_on_one_shard(tmp_path, monkeypatch):
     assert contents(work) == contents(expected)
 
 
-def test_killed_at_random_moments(tmp_path):
+class Deadly(FakeLabeller):
+    """Kills its process at some images, and writes down which ones it looked at."""
+
+    def __init__(self, log, images=()):
+        super().__init__()
+        self.log, self.images = log, images
+
+    def label(self, pixels, image_id, size):
+        with open(self.log, "a") as file:
+            file.write(f"{image_id}\n")
+        if image_id in self.images:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().label(pixels, image_id, size)
+
+
+def run_until_it_ends(work, bad, deadly) -> list[list[int]]:
+    """Runs in processes of their own, until one is not killed: ids that each of them labelled."""
+    context, looked_at = multiprocessing.get_context("fork"), []
+    while True:
+        log = work.root / f"{len(looked_at)}.log"
+        process = context.Process(target=run, args=(work, None, bad, 1.0, never, Deadly(log, deadly)))
+        process.start()
+        process.join(60)
+        looked_at.append([int(line) for line in log.read_text().split()])
+        if process.exitcode == 0:
+            return looked_at
+        assert process.exitcode == -signal.SIGKILL and len(looked_at) < 9
+
+
+def test_an_image_that_kills_is_found_and_left_out(tmp_path):
+    """Image 6, of shard 1 of three: the run dies at it thrice, at the second time with all other shards done."""
+    work, expected = make_work(tmp_path / "a", 12, 4), make_work(tmp_path / "b", 12, 4)
+    first, second, third, last = run_until_it_ends(work, {2}, {6})
+    assert first[:4] == [1, 3, 4, 5] and 9 not in first, "as ever"
+    assert [second, third, last] == [[9, 10, 11, 12, 5, 6], [5, 6], [5, 7, 8]]
+    (failure,) = work.images.read_failures(1)
+    assert failure == Failure(6, "/6.jpg", None, None, "a process died while this image was looked at, 2 times")
+    run(expected, bad={2, 6})
+    found = contents(work)
+    assert found.pop("failures/shard-000001.jsonl") != contents(expected)["failures/shard-000001.jsonl"]
+    assert found.items() < contents(expected).items(), "the same bytes for all other images"
+    assert not list(work.root.glob("claims/*"))
+
+
+def test_two_images_of_a_shard_that_kill(tmp_path):
+    work = make_work(tmp_path, 8, 4, num_validation=4)
+    assert len(run_until_it_ends(work, (), {5, 8})) == 6, "1 death side by side, then 2 of each"
+    assert [failure.id for failure in work.images.read_failures(1)] == [5, 8]
+    assert ShardPredictions.load(work.images.predictions(1)).image_id.tolist() == [6, 7]
+
+
+def test_careful_work_gives_the_same_bytes(tmp_path):
+    """After one death by accident."""
+    work, expected = make_work(tmp_path / "a"), make_work(tmp_path / "b")
+    context = multiprocessing.get_context("fork")
+    process = context.Process(target=run, args=(work, None, {7}, 1.0, never, Deadly(tmp_path / "log", {6})))
+    process.start()
+    process.join(60)
+    assert [report.task.shard for report in run(work, bad={7}, num=3)] == [2, 3, 4, 5, 1]
+    run(expected, bad={7})
+    assert contents(work) == contents(expected)
+
+
+def test_killed_at_random_moments(tmp_path, monkeypatch):
+    monkeypatch.setattr(shard_worker, "_DEATHS", 99)  # two of so many may well hit the same image
     expected = make_work(tmp_path / "a", 60, 4)
     run(expected, bad={11})
     work = make_work(tmp_path / "b", 60, 4)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from dense_det.distillation.share import Share, Task, find_share
-from dense_det.distillation.work_folder import Plan
+from dense_det.distillation.share import Share, Task, find_share, suspects_last
+from dense_det.distillation.work_folder import Plan, WorkFolder
 
 PLAN = Plan(2, 14, 7, [], {}, "", None, {"num_images": 3})
 
@@ -24,6 +24,19 @@ def test_machines_with_other_numbers_of_workers_leave_nothing():
     tasks = [t for i, split in ((0, 2), (1, 1), (2, 5)) for s in Share(i, 3).split(split) for t in s.tasks(PLAN)]
     assert len(tasks) == len(set(tasks)) == 9
     assert {t for s in Share(2, 3).split(5) for t in s.tasks(PLAN)} == set(Share(2, 3).tasks(PLAN))
+
+
+def test_suspects_come_last_and_what_is_finished_not_at_all(tmp_path):
+    work = WorkFolder(tmp_path)
+    claims = [work.validation.claim(0, 0), work.images.claim(1, 0), work.images.claim(1, 1), work.images.claim(2, 0)]
+    finished = [work.images.predictions(3), work.images.predictions(5)]
+    for path in claims + finished:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    tasks = suspects_last(work, Share(0, 1).tasks(PLAN))
+    assert next(tasks) == Task(True, 1)
+    work.images.predictions(2).touch()  # by another run, meanwhile
+    assert list(map(str, tasks)) == ["shard 0", "shard 4", "shard 6", "validation shard 0", "shard 1"]
 
 
 def test_who_says_so():

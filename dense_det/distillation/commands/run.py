@@ -1,9 +1,10 @@
 """Let the teacher label all planned images; what is finished is skipped.
 
 The teacher looks at several views of each image (--views; by default those that it was trained on), and what it finds
-in them is fused; of one view and one teacher all stays as it is. Stopped or killed, the same command goes on. Workers
-need nothing but the folder: start as many as you like with --num-workers, torchrun, a SLURM array, or --worker R/W on
-several machines.
+in them is fused; of one view and one teacher all stays as it is. Stopped or killed, the same command goes on; the shard
+at which a process died comes last then, and an image that killed two is left out, with the reason in failures.jsonl.
+Workers need nothing but the folder: start as many as you like with --num-workers, torchrun, a SLURM array, or --worker
+R/W on several machines.
 """
 
 import functools
