@@ -67,6 +67,8 @@ def export(args):
     cfg = load_cfg(args.config, [*args.opts, "MODEL.WEIGHTS", args.weights, "MODEL.DEVICE", "cpu"])
     classes = classes or (truth.class_names if truth else [])
     facts = build_facts(cfg, args.config, classes, dense_det.__version__, args.licence)
+    if not facts["thresholds_from"]:
+        yield "no evaluation of these classes lies beside the weights: the file's thresholds are 0.5 for each class"
     compared = some_of(compared, NUM_COMPARED)
     job = Delivery(file, compared, calibration, truth, tuple(files), args.allow_drop, args.nms == "inside")
     yield from deliver(load_model(cfg), facts, job)

@@ -56,14 +56,30 @@ def target(out: Path | None, weights: Path, kind: str, int8: bool) -> Path:
     """The file to write: `out`, or one in the folder `out` (that of the weights) that is named after the weights.
 
     Raises:
-        ValueError: `out` is named like a file of another kind.
+        ValueError: `out` is named like a file of another kind, or what is not an export's would be replaced.
     """
     suffix = SUFFIXES[kind]
     if out is not None and out.suffix in SUFFIXES.values() and not out.is_dir():
         if out.suffix != suffix:
             raise ValueError(f"--out {out}: --format {kind} writes *{suffix}: give such a name, or a folder")
-        return out
-    return (out or weights.parent) / f"{weights.stem}{'_int8' if int8 else ''}{suffix}"
+        file = out
+    else:
+        file = (out or weights.parent) / f"{weights.stem}{'_int8' if int8 else ''}{suffix}"
+    _require_no_other(file, weights)
+    return file
+
+
+def _require_no_other(file: Path, weights: Path) -> None:
+    """Raises ValueError where `file`, or the .bin that comes with an .xml, would replace a checkpoint or the like."""
+    network = file.with_suffix(".bin") if file.suffix == ".xml" else None
+    for part in filter(None, (file, network)):
+        if part.exists() and weights.exists() and part.samefile(weights):
+            raise ValueError(f"{part} is the checkpoint itself, and would be replaced: give another --out")
+    if network and network.exists() and not file.exists():
+        raise ValueError(
+            f"{network} would be replaced, and without {file.name} beside it it is no export's: give another --out, or "
+            "move it away"
+        )
 
 
 def deliver(model: torch.nn.Module, facts: dict, delivery: Delivery) -> Iterator[str]:
@@ -134,6 +150,12 @@ def _check(model, detector: Detector, delivery: Delivery, exact: bool):
     )
     if detector.facts.get("masks"):
         yield f"masks: at most {found.mask:.2g} of probability apart"
+    if not found.both + found.only_one:
+        faults.append(
+            f"nothing is found in {len(delivery.images)} images, so nothing was compared: give images with objects"
+        )
+    if np.isnan([found.box_px, found.score, found.mask]).any():
+        faults.append("not all that is found is a number (NaN)")
     if exact and not (found.box_px <= MOST_PX and found.score <= MOST_SCORE):
         faults.append(f"boxes may differ by {MOST_PX} px and {MOST_SCORE} of score")
     if exact and not found.mask <= MOST_MASK:

@@ -28,7 +28,8 @@ Found = tuple[np.ndarray, ...]  # boxes (R, 4), scores (R,), classes (R,); with 
 @dataclass(frozen=True)
 class Difference:
     """Between what two detectors find: the largest of boxes, in pixels of the network's input, of scores, and of masks'
-    probabilities, over boxes that both have; how many those are, how many only one has, and in which images."""
+    probabilities, over boxes that both have (NaN where a value is none); how many those are, how many only one has, and
+    in which images."""
 
     box_px: float = 0.0
     score: float = 0.0
@@ -39,13 +40,18 @@ class Difference:
 
     def __add__(self, other: "Difference") -> "Difference":
         return Difference(
-            max(self.box_px, other.box_px),
-            max(self.score, other.score),
+            _largest(self.box_px, other.box_px),
+            _largest(self.score, other.score),
             self.both + other.both,
             self.only_one + other.only_one,
-            max(self.mask, other.mask),
+            _largest(self.mask, other.mask),
             self.images + other.images,
         )
+
+
+def _largest(*values: float) -> float:
+    """NaN where one is NaN: Python's max drops it."""
+    return float(np.max(values, initial=0))
 
 
 def compare(model: torch.nn.Module, detector: Detector, images: Iterable) -> Difference:
@@ -76,7 +82,9 @@ def difference(ours: Found, theirs: Found) -> Difference:
     for own, other in both[3:4]:
         apart[3] = float((np.abs(own - other) / np.maximum(np.abs(own), 1)).max(initial=0))
     alone = len(ours[0]) + len(theirs[0]) - 2 * len(rows)
-    return Difference(apart[0], max(apart[1:2] + apart[3:4]), len(rows), alone, max(apart[4:], default=0.0))
+    # NaN is near nothing, so such a box is never one of both
+    box_px = np.nan if any(np.isnan(values).any() for values in (*ours[:2], *theirs[:2])) else apart[0]
+    return Difference(box_px, _largest(*apart[1:2], *apart[3:4]), len(rows), alone, _largest(*apart[4:]))
 
 
 def pairs(ours: Found, theirs: Found) -> tuple[np.ndarray, np.ndarray]:

@@ -70,13 +70,18 @@ class ExportedTeacher:
 
 
 def open_exported_teacher(path, floor: float) -> ExportedTeacher:
-    """The teacher of an exported .onnx or .xml file, on one thread of the CPU; raises what Detector raises."""
+    """The teacher of an exported .onnx or .xml file, on one thread of the CPU.
+
+    Raises:
+        ValueError: its metadata does not say of which config it is; and what Detector raises.
+    """
     detector = Detector(path, threads=1)
-    least = detector.facts["least_score"]
+    config = detector.facts.get("config_sha256")
+    if not isinstance(config, str):
+        raise ValueError(f"{path}: its metadata has no config_sha256: export it again with tools/export_model.py")
+    least = detector.facts.get("least_score", 0.0)  # files of the tool's first days do not say
     if floor < least:
         logger.warning("%s holds no boxes with scores below %s: --floor %s finds no more", path, least, floor)
     parts = [part for part in (Path(path), Path(path).with_suffix(".bin")) if part.is_file()]
     weights = hashlib.sha256("".join(map(sha256_of, parts)).encode()).hexdigest()
-    return ExportedTeacher(
-        detector, floor, Identity("export", detector.facts["config_sha256"], weights, Path(path).name)
-    )
+    return ExportedTeacher(detector, floor, Identity("export", config, weights, Path(path).name))

@@ -1,7 +1,6 @@
-"""Files of what a detector found: a COCO file, a table, pictures with the boxes drawn, and crops."""
+"""Files of what a detector found: a COCO file and a table."""
 
 import csv
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,13 +10,10 @@ from pycocotools import mask as coco_mask
 
 from dense_det.atomic_file import atomic_file
 from dense_det.distillation.image_name import printable
-from dense_det.distillation.image_reader import ImageReader
 from dense_det.distillation.label_file import write_labels
 from dense_det.distillation.rule import KEPT, Rule, read_inputs_and_shards
 from dense_det.distillation.shard_file import ImagePredictions, ShardPredictions
-from dense_det.distillation.work_folder import InputImage, WorkFolder, write_json
-from dense_det.drawing import class_color, draw_boxes, draw_quads, save_image
-from dense_det.prediction.crop import crop_box, straighten
+from dense_det.distillation.work_folder import InputImage, WorkFolder
 from dense_det.prediction.listing import read_copies
 from dense_det.quad import masks_to_quads
 
@@ -70,9 +66,8 @@ def _quad_field(rle: dict, box: np.ndarray) -> dict:
     return {"quad": [round(float(side), 2) for side in corners(rle, box).ravel()]}
 
 
-def write_found(out: Path, work: WorkFolder, rule: Rule, pictures: bool, crops: bool) -> dict[str, int]:
-    """Write what a finished run found: `out`/found.json (COCO with scores), found.csv, and pictures/ and crops/ where
-    those are asked for. Pictures and crops that are there already stay, but for those of other thresholds.
+def write_found(out: Path, work: WorkFolder, rule: Rule) -> dict[str, int]:
+    """Write what a finished run found: `out`/found.json (COCO with scores) and found.csv.
 
     Where the detector has masks, an annotation has "quad", as those of datasets/prepare_idcards.py: x, y of four
     corners, clockwise. A mask does not tell which corner is the first in the document's own frame: it is the top left
@@ -84,23 +79,24 @@ def write_found(out: Path, work: WorkFolder, rule: Rule, pictures: bool, crops: 
         {class: number of objects}, and under "" the number of images.
     """
     info = {"description": "what a detector found, not what people labelled"}
-    classes, copies = work.read_manifest().classes, read_copies(work)
-    shards = _with_copies(work, copies)
+    classes = work.read_manifest().classes
+    shards = _with_copies(work, read_copies(work))
     counts = write_labels(out / "found.json", classes, shards, rule, info, True, title, _quad_field)
-    _remove_drawn_with_others(out, work, rule, copies)
-    reader = ImageReader()
     with atomic_file(out / "found.csv") as file:
         table, begun = csv.writer(file, lineterminator="\n"), False
-        for inputs, predictions in _with_copies(work, copies):
-            for found in (kept(inputs[one.image_id], one, rule) for one in predictions):
-                if not begun:
-                    begun = True
-                    table.writerow(COLUMNS + (CORNERS if found.quads is not None else ()))
-                table.writerows(_rows(found, classes))
-                if (pictures or crops) and len(found.boxes):
-                    _write_pictures(out, found, classes, reader, pictures, crops)
-    reader.close()
+        for found in read_found(work, rule):
+            if not begun:
+                begun = True
+                table.writerow(COLUMNS + (CORNERS if found.quads is not None else ()))
+            table.writerows(_rows(found, classes))
     return {"": counts.images} | dict(zip(classes, counts.kept.tolist(), strict=True))
+
+
+def read_found(work: WorkFolder, rule: Rule) -> Iterator[Found]:
+    """What is kept of each image that a finished run looked at, and of its copies behind it."""
+    for inputs, predictions in _with_copies(work, read_copies(work)):
+        for found in predictions:
+            yield kept(inputs[found.image_id], found, rule)
 
 
 def _with_copies(work: WorkFolder, copies: dict[str, list[InputImage]]) -> Iterator[tuple[dict, ShardPredictions]]:
@@ -127,36 +123,3 @@ def _rows(found: Found, classes: list[str]) -> list[list]:
         name = classes[kind].replace("\r", "\\r")
         rows.append([printable(title(found.image)), name, f"{score:.4f}", *sides])
     return rows
-
-
-def _remove_drawn_with_others(out: Path, work: WorkFolder, rule: Rule, copies: dict[str, list[InputImage]]) -> None:
-    """Pictures and crops of other thresholds show other boxes; names of pictures have the numbers of copies."""
-    note = work.root / "drawn.json"
-    drawn = {
-        "thresholds": [float(threshold) for threshold in rule.thresholds],
-        "copies": [f"{copy.id} {title(copy)}" for same in copies.values() for copy in same],
-    }
-    if note.exists() and json.loads(note.read_text(encoding="utf-8")) == drawn:
-        return
-    for path in (*(out / "pictures").glob("[0-9]*-*.jpg"), *(out / "crops").glob("[0-9]*-*.png")):
-        path.unlink()
-    write_json(note, drawn)
-
-
-def _write_pictures(out: Path, found: Found, classes: list[str], reader: ImageReader, pictures: bool, crops: bool):
-    picture = out / "pictures" / f"{found.stem()}.jpg"
-    names = [f"{found.stem()}-{k}-{classes[kind]}.png" for k, kind in enumerate(found.classes, 1)]
-    paths = [out / "crops" / name.replace("/", "_") for name in names]
-    if not (pictures and not picture.exists()) and not (crops and not all(path.exists() for path in paths)):
-        return
-    pixels = reader.read(found.image)
-    if pictures:
-        colors = [class_color(int(kind)) for kind in found.classes]
-        labels = [f"{classes[k]} {score:.2f}" for k, score in zip(found.classes, found.scores, strict=True)]
-        drawn = draw_boxes(pixels, found.boxes, labels, colors)
-        save_image(picture, drawn if found.quads is None else draw_quads(drawn, found.quads, colors))
-    if crops:
-        for k, path in enumerate(paths):
-            crop = crop_box(pixels, found.boxes[k]) if found.quads is None else straighten(pixels, found.quads[k])
-            if crop is not None:
-                save_image(path, crop)

@@ -15,6 +15,7 @@ from dense_det.distillation.run_settings import Detectron2Doors, RunSettings, op
 from dense_det.distillation.share import Share
 from dense_det.distillation.views import OWN_SIZE, View
 from dense_det.distillation.work_folder import Manifest, Plan, WorkFolder
+from dense_det.prediction.drawings import Drawings
 from dense_det.prediction.found import write_found
 from dense_det.prediction.listing import count_failed_copies, in_words, list_images, some_reasons
 from dense_det.prediction.trained import PLAIN_THRESHOLD, Trained, find_trained
@@ -70,17 +71,23 @@ class Prediction:
         require_same_detector(work, manifest)
         plan = list_images(work, self.sources, [self.out / name for name in ("pictures", "crops")])
         yield from in_words(plan, work)
+        drawings = Drawings(self.out, work, self.pictures, self.crops)
+        drawings.require_free()
         work.settle_manifest(manifest)
         yield from _look(work, plan, opener, self.workers or num_cores())
         thresholds = [self.threshold or limits.get(name, PLAIN_THRESHOLD) for name in manifest.classes]
         rule = Rule(np.array(thresholds, np.float32), ignore_share=1.0)
-        counts = write_found(self.out, work, rule, self.pictures, self.crops)
+        counts = write_found(self.out, work, rule)
         yield f"{counts.pop('')} images: " + ", ".join(f"{name} {number}" for name, number in counts.items())
+        lost = list(drawings.draw(rule))
         if failures := work.join_failures(plan.num_shards):
             copies = count_failed_copies(work, plan)
             also = f", nor have {copies} more with the bytes of one of them" if copies else ""
             yield f"{failures} images have no answer{also}; {work.failures_path} says why:"
             yield from some_reasons(f for shard in range(plan.num_shards) for f in work.images.read_failures(shard))
+        if lost:
+            yield f"{len(lost)} images cannot be read any more, so they are not drawn (found.csv has their rows):"
+            yield from some_reasons(lost)
         yield f"{self.out}: found.json, found.csv" + ", pictures/" * self.pictures + ", crops/" * self.crops
 
     def _detector(self, work: WorkFolder) -> tuple[RunSettings, dict[str, float]]:

@@ -3,6 +3,7 @@
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
 
 from dense_det.distillation.image_name import full_name, printable
@@ -10,11 +11,14 @@ from dense_det.distillation.planning import PlanSettings, make_plan
 from dense_det.distillation.sources import Expansion
 from dense_det.distillation.work_folder import Failure, InputImage, Plan, Rejected, WorkFolder
 
+SHARD_SIZE = 32  # images: progress is told after each shard, and a stop loses what was begun
 _TOLD = 3  # reasons; the file has all
 
 
 def list_images(work: WorkFolder, sources: list[str], skip: Iterable) -> Plan:
     """Freeze the list of images, or find the folder's own equal to it; what was left out is noted anew.
+
+    A folder goes on in shards of the size that it was begun with.
 
     Args:
         skip: folders that are not walked into.
@@ -22,15 +26,17 @@ def list_images(work: WorkFolder, sources: list[str], skip: Iterable) -> Plan:
     Raises:
         ValueError: no image, a source that is not there, or a folder that was begun with other images.
     """
-    settings = PlanSettings(tuple(sources), expansion=Expansion(skip=tuple(map(os.path.abspath, (work.root, *skip)))))
+    expansion = Expansion(skip=tuple(map(os.path.abspath, (work.root, *skip))))
+    settings = PlanSettings(tuple(sources), SHARD_SIZE, expansion=expansion)
     if not work.plan_path.exists():
         if work.manifest_path.exists() or work.images.finished():
             raise ValueError(f"{work.root} is damaged (it has no list of images): remove it, or give another --out")
         return _plan(work, settings)
+    begun = _read_plan(work)
     with tempfile.TemporaryDirectory(prefix=".again-", dir=work.root) as folder:
         now = WorkFolder(folder)
-        plan = _plan(now, settings)
-        _require_same_images(work, plan)
+        plan = _plan(now, replace(settings, shard_size=begun.shard_size))
+        _require_same_images(work, begun, plan)
         os.replace(now.rejected_path, work.rejected_path)
     work.write_plan(plan)
     return plan
@@ -43,12 +49,15 @@ def _plan(work: WorkFolder, settings: PlanSettings) -> Plan:
         raise ValueError(str(error).replace("nothing to label in", "no image in", 1)) from error
 
 
-def _require_same_images(work: WorkFolder, plan: Plan) -> None:
+def _read_plan(work: WorkFolder) -> Plan:
     try:
-        old = work.read_plan()
+        return work.read_plan()
     except ValueError as error:
         raise ValueError(f"give another --out, this one cannot be gone on with: {error}") from error
-    if (old.inputs_sha256, old.shard_size) == (plan.inputs_sha256, plan.shard_size):
+
+
+def _require_same_images(work: WorkFolder, old: Plan, plan: Plan) -> None:
+    if old.inputs_sha256 == plan.inputs_sha256:
         return
     change = f"{old.num_images} images -> {plan.num_images}"
     if old.num_images == plan.num_images:

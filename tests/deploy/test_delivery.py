@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dense_det.deploy import delivery
+from dense_det.deploy import delivery, parity
 from dense_det.deploy.delivery import Delivery, deliver, target
 from dense_det.deploy.parity import Difference, found_by
 from dense_det.evaluation.ground_truth import GroundTruth
@@ -53,6 +53,35 @@ def test_a_name_of_another_kind_is_no_folder(tmp_path):
     assert target(tmp_path / "mine.onnx", Path("best.pth"), "onnx", False) == tmp_path / "mine.onnx" / "best.onnx"
 
 
+def test_a_checkpoint_is_not_replaced(tmp_path):
+    """OpenVINO's weights are a .bin beside the .xml, and pytorch_model.bin is what many a checkpoint is called."""
+    weights = tmp_path / "pytorch_model.bin"
+    weights.write_bytes(b"weights")
+    link = tmp_path / "link.pth"
+    link.symlink_to(weights)
+    for source, out in ((weights, None), (link, tmp_path / "pytorch_model.xml")):
+        with pytest.raises(ValueError, match="pytorch_model.bin is the checkpoint itself, .*: give another --out"):
+            target(out, source, "openvino", False)
+    (tmp_path / "pytorch_model.xml").touch()
+    with pytest.raises(ValueError, match="pytorch_model.bin is the checkpoint itself"):
+        target(None, weights, "openvino", False)
+    assert target(None, weights, "openvino", True) == tmp_path / "pytorch_model_int8.xml"
+    assert target(None, weights, "onnx", False) == tmp_path / "pytorch_model.onnx"
+    program = tmp_path / "w.pt2"
+    program.touch()
+    with pytest.raises(ValueError, match="w.pt2 is the checkpoint itself"):
+        target(None, program, "torch-export", False)
+
+
+def test_a_bin_of_another_is_not_replaced(tmp_path):
+    (tmp_path / "x.bin").write_bytes(b"somebody's")
+    with pytest.raises(ValueError, match="x.bin would be replaced, and without x.xml .*: give another --out"):
+        target(tmp_path / "x.xml", tmp_path / "best.pth", "openvino", False)
+    assert target(tmp_path / "x.onnx", tmp_path / "best.pth", "onnx", False)
+    (tmp_path / "x.xml").touch()  # both are an export's, and are made anew
+    assert target(tmp_path / "x.xml", tmp_path / "best.pth", "openvino", False) == tmp_path / "x.xml"
+
+
 def test_a_file_without_suppression_says_so(make_detector, noise, tmp_path, monkeypatch):
     model, written = make_detector("retinanet"), []
     write = lambda graph, path, facts: written.append((graph, facts)) or path.touch()  # noqa: E731
@@ -88,7 +117,7 @@ def test_masks_are_calibrated_on_what_is_found(make_detector, noise, tmp_path, m
     monkeypatch.setattr(delivery, "export_onnx", lambda graph, path, facts: path.write_bytes(b"12345"))
     monkeypatch.setattr(delivery, "quantise_onnx", quantise)
     monkeypatch.setattr(delivery, "Detector", lambda path: Masks(model))
-    monkeypatch.setattr(delivery, "compare", lambda *_: Difference())
+    monkeypatch.setattr(delivery, "compare", lambda *_: Difference(both=1))
     monkeypatch.setattr(delivery, "megabytes", lambda file: 0.0)
     empty, full = tmp_path / "empty.png", tmp_path / "full.png"
     out = tmp_path / "out" / "model.onnx"
@@ -133,6 +162,37 @@ def test_another_is_not(run, fault, message):
     assert not list(out.parent.iterdir())
     lines, out = run(**fault, allow_drop=True)
     assert list(lines) and out.exists()
+
+
+def test_nothing_to_compare_is_no_proof(run, monkeypatch):
+    monkeypatch.setattr(delivery, "compare", lambda *_: Difference())
+    for eight_bits in ({}, {"calibration": (run.image,)}):
+        lines, out = run(**eight_bits)
+        with pytest.raises(ValueError, match="nothing is found in 1 images, so nothing was compared: give images with"):
+            list(lines)
+        assert not list(out.parent.iterdir())
+    lines, out = run(allow_drop=True)
+    assert list(lines) and out.exists()
+
+
+@pytest.mark.parametrize("broken", ["mask_scores", "masks"])
+def test_masks_that_are_no_numbers_are_refused(run, monkeypatch, broken):
+    """By the file and the detector alike, and in 8 bits, too."""
+
+    def with_masks(found):
+        scores, masks = found[1].copy(), np.zeros((len(found[1]), 2, 2), np.float32)
+        (scores if broken == "mask_scores" else masks)[1:2] = np.nan
+        return *found, scores, masks
+
+    plain = delivery.found_by
+    monkeypatch.setattr(FakeDetector, "facts", FACTS | {"masks": True})
+    monkeypatch.setattr(parity, "found_by", lambda model, pixels: with_masks(plain(model, pixels)))
+    monkeypatch.setattr(FakeDetector, "run", lambda self, image: with_masks(plain(self.model, image[0])))
+    for eight_bits in ({}, {"calibration": (run.image,)}):
+        lines, out = run(**eight_bits)
+        with pytest.raises(ValueError, match="not all that is found is a number .NaN."):
+            list(lines)
+        assert not list(out.parent.iterdir())
 
 
 def test_large_inputs_have_no_other_limit(run, monkeypatch):

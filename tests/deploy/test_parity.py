@@ -140,3 +140,19 @@ def test_average_precision_of_boxes_and_masks():
 
 def test_sum_over_images():
     assert Difference(0.5, 0.1, 2, 1) + Difference(0.2, 0.3, 4, 0, 0.7) == Difference(0.5, 0.3, 6, 1, 0.7)
+
+
+def test_what_is_no_number_is_never_equal():
+    """Python's max(0.0, nan) is 0.0."""
+    masks, scores = np.zeros((2, 4, 4)), np.array([0.8, 0.5])
+    holes = masks.copy()
+    holes[1, 2, 3] = np.nan
+    for ours in (masks, holes):
+        assert np.isnan(difference((*OURS, scores, ours), (*OURS, scores, holes)).mask)
+    assert np.isnan(difference((*OURS, scores, masks), (*OURS, np.array([np.nan, 0.5]), masks)).score)
+    boxes = OURS[0].copy()
+    boxes[1, 2] = np.nan
+    assert np.isnan(difference((boxes, *OURS[1:]), (boxes, *OURS[1:])).box_px)
+    one, nan = Difference(0.5, 0.1, 2, 1, 0.2), Difference(np.nan, np.nan, 1, 0, np.nan)
+    for total in (one + nan, nan + one):
+        assert np.isnan([total.box_px, total.score, total.mask]).all() and (total.both, total.only_one) == (3, 1)

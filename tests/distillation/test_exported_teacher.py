@@ -90,6 +90,18 @@ def test_openvino_by_its_name(tmp_path, monkeypatch, caplog):
     assert open_exported_teacher(tmp_path / "m.xml", 0.2).identity.weights_sha256 != first.identity.weights_sha256
 
 
+def test_metadata_that_say_less(tmp_path, monkeypatch, caplog):
+    facts = {key: value for key, value in FACTS.items() if key != "least_score"}
+    opener = lambda *_: (lambda image: FOUND, json.dumps(facts))  # noqa: E731
+    monkeypatch.setitem(runtime.Detector.openers, ".xml", opener)
+    (tmp_path / "m.xml").write_text("graph")
+    (tmp_path / "m.bin").write_bytes(b"weights")
+    assert open_exported_teacher(tmp_path / "m.xml", 0.05).identity.kind == "export" and not caplog.text
+    del facts["config_sha256"]
+    with pytest.raises(ValueError, match="m.xml: its metadata has no config_sha256: export it again"):
+        open_exported_teacher(tmp_path / "m.xml", 0.05)
+
+
 def test_onnx_by_its_metadata(tmp_path):
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")

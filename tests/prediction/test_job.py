@@ -1,7 +1,6 @@
 """A tiny detector of two classes with random weights, that finds something everywhere, on pictures good and bad."""
 
 import csv
-import functools
 import json
 import os
 import re
@@ -20,7 +19,6 @@ from dense_det.config import load_cfg
 from dense_det.deploy.export import export_onnx
 from dense_det.deploy.facts import build_facts
 from dense_det.deploy.graph import deploy_graph
-from dense_det.distillation.planning import PlanSettings
 from dense_det.distillation.processes import run_here
 from dense_det.distillation.rule import Rule
 from dense_det.distillation.shard_file import ImagePredictions, ShardPredictions
@@ -264,13 +262,69 @@ def test_progress_is_told_shard_by_shard(training, pictures, tmp_path, monkeypat
         return run_here(work, opener, share, rate)
 
     monkeypatch.setattr(job_module, "run_workers", run_workers)
-    monkeypatch.setattr(listing, "PlanSettings", functools.partial(PlanSettings, shard_size=1))
+    monkeypatch.setattr(listing, "SHARD_SIZE", 1)
     words = (str(training), [str(pictures)], tmp_path / "out", load_cfg, load_model)
     told = list(Prediction(*words, workers=9).lines())
     assert [line.partition(";")[0] for line in told if "looked" in line] == [
         "looked at 1 of 2 images",
         "looked at 2 of 2 images",
     ]
+
+
+def test_a_folder_goes_on_in_its_own_shards(training, pictures, tmp_path, monkeypatch):
+    def run_workers(work, opener, share, num, rate):
+        yield from run_here(work, opener, share, rate) if stopped else ()
+        stopped.append(True)
+
+    stopped = []
+    monkeypatch.setattr(job_module, "run_workers", run_workers)
+    monkeypatch.setattr(listing, "SHARD_SIZE", 256)
+    words = (str(training), [str(pictures)], tmp_path / "out", load_cfg, load_model)
+    with pytest.raises(ValueError, match="is not finished"):
+        list(Prediction(*words, workers=1).lines())
+    monkeypatch.undo()
+    assert listing.SHARD_SIZE == 32
+    told = list(Prediction(*words, workers=1).lines())
+    assert "looked at 2 of 2 images" in told and WorkFolder(tmp_path / "out" / "work").read_plan().shard_size == 256
+
+
+def test_an_image_that_is_gone_when_it_is_drawn_is_named(training, pictures, tmp_path, monkeypatch):
+    def write_and_lose(*words):
+        (pictures / "a.png").unlink()
+        return write_found(*words)
+
+    monkeypatch.setattr(job_module, "write_found", write_and_lose)
+    out = tmp_path / "out"
+    told = list(Prediction(str(training), [str(pictures)], out, load_cfg, load_model, None, True, True, 1).lines())
+    assert told[-3].startswith("1 images cannot be read any more, so they are not drawn")
+    assert told[-2] == f"  {pictures}/a.png: no such file"
+    rows = list(csv.DictReader((out / "found.csv").open()))
+    assert {Path(row["image"]).name for row in rows} == {"a.png", "b c.jpg"}
+    assert len(rows) == len(json.loads((out / "found.json").read_text())["annotations"])
+    assert [path.name for path in (out / "pictures").iterdir()] == ["000002-b_c.jpg"]
+
+
+def test_files_of_others_stay(training, pictures, tmp_path):
+    mine = [pictures / "pictures" / "2024-05-01.jpg", pictures / "pictures" / "20240501-120000.jpg"]
+    mine.append(pictures / "crops" / "7-a.png")
+    for path in mine:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"mine")
+
+    def lines(threshold):
+        words = (load_cfg, load_model, threshold, True, True, 1)
+        return list(Prediction(str(training), [str(pictures)], pictures, *words).lines())
+
+    taken = pictures / "pictures" / "000002-x.jpg"
+    taken.write_bytes(b"mine")
+    with pytest.raises(ValueError, match=r"000002-x.jpg is there, .*: move it away, or give another --out"):
+        lines(0.1)
+    assert taken.read_bytes() == b"mine"
+    taken.unlink()
+    for threshold in (0.1, 0.2, 0.9):
+        lines(threshold)
+        assert [path.read_bytes() for path in mine] == [b"mine"] * 3
+    assert not (pictures / "pictures" / "000001-a.jpg").exists()  # at 0.9 nothing is found
 
 
 def test_a_name_that_is_no_utf8(training, pictures, tmp_path):
@@ -315,7 +369,7 @@ def test_corners_stand_in_both_files(tmp_path):
     box = np.array([[19, 9, 51, 31]], np.float32)
     found = ImagePredictions(1, box, one * 0.9, np.zeros(1, np.int32), one, one, (rle,))
     ShardPredictions.join([found]).save(work.images.predictions(0))
-    assert write_found(tmp_path, work, Rule(np.array([0.5], np.float32), 1.0), False, False) == {"": 1, "card": 1}
+    assert write_found(tmp_path, work, Rule(np.array([0.5], np.float32), 1.0)) == {"": 1, "card": 1}
     (row,) = csv.DictReader((tmp_path / "found.csv").open())
     (annotation,) = json.loads((tmp_path / "found.json").read_text())["annotations"]
     assert annotation["quad"] == pytest.approx([20, 10, 50, 10, 50, 30, 20, 30], abs=1)
@@ -331,7 +385,7 @@ def test_names_that_break_lines_break_no_rows(tmp_path):
     ones, boxes = np.ones(3, np.float32), np.array([[1, 2, 30, 40]] * 3, np.float32)
     found = ImagePredictions(1, boxes, ones * 0.9, np.arange(3, dtype=np.int32), ones, ones)
     ShardPredictions.join([found]).save(work.images.predictions(0))
-    write_found(tmp_path, work, Rule(np.full(3, 0.5, np.float32), 1.0), False, False)
+    write_found(tmp_path, work, Rule(np.full(3, 0.5, np.float32), 1.0))
     with open(tmp_path / "found.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["class"] for row in rows] == ["two\nlines", "an old\\rMac", 'a "table", ruled']

@@ -56,7 +56,7 @@ def test_what_is_delivered(weights, delivered, capsys):
     assert "AP 8 bits cost was not measured" in capsys.readouterr().out
 
 
-def test_names_are_those_of_the_training(weights, delivered):
+def test_names_are_those_of_the_training(weights, delivered, capsys):
     """Its file may order the categories otherwise: boxes would be named, and judged, as something else."""
     images = [{"id": k, "file_name": f"{k:02}.png", "width": 30, "height": 20} for k in (1, 2)]
     box = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 5, 5], "area": 25}
@@ -81,8 +81,12 @@ def test_names_are_those_of_the_training(weights, delivered):
     assert facts["classes"] == truth.class_names == ["dog", "cat"] and truth.classes.tolist() == [1]
     (weights.parent / "evaluation").rename(weights.parent / "moved")
     try:
+        capsys.readouterr()
         facts, truth = export("cat", "dog")
         assert facts["classes"] == truth.class_names == ["cat", "dog"] and facts["thresholds_from"] == ""
+        assert "no evaluation of these classes lies beside the weights: the file's thresholds are 0.5" in (
+            capsys.readouterr().out
+        )
     finally:
         (weights.parent / "moved").rename(weights.parent / "evaluation")
 
