@@ -18,18 +18,23 @@ from dense_det.speed.networks import BN, load_one_class
 from dense_det.speed.race import Goal, Race
 
 PLAIN, OURS = "NCHW, torch's AdamW, the process as it starts", "channels_last, fused AdamW, the process prepared"
+IN_BFLOAT16 = OURS + ", bfloat16"
 SNET = "retina_snet.yaml"
 MEASURED = {"SNet": SNET, "V-19-slim": "retina_vovnet_19_slim.yaml"}
 STEPS = 3  # a turn: as in a training, one step follows the other
 
 
 def training_race(size: int, batch: int, threads: int) -> Race:
-    """Two processes, each with a step of its own."""
+    """Processes, each with a step of its own; one in bfloat16, as of SOLVER.AMP, where the CPU has a unit for it."""
     plain, ours = (
         Apart(functools.partial(build_step, ours, size, batch, threads), prepared=ours) for ours in (False, True)
     )
+    calls = {PLAIN: plain, OURS: ours}
+    if cpu_has_bfloat16():
+        step = functools.partial(build_step, True, size, batch, threads, dtype=torch.bfloat16)
+        calls[IN_BFLOAT16] = Apart(step, prepared=True)
     title = f"a training step of SNet, {batch} images of {size} x {size}"
-    return Race(title, {PLAIN: plain, OURS: ours}, (Goal(PLAIN, OURS, 1.4),), STEPS)
+    return Race(title, calls, tuple(Goal(PLAIN, name, 1.4) for name in calls if name != PLAIN), STEPS)
 
 
 def precision_race(size: int, batch: int, threads: int) -> Race:

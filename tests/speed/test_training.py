@@ -36,10 +36,14 @@ def test_bfloat16_where_the_cpu_has_it(unit, monkeypatch):
     assert {112, 512} <= widths  # V-19-slim's
 
 
-def test_the_two_have_a_process_each():
+@pytest.mark.parametrize("unit", [True, False])
+def test_each_has_a_process(unit, monkeypatch):
+    monkeypatch.setattr(training, "cpu_has_bfloat16", lambda: unit)
     race = training_race(64, 2, 1)
-    assert [goal.least for goal in race.goals] == [1.4] and race.repeats == training.STEPS
-    assert {name: apart.make.args[0] for name, apart in race.calls.items()} == {
-        training.PLAIN: False,
-        training.OURS: True,
-    }
+    ours = [training.OURS, training.IN_BFLOAT16][: 1 + unit]
+    assert [(goal.slow, goal.fast, goal.least) for goal in race.goals] == [(training.PLAIN, name, 1.4) for name in ours]
+    assert race.repeats == training.STEPS
+    assert [(name, apart.make.args[0], apart.make.keywords) for name, apart in race.calls.items()] == [
+        (training.PLAIN, False, {}),
+        *((name, True, {"dtype": torch.bfloat16} if name == training.IN_BFLOAT16 else {}) for name in ours),
+    ]
