@@ -17,12 +17,12 @@ from dense_det.zoo.shipping import card, ship
 
 @pytest.fixture
 def shipped(entries, steps, tmp_path):
-    """A function of (AP with 16 bits) -> the folder of the entry "small", whose AP with 32 bits is 30."""
+    """A function of (AP with 16 bits, seeds) -> the folder of the entry "small", whose AP with 32 bits is 30."""
 
-    def make(half):
+    def make(half, seeds=(0, 1)):
         steps.half = half
         made = tmp_path / "out" / "small"
-        row = Making(tmp_path / "out", steps, (0, 1), 1, {}).row("small", entries["small"])
+        row = Making(tmp_path / "out", steps, seeds, 1, {}).row("small", entries["small"])
         state = {"conv": torch.full((2, 1, 3, 3), 1 / 3), "norm": torch.full((2,), 1 / 3)}
         torch.save({"model": state}, made / "seed0" / "model_best.pth")
         return ship(row, entries["small"], made, tmp_path / "zoo", steps)
@@ -61,12 +61,18 @@ def test_the_card(shipped):
     for part in (
         "# small", "1,500,000 parameters, 0.250 GMACs at 240 x 320 px", "predict.py zoo/small scans/",
         "AP 29.95 with this file, whose kernels have 16 bits", "(30.00 with 32 bits, 29.95 with 16)",
-        "AP 30.5 ± 0.7, AP50 60.0 ± 0.0", "- card: threshold 0.299", "- page: nothing found",
+        "Over the seeds, mean ± standard deviation: AP 30.5 ± 0.7, AP50 60.0 ± 0.0",
+        "- card: threshold 0.299", "- page: nothing found",
         "`python datasets/prepare_cards.py`", "`python tools/prepare_weights.py w`", "a.yaml KEY 1", "commit: abc",
         "2 training(s) of 2 minutes each on a CPU", digest, "- data: ours", "- initial weights: theirs",
     ):  # fmt: skip
         assert part in text, part
     assert finished_row(folder)["AP"] == [30, 31]  # tables of later days
+
+
+def test_the_card_of_one_seed(shipped):
+    text = (shipped(30.0, (0,)) / "CARD.md").read_text()
+    assert "One seed: AP 30.0, AP50 60.0" in text and "Over the seeds" not in text
 
 
 @pytest.mark.parametrize(
