@@ -2,10 +2,12 @@
 
 A claim saves work and guards nothing: whoever errs about one labels the shard again, to the same bytes. Its file says
 on which machine and by which process, and is touched while that goes on. It is abandoned when the process is dead,
-which only its own machine can tell, or when it was not touched for SILENCE_SECONDS. Nobody removes another's claim,
-for it might be a new one by then: one takes over by making the file with the next number, which only one can make.
+which only its own machine can tell, or says in it that it gave up, or when it was not touched for SILENCE_SECONDS.
+Nobody removes another's claim, for it might be a new one by then: one takes over by making the file with the next
+number, which only one can make.
 
-What the dead have left stays until the shard is finished: one file a death, which may name the image at hand.
+What the dead have left stays until the shard is finished, and so does what those have that gave up: one file each,
+which may name the image at which one died.
 """
 
 import contextlib
@@ -33,14 +35,14 @@ class Claim:
         owner: what our file says.
         dead: numbers of the abandoned ones.
 
-    `deaths` counts these; `deaths_at` does, by the id of the image that they name.
+    `ends` counts these; `deaths_at` does, by the id of the image that they name.
     """
 
     def __init__(self, shards: Shards, shard: int, number: int, owner: dict, dead: list[int]):
         self.paths = [shards.claim(shard, n) for n in range(number + 1)]
-        self.deaths, self.deaths_at = len(dead), Counter(_images(self.paths[n] for n in dead))
+        self.ends, self.deaths_at = len(dead), Counter(_images(self.paths[n] for n in dead))
         self._shards, self._shard, self._owner = shards, shard, owner
-        self._touched = time.monotonic()
+        self._touched, self._gave_up = time.monotonic(), False
 
     def touch(self) -> None:
         """Say that the work goes on; to be called often, it seldom does anything."""
@@ -54,9 +56,17 @@ class Claim:
         with contextlib.suppress(FileNotFoundError):  # swept away as left over, by one who took us for dead
             write_json(self.paths[-1], self._owner | {"image": image_id})
 
+    def give_up(self) -> None:
+        """Let our file stay, as of one who died: the next run looks at the other shards before this one. It names no
+        image: what the machine or the teacher failed on may be well the next time."""
+        self._gave_up = True
+        with contextlib.suppress(FileNotFoundError):
+            write_json(self.paths[-1], self._owner | {"gave_up": True})
+
     def release(self) -> None:
-        """Remove our file and, of a finished shard, those of the dead."""
-        for path in self.paths if self._shards.is_finished(self._shard) else self.paths[-1:]:
+        """Remove our file, unless we gave up, and of a finished shard those of the dead."""
+        ours = [] if self._gave_up else self.paths[-1:]
+        for path in self.paths if self._shards.is_finished(self._shard) else ours:
             path.unlink(missing_ok=True)
         for left_over in self.paths[0].parent.glob(f".{self.paths[0].name.partition('.')[0]}.*.tmp"):
             left_over.unlink(missing_ok=True)
@@ -87,7 +97,7 @@ def _take(shards: Shards, shard: int) -> Claim | None:
 
 
 def claim_numbers(shards: Shards, shard: int) -> list[int]:
-    """Numbers of a shard's claims: of those who died at it, and perhaps of one who works."""
+    """Numbers of a shard's claims: of those who died at it or gave up, and perhaps of one who works."""
     pattern = re.compile(rf"shard-{shard:06d}\.(\d+)\.json")
     names = (path.name for path in shards.claim(shard, 0).parent.glob(f"shard-{shard:06d}.*"))
     return [int(match[1]) for name in names if (match := pattern.fullmatch(name))]
@@ -110,6 +120,8 @@ def is_abandoned(path: Path) -> bool:
         owner, touched = _owner(path), path.stat().st_mtime
     except FileNotFoundError:
         return False
+    if owner and owner.get("gave_up"):
+        return True
     if owner and owner["machine"] == _machine() and owner["started"] not in (None, process_start(owner["pid"])):
         return True
     with tempfile.TemporaryFile(dir=path.parent) as now:  # by the clock of the file system: machines differ

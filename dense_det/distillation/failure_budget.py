@@ -1,8 +1,13 @@
-"""How many more images of a plan may fail."""
+"""How many more images of a plan may fail; the bad files that it left out are among those that have."""
 
 import math
 
 from dense_det.distillation.work_folder import Plan, WorkFolder
+
+
+class TooManyFailures(ValueError):
+    """More images cannot be labelled than --max-failure-rate allows, or a disk is not there; the shard at hand is not
+    finished."""
 
 
 class FailureBudget:
@@ -10,7 +15,7 @@ class FailureBudget:
     would end well on a disk that is not there.
 
     Args:
-        rate: share of the plan's images that may fail: cannot be read, or the teacher fails on them.
+        rate: share of all images, bad files among them, that may fail: cannot be read, or the teacher fails on them.
     """
 
     def __init__(self, work: WorkFolder, plan: Plan, rate: float):
@@ -18,7 +23,7 @@ class FailureBudget:
             (work.images, set(range(plan.num_shards))),
             (work.validation, set(range(plan.num_validation_shards))),
         ]
-        self._left = math.inf if rate >= 1 else int(rate * plan.num_images)
+        self._left = math.inf if rate >= 1 else int(rate * (plan.num_images + plan.num_bad)) - plan.num_bad
 
     def left(self) -> float:
         """Negative when finished shards hold too many already, infinite at a rate of 1; reads each of them once."""
@@ -27,3 +32,13 @@ class FailureBudget:
             self._left -= sum(sum(1 for _ in shards.read_failures(shard)) for shard in finished)
             unread -= finished
         return self._left
+
+
+def require_few_bad(work: WorkFolder, plan: Plan, rate: float) -> None:
+    """TooManyFailures: of the files that the plan looked at, more than the share `rate` are bad."""
+    total = plan.num_images + plan.num_bad
+    if plan.num_bad > rate * total:
+        raise TooManyFailures(
+            f"{plan.num_bad} of {total} files are bad, as plan found, more than --max-failure-rate {rate:g} allows: "
+            f"{work.failures_path} says why. Mend them and plan a new folder, or raise --max-failure-rate"
+        )

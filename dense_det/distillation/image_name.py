@@ -4,9 +4,10 @@ from dense_det.distillation.work_folder import Failure, InputImage, Rejected
 
 
 def full_name(image: InputImage | Failure | Rejected, hide: bool = False) -> str:
-    """The path, the member of a tar file, the page from 1; or "image 17" by the id, which a plan never changes."""
+    """The path, the member of a tar file, the page from 1; or "image 17" by the id, which a plan never changes, and
+    which bad files that it left out do not have."""
     if hide:
-        return f"image {image.id}"
+        return "a bad file" if image.id is None else f"image {image.id}"
     page = "" if image.page is None else f", page {image.page + 1}"
     return printable(image.file_name + (f" {image.member}" if image.member else "")) + page
 

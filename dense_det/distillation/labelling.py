@@ -6,11 +6,11 @@ import numpy as np
 
 from dense_det.distillation.class_table import DROPPED
 from dense_det.distillation.fusion import Boxes, fuse, leave_alone
+from dense_det.distillation.manifest import Manifest
 from dense_det.distillation.masks import encode_masks
 from dense_det.distillation.shard_file import ImagePredictions
 from dense_det.distillation.teacher import Teacher
 from dense_det.distillation.views import View
-from dense_det.distillation.work_folder import Manifest
 
 
 @dataclass(frozen=True)

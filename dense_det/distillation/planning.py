@@ -93,7 +93,8 @@ def make_plan(work: WorkFolder, settings: PlanSettings) -> Plan:
                     "this list. Give another folder, or remove this one whole"
                 )
             _publish(draft, work, plan)
-            return plan
+        work.join_failures(plan)
+        return plan
     finally:
         shutil.rmtree(draft.root, ignore_errors=True)
 
@@ -257,7 +258,8 @@ def as_text(plan: Plan, seconds_per_image: float | None = None) -> str:
     """What a person wants to know about a plan; `seconds_per_image` of one worker, None where nobody knows."""
     lines = [
         f"{plan.num_images} images in {plan.num_shards} shards of {plan.shard_size}",
-        f"left out: {_in_words(plan.counts)}{' (rejected.jsonl says why)' if any(plan.counts.values()) else ''}",
+        f"left out: {_in_words(plan.counts)}{' (rejected.jsonl says why)' if any(plan.counts.values()) else ''}"
+        + ("; failures.jsonl lists the bad ones, too" if plan.num_bad else ""),
     ]
     if plan.labelled:
         density = plan.labelled["instances"] / max(1, plan.labelled["images"])

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 
 import torch
 
-from dense_det.distillation.failure_budget import FailureBudget
+from dense_det.distillation.failure_budget import FailureBudget, TooManyFailures
 from dense_det.distillation.image_reader import ImageReader
 from dense_det.distillation.lanes import Lanes
 from dense_det.distillation.progress import Outlook
-from dense_det.distillation.shard_worker import TooManyFailures, label_share, label_tasks, never
+from dense_det.distillation.shard_worker import label_share, label_tasks, never
 from dense_det.distillation.share import Share, Task, suspects_last
 from dense_det.distillation.work_folder import WorkFolder
 
@@ -41,7 +41,7 @@ def run_workers(work: WorkFolder, open_labeller: Callable, share: Share, num: in
 
     Args:
         open_labeller: () -> labeller, picklable.
-        rate: share of the plan's images that may fail.
+        rate: share of all images that may fail, see FailureBudget.
 
     Raises:
         ChildProcessError: see run_processes; and what label_share raises, of a single process.

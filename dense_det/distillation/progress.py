@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from dense_det.distillation.image_name import printable
 from dense_det.distillation.shard_worker import read_seconds
 from dense_det.distillation.share import Task
 from dense_det.distillation.work_folder import WorkFolder
@@ -21,9 +22,9 @@ class Progress:
         seconds_per_image: of one process, over all finished shards; None before the first.
         images_per_second: of all workers together, over the latest shards; None before the second.
         idle_seconds: since the last shard was finished.
-        failures: number by reason.
+        failures: planned images without an answer, number by reason.
         validation_failures: number.
-        bad: files that plan left out.
+        bad: files that plan left out, number by reason.
     """
 
     shards: int
@@ -37,7 +38,7 @@ class Progress:
     idle_seconds: float
     failures: Counter
     validation_failures: int
-    bad: int
+    bad: Counter
 
     @property
     def seconds_left(self) -> float | None:
@@ -56,10 +57,17 @@ class Progress:
             lines.append(f"last shard finished {duration(self.idle_seconds)} ago")
         share = f" ({failed / max(1, self.images_done):.1%})" if failed else ""
         lines.append(f"failures: {failed}{share}, listed in failures.jsonl")
-        lines += [f"  {count} {reason}" for reason, count in self.failures.most_common(10)]
+        lines += _most_common(self.failures)
         lines += [f"validation failures: {self.validation_failures}"] if self.validation_failures else []
-        lines += [f"bad files that plan left out: {self.bad}, listed in rejected.jsonl"] if self.bad else []
+        lines += (
+            [f"bad files that plan left out: {self.bad.total()}, listed in failures.jsonl, too"] if self.bad else []
+        )
+        lines += _most_common(self.bad)
         return "\n".join(lines)
+
+
+def _most_common(reasons: Counter) -> list[str]:
+    return [f"  {count} {printable(reason)}" for reason, count in reasons.most_common(10)]
 
 
 def read_progress(work: WorkFolder) -> Progress:
@@ -70,8 +78,10 @@ def read_progress(work: WorkFolder) -> Progress:
     """
     plan = work.read_plan()
     done = [shard for shard in range(plan.num_shards) if work.images.is_finished(shard)]
-    failures = Counter(f.reason for shard in done for f in work.images.read_failures(shard))
-    work.join_failures(plan.num_shards)
+    work.join_failures(plan)
+    failures, bad = Counter(), Counter()
+    for failure in work.read_failures(plan):
+        (bad if failure.id is None else failures)[failure.reason] += 1
     images_done = sum(Task(False, shard).num_images(plan) for shard in done)
     ends = [(os.stat(work.images.predictions(shard)).st_mtime, work.images.seconds(shard)) for shard in done]
     timed = _timed(sorted(ends))
@@ -89,7 +99,7 @@ def read_progress(work: WorkFolder) -> Progress:
         idle_seconds=max(0.0, time.time() - max(ends)[0]) if ends else 0.0,
         failures=failures,
         validation_failures=sum(1 for shard in validation for _ in work.validation.read_failures(shard)),
-        bad=plan.counts.get("bad", 0),
+        bad=bad,
     )
 
 

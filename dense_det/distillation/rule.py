@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from dense_det.distillation.manifest import Manifest
 from dense_det.distillation.shard_file import ImagePredictions, ShardPredictions
-from dense_det.distillation.work_folder import InputImage, Manifest, Shards
+from dense_det.distillation.work_folder import InputImage, Shards
 
 REJECTED, UNSURE, KEPT = 0, 1, 2
 

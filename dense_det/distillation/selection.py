@@ -125,12 +125,15 @@ def expected_calibration_error(scores, right, bins: int = CALIBRATION_BINS) -> f
     return float(np.abs(surplus).sum() / len(scores))
 
 
-def refusals(names: list[str], kept, num_images: int, instances=None, num_labelled: int = 0) -> list[str]:
+def refusals(
+    names: list[str], kept, num_images: int, instances=None, num_labelled: int = 0, per_class: bool = False
+) -> list[str]:
     """Why labels with `kept` (K,) boxes should not be written; [] when nothing speaks against it.
 
     Args:
         num_images: over which the boxes are spread.
         instances: (K,) of `num_labelled` labelled images; None when there are none to compare with.
+        per_class: the density of each class must be near that of the labelled set, too, not only that of all.
     """
     known = [""] * len(names) if instances is None else [f" (the labelled set has {count})" for count in instances]
     reasons = [
@@ -142,12 +145,18 @@ def refusals(names: list[str], kept, num_images: int, instances=None, num_labell
         reasons.append("the labelled set has no box of these classes: nothing to compare with")
     if instances is None or not num_labelled or not num_images:
         return reasons
-    density, wanted = float(np.sum(kept)) / num_images, float(np.sum(instances)) / num_labelled
-    if not wanted / MAX_DRIFT <= density <= wanted * MAX_DRIFT:
-        reasons.append(
-            f"{density:.2f} kept boxes an image, the labelled set has {wanted:.2f}: more than a factor of "
-            f"{MAX_DRIFT:g} apart; other documents, or a threshold that does not fit"
-        )
+    counts = [("", np.sum(kept), np.sum(instances))]
+    if per_class:  # a class without a box has its reason already
+        counts += [
+            (f"class {name!r}: ", *pair) for name, *pair in zip(names, kept, instances, strict=True) if all(pair)
+        ]
+    for of, number, labelled in counts:
+        density, wanted = float(number) / num_images, float(labelled) / num_labelled
+        if not wanted / MAX_DRIFT <= density <= wanted * MAX_DRIFT:
+            reasons.append(
+                f"{of}{density:.3g} kept boxes an image, the labelled set has {wanted:.3g}: more than a factor of "
+                f"{MAX_DRIFT:g} apart; other documents, or a threshold that does not fit"
+            )
     return reasons
 
 

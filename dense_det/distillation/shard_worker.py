@@ -1,6 +1,7 @@
 """A worker: labels shard after shard; what is finished stays, whatever happens next.
 
-A shard at which a process died comes last, and its images one by one: an image at which _DEATHS died is a failure.
+A shard at which a process died comes last, and its images one by one: an image at which _DEATHS died is a failure. One
+that was given up, for want of memory or since the teacher failed on all of it, comes last, too.
 
 A shard's files hold the same bytes whoever writes them, and each appears whole or not at all, its predictions last:
 so a shard is finished or it is not there, and two workers on one shard do no harm. A claim spares them the work.
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dense_det.distillation.claim import Claim, claimed
-from dense_det.distillation.failure_budget import FailureBudget
+from dense_det.distillation.failure_budget import FailureBudget, TooManyFailures
 from dense_det.distillation.image_reader import BadImage
 from dense_det.distillation.lanes import Lanes
 from dense_det.distillation.shard_file import ShardPredictions
@@ -31,11 +32,6 @@ _SUSPICIOUS = 8
 # one may be chance: a machine that was switched off, memory that another process took
 _DEATHS = 2
 _POLL_SECONDS = 0.5
-
-
-class TooManyFailures(ValueError):
-    """More images cannot be labelled than --max-failure-rate allows, or a disk is not there; the shard at hand is not
-    finished."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +61,7 @@ def label_share(
     worker died: so all of `tasks` are finished when it ends, unless `stop` ended it.
 
     Args:
-        max_failure_rate: share of the plan's images that may fail.
+        max_failure_rate: share of all images that may fail, see FailureBudget.
         stop: asked before each image; True ends the work without finishing the shard.
 
     Raises:
@@ -113,10 +109,10 @@ def label_shard(
         return None
     start = time.perf_counter()
     predictions, failures, num_faults, fault = [], [], 0, None
-    if claim.deaths:
-        logger.warning("%s: processes that died at it: %d; its images are looked at one by one", task, claim.deaths)
+    if claim.ends:
+        logger.warning("%s: runs that ended at it: %d; its images are looked at one by one", task, claim.ends)
     images = shards.read_inputs(task.shard)
-    for image, label in _one_by_one(lanes, images, claim) if claim.deaths else lanes.label_all(images):
+    for image, label in _one_by_one(lanes, images, claim) if claim.ends else lanes.label_all(images):
         if stop():
             return None
         claim.touch()
@@ -126,15 +122,17 @@ def label_shard(
             failures.append(_failure(image, str(error)))
         except Exception as error:  # one odd image shall not end the run
             if _is_the_machine_s(error):
+                claim.give_up()
                 raise OSError(
                     f"{image.file_name}: {type(error).__name__}: {error}: the machine's fault, not the image's. Free "
-                    "memory (fewer --num-workers, smaller --views) and run the same again; finished shards stay"
+                    "memory (fewer --num-workers, smaller --views) and run the same again: finished shards stay, and "
+                    "this one comes last"
                 ) from error
             logger.warning("the teacher failed on image %d, %s", image.id, image.file_name, exc_info=True)
             failures.append(_failure(image, f"the teacher failed: {type(error).__name__}: {error}"))
             num_faults, fault = num_faults + 1, error
     if fault and not predictions:
-        _require_a_teacher(task, fault, num_faults, len(failures), is_first=not shards.finished())
+        _require_a_teacher(task, fault, num_faults, len(failures), claim, is_first=not shards.finished())
     _require_few(task, failures, len(predictions), budget.left())
     joined = ShardPredictions.join(predictions)
     report = ShardReport(
@@ -174,15 +172,18 @@ def _refuse(times: int):
     raise BadImage(f"a process died while this image was looked at, {times} times")
 
 
-def _require_a_teacher(task: Task, fault: Exception, num_faults: int, num_images: int, is_first: bool) -> None:
+def _require_a_teacher(
+    task: Task, fault: Exception, num_faults: int, num_images: int, claim: Claim, is_first: bool
+) -> None:
     """Of a shard of which no image could be labelled, the last for its `fault`. Bad files are no teacher's fault, and a
     few odd images are none, unless they are the whole shard and no other one is finished."""
     if num_faults >= _SUSPICIOUS or (is_first and num_faults == num_images):
+        claim.give_up()
         read = "" if num_faults == num_images else " that could be read"
         raise ValueError(
             f"{task}: the teacher failed on all {num_faults} images{read}, the last time with {type(fault).__name__}: "
-            f"{fault}. The shard is not finished: mend the teacher (its config, weights or --views) and run again, or "
-            "plan anew without these images"
+            f"{fault}. The shard is not finished and comes last the next time: mend the teacher (its config, weights "
+            "or --views) and run again, or plan anew without these images"
         ) from fault
 
 

@@ -52,8 +52,8 @@ class Share:
 
 
 def suspects_last(work: WorkFolder, tasks: Iterable[Task]) -> Iterator[Task]:
-    """Those that are not finished, in order; behind them, fewest deaths first, those that somebody has claimed, or left
-    claimed as he died: whatever kills a worker at a shard, all others are labelled before."""
+    """Those that are not finished, in order; behind them, fewest claims first, those that somebody has claimed, or left
+    claimed as he died or gave up: whatever ends a worker at a shard, all others are labelled before."""
     suspects = []
     for task in tasks:
         shards = task.shards(work)

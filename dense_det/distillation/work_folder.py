@@ -6,6 +6,7 @@ rejected.jsonl       what the plan left out, and why
 manifest.json        classes, teachers, views and fusion: what all predictions of a folder have in common
 predictions/         shard-000000.npz ...: see shard_file
 failures/            shard-000000.jsonl ...: images of a finished shard that could not be labelled
+failures.jsonl       bad files, those that the plan left out and those of failures/, each with its reason
 seconds/             shard-000000.json ...: how long a shard took; apart, so that predictions are the same bytes
 claims/              shard-000000.0.json ...: who labels a shard now; see claim
 validation/          inputs/, predictions/, ... of labelled images, and truth.json, their COCO file
@@ -19,8 +20,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from dense_det.atomic_file import atomic_file, create_file
+from dense_det.distillation.manifest import MANIFEST_VERSION, Manifest
 
-VERSION, MANIFEST_VERSION = 1, 2
+VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +55,9 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A planned image that could not be read, or that the teacher failed on."""
+    """A bad file that the plan left out (`id` None), or a planned image that could not be read or labelled."""
 
-    id: int
+    id: int | None
     file_name: str
     member: str | None
     page: int | None
@@ -81,32 +83,10 @@ class Plan:
     def num_validation_shards(self) -> int:
         return -(-self.validation["num_images"] // self.shard_size) if self.validation else 0
 
-
-@dataclass(frozen=True)
-class Manifest:
-    """manifest.json: what makes predictions comparable. `teachers`: [{"kind", "config_sha256", "weights_sha256",
-    "name"}], `views`: [{"short_edge", "flip"}], `fusion`: {"kind", "iou"}, or of one view {"kind": "none"},
-    `class_tables`: of each teacher the names of its classes, in order, and what each is among `classes`: [[name, name
-    or None]], `least_edge`: see ImageReader."""
-
-    classes: list[str]
-    teachers: list[dict]
-    views: list[dict]
-    fusion: dict
-    floor: float
-    detections_per_image: int
-    class_tables: list[list] = field(default_factory=list)
-    least_edge: int = 0
-    version: int = MANIFEST_VERSION
-
     @property
-    def sha256(self) -> str:
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
-
-    def differences(self, other: "Manifest") -> list[str]:
-        """The fields that are not the same, as "field: this -> other"."""
-        mine, theirs = json.loads(json.dumps(asdict(self))), json.loads(json.dumps(asdict(other)))
-        return [f"{key}: {mine[key]} -> {theirs[key]}" for key in mine if mine[key] != theirs[key]]
+    def num_bad(self) -> int:
+        """Files that were left out because they cannot be read."""
+        return self.counts.get("bad", 0)
 
 
 class Shards:
@@ -217,18 +197,22 @@ class WorkFolder:
     def read_rejected(self) -> Iterator[Rejected]:
         return (Rejected(**row) for row in read_lines(self.rejected_path))
 
-    def join_failures(self, num_shards: int) -> int:
-        """Write failures.jsonl anew from the finished shards, where one may; the number of its lines."""
+    def join_failures(self, plan: Plan) -> int:
+        """Write failures.jsonl anew, where one may; the number of planned images in it."""
         try:
-            write_lines(self.failures_path, self._failures(num_shards))
+            write_lines(self.failures_path, self.read_failures(plan))
         except OSError as error:
             if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):  # one may look at a colleague's folder
                 raise
-        return sum(1 for _ in self._failures(num_shards))
+        return sum(failure.id is not None for failure in self.read_failures(plan))
 
-    def _failures(self, num_shards: int) -> Iterator[Failure]:
-        finished = filter(self.images.is_finished, range(num_shards))
-        return (failure for shard in finished for failure in self.images.read_failures(shard))
+    def read_failures(self, plan: Plan) -> Iterator[Failure]:
+        """Bad files that the plan left out, and behind them the failures of the finished shards."""
+        for row in self.read_rejected() if plan.num_bad and self.rejected_path.exists() else ():
+            if row.kind == "bad":
+                yield Failure(None, row.file_name, row.member, row.page, row.reason)
+        for shard in filter(self.images.is_finished, range(plan.num_shards)):
+            yield from self.images.read_failures(shard)
 
     @staticmethod
     def _read(path: Path, known: int, missing: str) -> dict:

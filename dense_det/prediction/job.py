@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dense_det.distillation.manifest import Manifest
 from dense_det.distillation.onnx_teacher import open_onnx_teacher
 from dense_det.distillation.processes import num_cores, run_workers
 from dense_det.distillation.progress import Outlook
@@ -14,7 +15,7 @@ from dense_det.distillation.rule import Rule
 from dense_det.distillation.run_settings import Detectron2Doors, RunSettings, open_labeller
 from dense_det.distillation.share import Share
 from dense_det.distillation.views import OWN_SIZE, View
-from dense_det.distillation.work_folder import Manifest, Plan, WorkFolder
+from dense_det.distillation.work_folder import Plan, WorkFolder
 from dense_det.prediction.drawings import Drawings
 from dense_det.prediction.found import write_found
 from dense_det.prediction.listing import count_failed_copies, in_words, list_images, some_reasons
@@ -80,7 +81,7 @@ class Prediction:
         counts = write_found(self.out, work, rule)
         yield f"{counts.pop('')} images: " + ", ".join(f"{name} {number}" for name, number in counts.items())
         lost = list(drawings.draw(rule))
-        if failures := work.join_failures(plan.num_shards):
+        if failures := work.join_failures(plan):
             copies = count_failed_copies(work, plan)
             also = f", nor have {copies} more with the bytes of one of them" if copies else ""
             yield f"{failures} images have no answer{also}; {work.failures_path} says why:"

@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from dense_det.distillation.input_writer import InputWriter
+from dense_det.distillation.manifest import Manifest
 from dense_det.distillation.shard_file import ImagePredictions, ShardPredictions
-from dense_det.distillation.work_folder import InputImage, Manifest, Plan, WorkFolder
+from dense_det.distillation.work_folder import InputImage, Plan, WorkFolder
 
 GREY, ORIENTATION = 200, 0x112
 

@@ -56,10 +56,10 @@ def test_the_dead_are_followed_at_once_and_remembered_until_the_shard_is_finishe
         die(shards)
     assert names(shards) == left
     with claimed(shards, 0) as own:
-        assert own.deaths == 2 and len(names(shards)) == 3
+        assert own.ends == 2 and len(names(shards)) == 3
     assert names(shards) == left, "stopped before the end"
     with claimed(shards, 0) as own:
-        assert own.deaths == 2
+        assert own.ends == 2
         finish(shards)
     assert names(shards) == []
 
@@ -69,12 +69,27 @@ def test_a_claim_says_at_which_image_its_process_died(tmp_path):
     for images in ((), (7,), (7, 8), (7, None), (6, 7)):
         die(shards, images)
     with claimed(shards, 0) as own:
-        assert own.deaths == 5 and own.deaths_at == {7: 2, 8: 1}
+        assert own.ends == 5 and own.deaths_at == {7: 2, 8: 1}
         own.look_at(7)
     with claimed(shards, 0) as own:
         assert own.deaths_at[7] == 2, "an end of another kind is no death"
         finish(shards)
     assert names(shards) == []
+
+
+def test_who_gave_up_is_followed_at_once_and_remembered(tmp_path):
+    """The same process may go on; no image is to blame."""
+    shards = Shards(tmp_path)
+    for _ in range(2):
+        with claimed(shards, 0) as own:
+            own.look_at(7)
+            own.give_up()
+    assert names(shards) == ["shard-000000.0.json", "shard-000000.1.json"]
+    with claimed(shards, 0) as own:
+        assert own.ends == 2 and not own.deaths_at
+        own.give_up()
+        finish(shards)
+    assert names(shards) == [], "somebody else was faster"
 
 
 def test_another_process_with_the_number_of_a_dead_one(tmp_path):
@@ -116,6 +131,6 @@ def test_a_claim_that_says_nothing_ages(tmp_path, content):
     old = time.time() - claim.SILENCE_SECONDS - 60
     os.utime(shards.claim(0, 0), (old, old))
     with claimed(shards, 0) as own:
-        assert own.deaths == 1 and not own.deaths_at
+        assert own.ends == 1 and not own.deaths_at
         finish(shards)
     assert names(shards) == []

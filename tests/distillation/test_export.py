@@ -9,9 +9,10 @@ import pytest
 
 from dense_det.distillation.commands import export, import_review, select
 from dense_det.distillation.input_writer import InputWriter
+from dense_det.distillation.manifest import Manifest
 from dense_det.distillation.review import write_label_config
 from dense_det.distillation.shard_file import ShardPredictions
-from dense_det.distillation.work_folder import InputImage, Manifest, Plan, WorkFolder
+from dense_det.distillation.work_folder import InputImage, Plan, WorkFolder
 
 # from the most uncertain on: the scores of an image's Tables. As an end 1.jpg would be any of three
 SCANS = {"b/1.jpg": [0.55], "a/1.jpg": [0.6, 0.9], "1.jpg": [0.65] * 4, "a/ü #50%+.jpg": [0.7] * 3}

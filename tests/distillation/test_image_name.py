@@ -9,6 +9,7 @@ def test_names_by_hand():
     assert (full_name(PAGE), short_name(PAGE)) == ("/bank/smith.pdf, page 3", "smith.pdf, page 3")
     assert (full_name(MEMBER), short_name(MEMBER)) == ("/bank/a.tar smith/card.jpg", "card.jpg")
     assert full_name(PAGE, hide=True) == short_name(PAGE, hide=True) == "image 17"
+    assert full_name(Failure(None, "/bank/smith.pdf", None, None, ""), hide=True) == "a bad file"
 
 
 def test_what_cannot_be_written_is_escaped():

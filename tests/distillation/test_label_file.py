@@ -16,10 +16,11 @@ from dense_det.data.check import check_dataset
 from dense_det.data.mapper import read_image
 from dense_det.distillation.commands import select
 from dense_det.distillation.label_file import Extractor, read_labels, write_labels
+from dense_det.distillation.manifest import Manifest
 from dense_det.distillation.planning import PlanSettings, make_plan
 from dense_det.distillation.rule import KEPT, REJECTED, UNSURE, Rule, read_rule
 from dense_det.distillation.shard_file import ShardPredictions
-from dense_det.distillation.work_folder import InputImage, Manifest, WorkFolder, page_digest, write_lines
+from dense_det.distillation.work_folder import InputImage, WorkFolder, page_digest, write_lines
 
 
 def run_select(root, *options):

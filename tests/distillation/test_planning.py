@@ -19,7 +19,7 @@ from dense_det.distillation import inspections, planning
 from dense_det.distillation.coco_files import CocoFiles
 from dense_det.distillation.planning import PlanSettings, as_text, make_plan
 from dense_det.distillation.sources import Expansion
-from dense_det.distillation.work_folder import WorkFolder, page_digest
+from dense_det.distillation.work_folder import WorkFolder, page_digest, read_lines
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_a_folder(work, photos, jpeg):
     assert [(i.width, i.height) for i in images[:2]] == [(60, 40), (40, 60)], "EXIF turns the second"
     assert images[0].sha256 == hashlib.sha256(jpeg(0)).hexdigest()
     assert work.read_plan() == made
-    names = [".inspected.db", ".plan.lock", "inputs", "plan.json", "rejected.jsonl"]
+    names = [".inspected.db", ".plan.lock", "failures.jsonl", "inputs", "plan.json", "rejected.jsonl"]
     assert sorted(path.name for path in work.root.iterdir()) == names
 
 
@@ -110,7 +110,10 @@ def test_bad_files_have_their_reason(work, tmp_path, jpeg):
         assert reason in reasons.pop(name), name
     assert reasons == {"fifo.jpg": "not a file", "gone.jpg": "no such file"}
     assert [os.path.basename(i.file_name) for i in inputs(work, 1)] == ["cmyk.jpg"]
-    assert made.counts["bad"] == len(files) + 2
+    assert made.counts["bad"] == made.num_bad == len(files) + 2
+    failures = {os.path.basename(row["file_name"]): row for row in read_lines(work.failures_path)}
+    assert failures.keys() == {*files, "fifo.jpg", "gone.jpg"} and failures["empty.jpg"]["reason"] == "0 bytes"
+    assert {row["id"] for row in failures.values()} == {None}
 
 
 def test_lists_globs_and_coco(work, photos, coco, tmp_path):

@@ -14,10 +14,11 @@ import pytest
 
 from dense_det.distillation import processes
 from dense_det.distillation.commands import run
+from dense_det.distillation.manifest import Manifest
 from dense_det.distillation.planning import PlanSettings, make_plan
 from dense_det.distillation.processes import run_here, run_ray, run_workers
 from dense_det.distillation.share import Share
-from dense_det.distillation.work_folder import Manifest, WorkFolder
+from dense_det.distillation.work_folder import WorkFolder
 
 # a program of its own, since new processes import the main module again; its teacher kills the first worker that
 # sees the image with the id in $KILL, once; with $ALWAYS every one
@@ -27,7 +28,8 @@ import numpy as np
 from dense_det.distillation.processes import run_here, run_ray, run_workers
 from dense_det.distillation.shard_file import ImagePredictions
 from dense_det.distillation.share import Share
-from dense_det.distillation.work_folder import Manifest, WorkFolder
+from dense_det.distillation.manifest import Manifest
+from dense_det.distillation.work_folder import WorkFolder
 
 class Labeller:
     least_edge = 0

@@ -12,6 +12,7 @@ from dense_det.distillation.work_folder import (
     Failure,
     InputImage,
     Plan,
+    Rejected,
     WorkFolder,
     write_json,
     write_lines,
@@ -50,13 +51,18 @@ def test_by_hand(work):
 
 
 def test_what_failed_elsewhere(work):
-    work.write_plan(Plan(4, 10, 3, [], {"bad": 7, "duplicate": 2}, "", None, {"num_images": 5}))
+    work.write_plan(Plan(4, 10, 3, [], {"bad": 3, "duplicate": 1}, "", None, {"num_images": 5}))
+    reasons = [("bad", "0 bytes"), ("duplicate", "the same"), ("bad", "PDF a\nb\udcff"), ("bad", "0 bytes")]
+    write_lines(work.rejected_path, [Rejected("a.jpg", None, None, *row) for row in reasons])
     write_lines(work.validation.failures(1), [Failure(9, "v.jpg", None, None, "no such file")])
     work.validation.predictions(1).parent.mkdir(parents=True)
     work.validation.predictions(1).write_bytes(b"")
     text = str(read_progress(work))
     assert "validation: 1 of 2 shards done" in text and "\nvalidation failures: 1\n" in text
-    assert text.endswith("\nbad files that plan left out: 7, listed in rejected.jsonl")
+    assert text.endswith(
+        "\nbad files that plan left out: 3, listed in failures.jsonl, too\n  2 0 bytes\n  1 PDF a\\nb\\udcff"
+    )
+    assert "failures: 1 (16.7%), listed in failures.jsonl" in text
 
 
 def test_nothing_yet(tmp_path):

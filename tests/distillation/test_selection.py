@@ -115,6 +115,10 @@ def test_refusals_name_the_reason():
     assert "'Table' gets no box" in nothing and "100" in nothing
     assert refusals(names, [0, 30], 10, [0, 300], 100) == []  # never labelled, never found
     (drift,) = refusals(names, [35, 35], 10, [100, 200], 100)
-    assert "7.00" in drift and "3.00" in drift
+    assert drift.startswith("7 kept boxes an image, the labelled set has 3: more than a factor of 2 apart")
+    assert refusals(names, [4, 30], 10, [100, 200], 100) == [], "of all, 3.4 and 3"
+    (drift,) = refusals(names, [4, 30], 10, [100, 200], 100, per_class=True)
+    assert drift.startswith("class 'Table': 0.4 kept boxes an image, the labelled set has 1: ")
+    assert len(refusals(names, [0, 30], 10, [100, 200], 100, per_class=True)) == 1, "said once"
     assert "gets no box" in refusals(names, [0, 1], 10)[0]
     assert refusals(names, [0, 0], 10, [0, 0], 100)[0].startswith("the labelled set has no box of these classes")

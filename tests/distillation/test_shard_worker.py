@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 from dense_det.distillation import shard_worker
+from dense_det.distillation.failure_budget import TooManyFailures
 from dense_det.distillation.image_reader import BadImage
 from dense_det.distillation.input_writer import InputWriter
 from dense_det.distillation.lanes import Lanes
 from dense_det.distillation.shard_file import ImagePredictions, ShardPredictions
-from dense_det.distillation.shard_worker import TooManyFailures, label_share, never
+from dense_det.distillation.shard_worker import label_share, never
 from dense_det.distillation.share import Share, Task
 from dense_det.distillation.work_folder import Failure, InputImage, Plan, WorkFolder
 
@@ -164,11 +165,14 @@ def test_a_teacher_that_fails_on_all_images_ends_the_run(tmp_path):
     work = make_work(tmp_path, 30, 8)
     complaint = (
         "^shard 1: the teacher failed on all 8 images, the last time with RuntimeError: stride 0. The shard is not "
-        "finished: mend the teacher .* and run again"
+        "finished and comes last the next time: mend the teacher .* and run again"
     )
     with pytest.raises(ValueError, match=complaint):
-        run(work, labeller=Stumbling(range(9, 99)), rate=1.0)
+        run(work, labeller=Stumbling(range(9, 17)), rate=1.0)
     assert work.images.finished() == {0}
+    with pytest.raises(ValueError, match=complaint):
+        run(work, labeller=Stumbling(range(9, 17)), rate=1.0)
+    assert work.images.finished() == {0, 2, 3}, "it comes last the second time"
     alone = make_work(tmp_path / "alone", 1)
     with pytest.raises(ValueError, match="failed on all 1 images"):
         run(alone, labeller=Stumbling({1}), rate=1.0)
@@ -196,7 +200,11 @@ def test_what_is_the_machine_s_fault_is_tried_again(tmp_path, error):
     with pytest.raises(OSError, match=rf"/6.jpg: {type(error).__name__}: .*Free memory .*finished shards stay"):
         run(work, labeller=Stumbling({6}, error), rate=1.0)
     assert work.images.finished() == {0}
-    assert len(run(work)) == 5
+    with pytest.raises(OSError, match="/6.jpg: .* this one comes last"):
+        run(work, labeller=Stumbling({6}, error), rate=1.0)
+    assert work.images.finished() == {0, 2, 3, 4, 5}, "all behind it"
+    assert [report.failures for report in run(work)] == [0], "no image is blamed, however often"
+    assert not list(work.root.glob("claims/*"))
 
 
 def test_failures_of_validation_images_count(tmp_path):

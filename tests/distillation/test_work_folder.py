@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from dense_det.distillation.input_writer import InputWriter
+from dense_det.distillation.manifest import Manifest
 from dense_det.distillation.work_folder import (
     Failure,
     InputImage,
-    Manifest,
     Plan,
     Rejected,
     Shards,
@@ -106,8 +106,13 @@ def test_failures_of_finished_shards_are_joined(tmp_path):
     for shard in (0, 2):
         work.images.predictions(shard).parent.mkdir(exist_ok=True)
         work.images.predictions(shard).write_bytes(b"")
-    assert work.join_failures(3) == 2
-    assert [json.loads(line)["id"] for line in work.failures_path.read_text().splitlines()] == [0, 2]
+    rejected = [Rejected("b.jpg", None, None, kind, kind) for kind in ("bad", "duplicate", "labelled")]
+    write_lines(work.rejected_path, rejected)
+    assert work.join_failures(PLAN) == 2
+    rows = [(row["file_name"], row["id"], row["reason"]) for row in read_lines(work.failures_path)]
+    assert rows == [("b.jpg", None, "bad"), ("a.jpg", 0, "0 bytes"), ("a.jpg", 2, "0 bytes")]
+    work.rejected_path.unlink()
+    assert work.join_failures(PLAN) == 2 and len(list(work.read_failures(PLAN))) == 2
 
 
 def test_failures_in_a_folder_of_somebody_else_are_counted(tmp_path, monkeypatch):
@@ -123,10 +128,10 @@ def test_failures_in_a_folder_of_somebody_else_are_counted(tmp_path, monkeypatch
         return write
 
     monkeypatch.setattr("dense_det.distillation.work_folder.write_lines", refuse(errno.EROFS))
-    assert work.join_failures(1) == 1
+    assert work.join_failures(PLAN) == 1
     monkeypatch.setattr("dense_det.distillation.work_folder.write_lines", refuse(errno.ENOSPC))
     with pytest.raises(OSError, match="no"):
-        work.join_failures(1)
+        work.join_failures(PLAN)
 
 
 def test_rejected(tmp_path):

@@ -3,9 +3,10 @@
 import numpy as np
 from PIL import Image
 
+from dense_det.distillation.manifest import Manifest
 from dense_det.distillation.rule import Rule
 from dense_det.distillation.shard_file import ImagePredictions, ShardPredictions
-from dense_det.distillation.work_folder import Manifest, WorkFolder
+from dense_det.distillation.work_folder import WorkFolder
 from dense_det.prediction.drawings import Drawings, file_part
 from dense_det.prediction.listing import list_images
 

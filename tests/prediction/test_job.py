@@ -19,10 +19,11 @@ from dense_det.config import load_cfg
 from dense_det.deploy.export import export_onnx
 from dense_det.deploy.facts import build_facts
 from dense_det.deploy.graph import deploy_graph
+from dense_det.distillation.manifest import Manifest
 from dense_det.distillation.processes import run_here
 from dense_det.distillation.rule import Rule
 from dense_det.distillation.shard_file import ImagePredictions, ShardPredictions
-from dense_det.distillation.work_folder import InputImage, Manifest, WorkFolder
+from dense_det.distillation.work_folder import InputImage, WorkFolder
 from dense_det.engine.model import build_model, load_model
 from dense_det.prediction import job as job_module
 from dense_det.prediction import listing

@@ -12,8 +12,9 @@ import yaml
 from PIL import Image
 
 from dense_det.config import load_cfg
+from dense_det.distillation.manifest import Manifest
 from dense_det.distillation.shard_file import ShardPredictions
-from dense_det.distillation.work_folder import Manifest, WorkFolder, write_json, write_lines
+from dense_det.distillation.work_folder import WorkFolder, read_lines, write_json, write_lines
 from dense_det.engine.model import build_model
 
 _PATH = Path(__file__).parents[2] / "tools" / "pseudo_label.py"
@@ -37,7 +38,7 @@ def test_plan(tmp_path, capsys):
     out = capsys.readouterr().out
     assert out.startswith("1 images in 1 shards of 256\n") and "expected time: give --teacher or --onnx" in out
     work = WorkFolder(tmp_path / "work")
-    assert not work.failures_path.exists()
+    assert work.failures_path.read_text() == ""
     work.settle_manifest(Manifest(["a"], [], [], {}, 0.05, 100))
     write_json(work.images.seconds(0), {"seconds": 2, "images": 1})
     write_lines(work.images.failures(0), [])
@@ -107,6 +108,7 @@ def test_from_images_to_boxes(tmp_path, teacher, capsys):
     (tmp_path / "val.json").write_text(json.dumps(truth))
     validation = ["--val-json", str(tmp_path / "val.json"), "--val-images", str(images)]
     work = WorkFolder(tmp_path / "work")
+    (images / "5.png").write_bytes(b"")
     assert tool.main(["plan", str(work.root), str(images), "--shard-size", "3", *validation]) == 0
     (images / "1.png").write_bytes((images / "1.png").read_bytes()[:99])
 
@@ -114,9 +116,13 @@ def test_from_images_to_boxes(tmp_path, teacher, capsys):
     assert tool.main(run) == 2
     assert "the classes have no names: give --classes" in capsys.readouterr().err
     run += ["--classes", "card", "page"]
+    assert tool.main([*run, "--max-failure-rate", "0.1"]) == 2
+    assert "1 of 5 files are bad, as plan found, more than --max-failure-rate 0.1 allows" in capsys.readouterr().err
     assert tool.main(run) == 0
     out = capsys.readouterr().out
-    assert "1 failures (failures.jsonl)" in out and "; about " in out.splitlines()[0]  # the end is told from here on
+    assert (
+        "1 failures, 1 bad files that plan left out (failures.jsonl)" in out and "; about " in out.splitlines()[0]
+    )  # the end is told from here on
     found = list(ShardPredictions.load(work.images.predictions(0)))
     assert [image.image_id for image in found] == [1, 3] and len(work.read_manifest().views) == 2
     for image in found:
@@ -124,7 +130,7 @@ def test_from_images_to_boxes(tmp_path, teacher, capsys):
         assert (image.boxes >= 0).all() and (image.boxes <= [80, 64, 80, 64]).all()
         assert set(image.votes.tolist()) <= {0.5, 1.0}
     assert [image.image_id for image in ShardPredictions.load(work.validation.predictions(0))] == [7]
-    assert json.loads(work.failures_path.read_text())["reason"] == "changed since it was planned"
+    assert [row["reason"] for row in read_lines(work.failures_path)] == ["0 bytes", "changed since it was planned"]
 
     before = {path: path.read_bytes() for path in work.root.rglob("shard-*.npz")}
     work.images.predictions(1).unlink()

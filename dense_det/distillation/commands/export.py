@@ -16,6 +16,7 @@ import numpy as np
 
 from dense_det.distillation.image_name import printable
 from dense_det.distillation.label_file import Extractor
+from dense_det.distillation.manifest import Manifest
 from dense_det.distillation.review import (
     DECIMALS,
     ReviewBox,
@@ -30,7 +31,7 @@ from dense_det.distillation.rule import REJECTED, Rule, read_images, read_rule
 from dense_det.distillation.sampling import Smallest
 from dense_det.distillation.shard_file import ImagePredictions
 from dense_det.distillation.untouched import add_to_record, record_path
-from dense_det.distillation.work_folder import InputImage, Manifest, WorkFolder
+from dense_det.distillation.work_folder import InputImage, WorkFolder
 
 EXAMPLE = """examples:
   python tools/pseudo_label.py export work/ pseudo.json --out review.json --size 100

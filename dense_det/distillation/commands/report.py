@@ -18,11 +18,12 @@ from dense_det.distillation.commands.select import labelled_instances
 from dense_det.distillation.histogram import score_chart
 from dense_det.distillation.image_name import full_name, printable, reason_without_name, short_name
 from dense_det.distillation.image_reader import BadImage, ImageReader
+from dense_det.distillation.manifest import Manifest
 from dense_det.distillation.progress import read_progress
 from dense_det.distillation.report import KINDS, Findings, boxes_of_kind, gather, labelled_sides
 from dense_det.distillation.rule import KEPT, Rule, read_images, read_rule
 from dense_det.distillation.web_page import figure, html_page, redact, table
-from dense_det.distillation.work_folder import Manifest, Plan, WorkFolder
+from dense_det.distillation.work_folder import Plan, WorkFolder
 from dense_det.drawing import class_color, draw_boxes, resize
 
 EXAMPLE = """example:
@@ -138,11 +139,15 @@ def _teacher(manifest: Manifest) -> str:
 def _progress(work: WorkFolder, hide: bool) -> str:
     progress = read_progress(work)
     if hide:  # a reason may hold a name behind its first words
-        kinds = Counter()
-        for reason, number in progress.failures.items():
-            kinds[reason.partition(":")[0]] += number
-        progress = dataclasses.replace(progress, failures=kinds)
-    return f"<pre>{html.escape(str(progress).encode('utf-8', 'backslashreplace').decode())}</pre>"
+        progress = dataclasses.replace(progress, failures=_kinds(progress.failures), bad=_kinds(progress.bad))
+    return f"<pre>{html.escape(str(progress))}</pre>"
+
+
+def _kinds(reasons: Counter) -> Counter:
+    kinds = Counter()
+    for reason, number in reasons.items():
+        kinds[reason.partition(":")[0]] += number
+    return kinds
 
 
 def _picture(reader: ImageReader, kind: str, example, rule: Rule, manifest: Manifest, hide: bool) -> str:
@@ -166,14 +171,13 @@ def _picture(reader: ImageReader, kind: str, example, rule: Rule, manifest: Mani
 
 
 def _failures(work: WorkFolder, plan: Plan, most: int, hide: bool) -> str:
-    number = work.join_failures(plan.num_shards)
-    failures = (f for shard in range(plan.num_shards) for f in work.images.read_failures(shard))
+    number = work.join_failures(plan)
     rows = [
         [full_name(f, hide), reason_without_name(f.reason, f) if hide else printable(f.reason)]
-        for f in itertools.islice(failures, most)
+        for f in itertools.islice(work.read_failures(plan), most)
     ]
     return (
-        f"<p>{number:,} images could not be labelled"
-        + (f"; the first {len(rows)}:</p>" if rows else ".</p>")
+        f"<p>{plan.num_bad:,} bad files were left out by plan, {number:,} images could not be labelled"
+        + (f"; the first {len(rows)} of all:</p>" if rows else ".</p>")
         + (table(["file", "reason"], rows) if rows else "")
     )

@@ -2,7 +2,8 @@
 
 The teacher looks at several views of each image (--views; by default those that it was trained on), and what it finds
 in them is fused; of one view and one teacher all stays as it is. Stopped or killed, the same command goes on; the shard
-at which a process died comes last then, and an image that killed two is left out, with the reason in failures.jsonl.
+at which a process died, ran out of memory, or failed throughout comes last then, and an image that killed two is left
+out, with the reason in failures.jsonl, which lists the bad files that plan left out, too.
 Workers need nothing but the folder: start as many as you like with --num-workers, torchrun, a SLURM array, or --worker
 R/W on several machines.
 """
@@ -11,6 +12,7 @@ import functools
 import os
 from collections.abc import Iterator
 
+from dense_det.distillation.failure_budget import require_few_bad
 from dense_det.distillation.fusion import FUSIONS
 from dense_det.distillation.processes import num_cores, run_ray, run_workers
 from dense_det.distillation.run_settings import Detectron2Doors, RunSettings, open_labeller
@@ -45,7 +47,8 @@ def add_arguments(parser) -> None:
                         help="decode large JPEG files at 1/2, 1/4 or 1/8, as the largest view allows: sooner, but not "
                         "exactly the pixels of training")  # fmt: skip
     parser.add_argument("--max-failure-rate", type=float, default=0.5, metavar="X",
-                        help="stop when more of the images fail (default 0.5; 1 never stops)")  # fmt: skip
+                        help="stop when more of the images fail, bad files that plan left out among them (default "
+                        "0.5; 1 never stops)")  # fmt: skip
     parser.add_argument("--num-workers", type=int, metavar="N",
                         help="images at a time, on one thread each: so many processes or, where there are fewer "
                         "shards, several in a process (default: one a core); of a Ray cluster ($RAY_ADDRESS), shards "
@@ -58,6 +61,7 @@ def main(args) -> Iterator[str]:
     settings = read_settings(args, Detectron2Doors(args.load_cfg, args.load_model))
     work = WorkFolder(args.work)
     plan = work.read_plan()
+    require_few_bad(work, plan, args.max_failure_rate)
     share = find_share(args.worker, os.environ)
     opener = functools.partial(open_labeller, settings)
     # before any worker starts: what is wrong is said once
@@ -69,8 +73,8 @@ def main(args) -> Iterator[str]:
         yield from run_ray(work, opener, share, num, args.max_failure_rate)
     else:
         yield from run_workers(work, opener, share, num, args.max_failure_rate)
-    bad = f", {bad} bad files left out by plan (rejected.jsonl)" if (bad := plan.counts.get("bad", 0)) else ""
-    yield f"{work.join_failures(plan.num_shards)} failures (failures.jsonl){bad}; next: status, select"
+    bad = f", {plan.num_bad} bad files that plan left out" if plan.num_bad else ""
+    yield f"{work.join_failures(plan)} failures{bad} (failures.jsonl); next: status, select"
 
 
 def read_settings(args, doors: Detectron2Doors | None) -> RunSettings:

@@ -15,6 +15,7 @@ import numpy as np
 
 from dense_det.distillation.coco_files import CocoFiles
 from dense_det.distillation.label_file import Extractor, LabelCounts, write_labels
+from dense_det.distillation.manifest import Manifest
 from dense_det.distillation.rule import (
     Rule,
     file_digest,
@@ -24,7 +25,7 @@ from dense_det.distillation.rule import (
     read_shards,
 )
 from dense_det.distillation.selection import Quality, density_thresholds, quality, refusals, validated_thresholds
-from dense_det.distillation.work_folder import Manifest, Plan, WorkFolder, write_json
+from dense_det.distillation.work_folder import Plan, WorkFolder, write_json
 from dense_det.evaluation.detections import Prediction, gather_detections
 from dense_det.evaluation.ground_truth import load_ground_truth
 from dense_det.evaluation.matching import match
@@ -44,7 +45,8 @@ def add_arguments(parser) -> None:
     parser.add_argument("--out", required=True, metavar="JSON", help="the COCO file to write")
     parser.add_argument("--rule", choices=RULES, default="density", help="where thresholds come from (default density)")
     parser.add_argument("--value", type=float, metavar="P", help="least precision, or the fixed score")
-    parser.add_argument("--per-class", action="store_true", help="density: a threshold for each class")
+    parser.add_argument("--per-class", action="store_true", help="density: a threshold for each class, and "
+                        "the density of none off by more than 2x")  # fmt: skip
     parser.add_argument("--ignore-share", type=float, default=0.5, metavar="S",
                         help="unsure from this share of the threshold on (default 0.5)")  # fmt: skip
     parser.add_argument("--min-votes", type=float, default=0.0, metavar="S",
@@ -58,7 +60,7 @@ def main(args) -> Iterator[str]:
     require_numbers(args)
     work = WorkFolder(args.work)
     plan, manifest = work.read_plan(), work.read_manifest()
-    num_images = plan.num_images - work.join_failures(plan.num_shards)
+    num_images = plan.num_images - work.join_failures(plan)
     instances = labelled_instances(plan, manifest)
     judged = read_validation(work, plan, manifest, args.min_votes) if plan.validation else None
     thresholds = _thresholds(args, work, plan, manifest, num_images, instances, judged)
@@ -68,7 +70,7 @@ def main(args) -> Iterator[str]:
     yield from _table(manifest, plan, instances, thresholds, kept, num_images, found)
     num_labelled = plan.labelled["images"] if plan.labelled else 0
     reasons = _unknown_classes(plan, manifest)
-    reasons += refusals(manifest.classes, kept, num_images, instances, num_labelled)
+    reasons += refusals(manifest.classes, kept, num_images, instances, num_labelled, args.per_class)
     if reasons:
         for reason in reasons:
             yield f"against it: {reason}"
