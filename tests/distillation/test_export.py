@@ -4,6 +4,7 @@ import argparse
 import hashlib
 import json
 import xml.etree.ElementTree as ET
+import zipfile
 
 import pytest
 
@@ -92,6 +93,21 @@ def test_cvat_gets_paths_from_one_folder_numbered_in_their_order(tmp_path, scans
     assert of_cvat(tmp_path / "one.xml") == [("0", "1.jpg", 1)]
     send(tmp_path, "share.xml", "--size", "1", "--root", tmp_path)
     assert of_cvat(tmp_path / "share.xml") == [("0", "scans/b/1.jpg", 1)]
+
+
+def test_a_zip_holds_the_images_by_the_names_of_the_xml(tmp_path, scans):
+    root = scans()
+    told, how = send(tmp_path, "review.xml", "--zip")
+    assert how == f"CVAT: make the task of {tmp_path}/review.zip; then upload the file as CVAT 1.1"
+    with zipfile.ZipFile(tmp_path / "review.zip") as archive:
+        assert archive.namelist() == [name for _, name, _ in of_cvat(tmp_path / "review.xml")]
+        assert all(archive.read(name) == (root / name).read_bytes() for name in archive.namelist())
+    with pytest.raises(ValueError, match="--zip is for CVAT, whose --out ends with .xml, got .*review.json"):
+        send(tmp_path, "review.json", "--zip")
+    (root / "b" / "1.jpg").unlink()
+    with pytest.raises(FileNotFoundError, match="b/1.jpg"):
+        send(tmp_path, "gone.xml", "--zip")
+    assert not list(tmp_path.glob("*gone*"))
 
 
 OF_CVAT = """<?xml version="1.0" encoding="utf-8"?>

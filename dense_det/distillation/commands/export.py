@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from dense_det.distillation.image_name import printable
+from dense_det.distillation.image_zip import write_image_zip
 from dense_det.distillation.label_file import Extractor
 from dense_det.distillation.manifest import Manifest
 from dense_det.distillation.review import (
@@ -35,7 +36,7 @@ from dense_det.distillation.work_folder import InputImage, WorkFolder
 
 EXAMPLE = """examples:
   python tools/pseudo_label.py export work/ pseudo.json --out review.json --size 100
-  python tools/pseudo_label.py export work/ pseudo.json --out review.xml"""
+  python tools/pseudo_label.py export work/ pseudo.json --out review.xml --zip"""
 
 
 def add_arguments(parser) -> None:
@@ -47,6 +48,8 @@ def add_arguments(parser) -> None:
     parser.add_argument("--root", metavar="DIR",
                         help="name images by their paths from here: CVAT's share, Label Studio's document root "
                         "(default: the innermost folder above all of them, for Label Studio its parent)")  # fmt: skip
+    parser.add_argument("--zip", action="store_true",
+                        help="CVAT: write the images, too (review.xml: review.zip), to make the task of")  # fmt: skip
 
 
 def main(args) -> Iterator[str]:
@@ -54,6 +57,8 @@ def main(args) -> Iterator[str]:
         raise ValueError(f"--out ends with .json (Label Studio) or .xml (CVAT), got {args.out}")
     if os.path.realpath(args.out) == os.path.realpath(args.labels):
         raise ValueError(f"--out {args.out} is the file of labels itself: name another one")
+    if args.zip and not args.out.endswith(".xml"):
+        raise ValueError(f"--zip is for CVAT, whose --out ends with .xml, got {args.out}")
     if args.size < 1:
         raise ValueError(f"--size must be at least 1, got {args.size}")
     work = WorkFolder(args.work)
@@ -94,16 +99,23 @@ def _to_cvat(args, images: list[ReviewImage], manifest: Manifest) -> Iterator[st
         by_stem.setdefault(os.path.splitext(names[image.file_name])[0], image)
     kept = list(by_stem.values())
     names = {image.file_name: names[image.file_name] for image in kept}
+    packed = Path(args.out).with_suffix(".zip")
+    if args.zip:
+        write_image_zip(packed, names)
     add_to_record(record_path(args.labels), kept, names)  # first: what may come back is known
     write_cvat(args.out, _renamed(kept, names), manifest.classes)
     yield _written(args.out, kept)
     if left := len(images) - len(kept):
         yield f"{left} left out: CVAT cannot tell a.jpg from a.png in one folder; --out FILE.json has them, too"
     if kept:
-        yield (
-            f"CVAT: make the task from exactly these images, named by their paths from {printable(root)}, as in "
-            "a zip that is made there; then upload the file as CVAT 1.1"
+        how = (
+            f"of {packed}"
+            if args.zip
+            else (
+                f"from exactly these images, named by their paths from {printable(root)}, as in the zip that --zip writes"
+            )
         )
+        yield f"CVAT: make the task {how}; then upload the file as CVAT 1.1"
 
 
 def _to_label_studio(args, images: list[ReviewImage], manifest: Manifest) -> Iterator[str]:
