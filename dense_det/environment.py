@@ -82,6 +82,14 @@ def cpu_has_bfloat16() -> bool:
     return bool(cpu_flags() & {"avx512_bf16", "amx_bf16", "bf16"})
 
 
+def products_lag_behind_convolutions() -> bool:
+    """Whether matrix products in float32 have half of the CPU's speed: AMD's from Zen 5 on (family 26) have AVX-512
+    units of full width, which oneDNN's convolutions use, and MKL's products do not."""
+    family = _cpuinfo("cpu family")
+    is_amd = _cpuinfo("vendor_id") == "AuthenticAMD" and family.isdecimal()
+    return is_amd and int(family) >= 26 and "avx512f" in cpu_flags()
+
+
 def code_version() -> str | None:
     """The commit of the repository this package is in, marked "-dirty" with changes of `CODE`; None outside of one."""
     commit = _git("rev-parse", "HEAD")

@@ -4,11 +4,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dense_det.environment import products_lag_behind_convolutions
 from dense_det.normed_conv import PLAIN_CLASSES, NormedConv2d
 
 _PLAIN = (1, 1), (1, 1), (0, 0)  # kernel, stride, padding
 SMALL = 20480  # values of an input; of one image, torch leaves those with fewer to its own loop
-FEW_PIXELS = 1024  # of a batch, in float32: with more, oneDNN is as fast as a matrix product
+# of a batch, in float32: with more, oneDNN is as fast as a matrix product
+FEW_PIXELS = 128 if products_lag_behind_convolutions() else 1024
 
 
 class PointwiseConv2d(NormedConv2d):

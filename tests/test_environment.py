@@ -1,6 +1,8 @@
 import subprocess
 import sys
 
+import pytest
+
 from dense_det import environment
 
 
@@ -46,6 +48,22 @@ def test_what_linux_says_of_the_cpu(monkeypatch):
     monkeypatch.setattr("pathlib.Path.read_text", lambda _self: text)
     assert environment.cpu_name() == "Some CPU @ 2.50GHz (avx2)"
     assert environment.cpu_flags() == {"fpu", "avx2"}
+
+
+@pytest.mark.parametrize(
+    ("vendor", "family", "flags", "lag"),
+    [
+        ("AuthenticAMD", "26", "avx2 avx512f", True),
+        ("AuthenticAMD", "25", "avx2 avx512f", False),  # Zen 4: two halves one after the other, as fast as AVX2
+        ("AuthenticAMD", "26", "avx2", False),
+        ("AuthenticAMD", "", "avx2 avx512f", False),
+        ("GenuineIntel", "26", "avx2 avx512f", False),
+    ],
+)
+def test_whose_products_lag_behind(monkeypatch, vendor, family, flags, lag):
+    text = f"vendor_id\t: {vendor}\ncpu family\t: {family}\nflags\t\t: {flags}\n"
+    monkeypatch.setattr("pathlib.Path.read_text", lambda _self: text)
+    assert environment.products_lag_behind_convolutions() is lag
 
 
 def test_elsewhere_nothing_is_known_of_the_cpu(monkeypatch):
