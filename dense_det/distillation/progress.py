@@ -59,9 +59,8 @@ class Progress:
         lines.append(f"failures: {failed}{share}, listed in failures.jsonl")
         lines += _most_common(self.failures)
         lines += [f"validation failures: {self.validation_failures}"] if self.validation_failures else []
-        lines += (
-            [f"bad files that plan left out: {self.bad.total()}, listed in failures.jsonl, too"] if self.bad else []
-        )
+        if self.bad:
+            lines.append(f"bad files that plan left out: {self.bad.total()}, listed in failures.jsonl, too")
         lines += _most_common(self.bad)
         return "\n".join(lines)
 

@@ -108,14 +108,8 @@ def _to_cvat(args, images: list[ReviewImage], manifest: Manifest) -> Iterator[st
     if left := len(images) - len(kept):
         yield f"{left} left out: CVAT cannot tell a.jpg from a.png in one folder; --out FILE.json has them, too"
     if kept:
-        how = (
-            f"of {packed}"
-            if args.zip
-            else (
-                f"from exactly these images, named by their paths from {printable(root)}, as in the zip that --zip writes"
-            )
-        )
-        yield f"CVAT: make the task {how}; then upload the file as CVAT 1.1"
+        named = f"from exactly these images, named by their paths from {printable(root)}, as in the zip of --zip"
+        yield f"CVAT: make the task {f'of {packed}' if args.zip else named}; then upload the file as CVAT 1.1"
 
 
 def _to_label_studio(args, images: list[ReviewImage], manifest: Manifest) -> Iterator[str]:
