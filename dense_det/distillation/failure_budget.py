@@ -4,6 +4,8 @@ import math
 
 from dense_det.distillation.work_folder import Plan, WorkFolder
 
+_SUSPICIOUS = 8  # a list may name a few files of a folder that is no more
+
 
 class TooManyFailures(ValueError):
     """More images cannot be labelled than --max-failure-rate allows, or a disk is not there; the shard at hand is not
@@ -15,7 +17,10 @@ class FailureBudget:
     would end well on a disk that is not there.
 
     Args:
-        rate: share of all images, bad files among them, that may fail: cannot be read, or the teacher fails on them.
+        rate: share of all images, those of validation and bad files among them, that may fail: cannot be read, or the
+            teacher fails on them. 1: all may. math.inf: all, but a shard whose images are all away ends the work.
+
+    `suspicious`: so many failures of a shard whose images are all away tell of a lost disk; None: none do.
     """
 
     def __init__(self, work: WorkFolder, plan: Plan, rate: float):
@@ -23,7 +28,8 @@ class FailureBudget:
             (work.images, set(range(plan.num_shards))),
             (work.validation, set(range(plan.num_validation_shards))),
         ]
-        self._left = math.inf if rate >= 1 else int(rate * (plan.num_images + plan.num_bad)) - plan.num_bad
+        self._left = math.inf if rate >= 1 else int(rate * _total(plan)) - plan.num_bad
+        self.suspicious = _SUSPICIOUS if rate < 1 else 1 if rate == math.inf else None
 
     def left(self) -> float:
         """Negative when finished shards hold too many already, infinite at a rate of 1; reads each of them once."""
@@ -34,10 +40,15 @@ class FailureBudget:
         return self._left
 
 
+def _total(plan: Plan) -> int:
+    return plan.num_images + plan.num_bad + (plan.validation["num_images"] if plan.validation else 0)
+
+
 def require_few_bad(work: WorkFolder, plan: Plan, rate: float) -> None:
     """TooManyFailures: of the files that the plan looked at, more than the share `rate` are bad."""
-    total = plan.num_images + plan.num_bad
+    total = _total(plan)
     if plan.num_bad > rate * total:
+        work.join_failures(plan)
         raise TooManyFailures(
             f"{plan.num_bad} of {total} files are bad, as plan found, more than --max-failure-rate {rate:g} allows: "
             f"{work.failures_path} says why. Mend them and plan a new folder, or raise --max-failure-rate"

@@ -1,5 +1,6 @@
 """Planned images as pixels: from files, tar members and PDF pages, and only if their bytes are those of the plan."""
 
+import errno
 import hashlib
 import io
 import os
@@ -14,6 +15,12 @@ from dense_det.data.mapper import read_image
 from dense_det.data.pdf.document import open_pdf, render_page, sha256_of
 from dense_det.distillation.tar_file import TAR_ERRORS, members_of, open_tar
 from dense_det.distillation.work_folder import InputImage, page_digest
+
+# a network disk that is lost or slow, too many open files, no memory
+_PASSING = (
+    errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.ECONNRESET, errno.EHOSTDOWN, errno.EMFILE, errno.ENFILE,
+    errno.ENOMEM, errno.ENOBUFS,
+)  # fmt: skip
 
 
 class BadImage(ValueError):
@@ -39,16 +46,19 @@ class ImageReader:
 
         Raises:
             BadImage: missing, changed since it was planned, or not decodable.
+            ImportError, MemoryError, OSError: the machine's fault, see is_passing.
         """
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of odd EXIF and large images
                 pixels = self._page(image) if image.page is not None else self._picture(image)
-        except (BadImage, MemoryError):
+        except BadImage:
             raise
         except FileNotFoundError as error:
             raise BadImage("no such file") from error
         except Exception as error:  # decoders of broken files raise anything
+            if is_passing(error):
+                raise
             raise BadImage(_reason(error)) from error
         if not self._is_planned(pixels, image):
             raise BadImage(f"{pixels.shape[1]}x{pixels.shape[0]} pixels, planned {image.width}x{image.height}")
@@ -100,6 +110,11 @@ class ImageReader:
         if page_digest(self._digest, image.page) != image.sha256:
             raise BadImage("changed since it was planned")
         return render_page(self._document, image.page + 1, (image.width, image.height))[:, :, ::-1]
+
+
+def is_passing(error: Exception) -> bool:
+    """Whether an error is of the machine, and not of the image: it may be well in an hour, or elsewhere."""
+    return isinstance(error, (ImportError, MemoryError)) or (isinstance(error, OSError) and error.errno in _PASSING)
 
 
 def _reason(error: Exception) -> str:

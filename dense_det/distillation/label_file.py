@@ -118,19 +118,24 @@ class Extractor:
         self.folder = Path(folder).absolute() if folder else None
         self.reader = ImageReader()
 
-    def __call__(self, image: InputImage) -> str:
+    def name_of(self, image: InputImage) -> str:
+        """The name alone; nothing is written."""
         if image.member is None and image.page is None:
             return image.file_name
         if self.folder is None:
             raise ValueError(f"{full_name(image)} is no file that training could open: give --extract DIR")
         # digest and size (PDFs have pages of any resolution) in the name: a file that is there is the right one
-        path = self.folder / f"{image.id:09d}-{image.sha256[:12]}-{image.width}x{image.height}.png"
-        if not path.exists():
+        return str(self.folder / f"{image.id:09d}-{image.sha256[:12]}-{image.width}x{image.height}.png")
+
+    def __call__(self, image: InputImage) -> str:
+        name = self.name_of(image)
+        path = Path(name)
+        if (image.member is not None or image.page is not None) and not path.exists():
             try:
                 save_image(path, self.reader.read(image))
             except BadImage as error:
                 raise ValueError(f"{full_name(image)} was labelled, but cannot be extracted: {error}") from error
-        return str(path)
+        return name
 
 
 def _annotations(

@@ -70,6 +70,7 @@ def make_plan(work: WorkFolder, settings: PlanSettings) -> Plan:
             read, or a folder that has another plan, or predictions without one.
         OSError: a full disk, among others.
     """
+    _require_ours(work)
     work.root.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(work.root)
     draft = WorkFolder(tempfile.mkdtemp(prefix=f"{_draft_prefix()}{os.getpid()}-", dir=work.root))
@@ -86,14 +87,16 @@ def make_plan(work: WorkFolder, settings: PlanSettings) -> Plan:
             plan = _write_draft(draft, settings, look)
         with _locked(work.root):
             if work.plan_path.exists():
-                return _same_plan(work, plan)
-            if work.manifest_path.exists() or work.images.finished():
+                plan = _same_plan(work, plan)
+            elif work.manifest_path.exists() or work.images.finished():
                 raise ValueError(
                     f"{work.root} has no plan, but predictions of one that is gone: they would be taken for those of "
                     "this list. Give another folder, or remove this one whole"
                 )
-            _publish(draft, work, plan)
-        work.join_failures(plan)
+            else:
+                _publish(draft, work, plan)
+        if not work.failures_path.exists():
+            work.join_failures(plan)
         return plan
     finally:
         shutil.rmtree(draft.root, ignore_errors=True)
@@ -124,7 +127,7 @@ def _write_draft(draft: WorkFolder, settings: PlanSettings, look: Callable) -> P
             )  # fmt: skip
         labelled_digests |= digests
 
-    counts = Counter(bad=0, duplicate=0, labelled=0, other_files=0)
+    counts = Counter(bad=0, skipped=0, duplicate=0, labelled=0, other_files=0)
     writer = InputWriter(draft.images, settings.shard_size)
     with DigestSet(draft.root / "seen.db") as seen, atomic_file(draft.rejected_path) as rejected:
         for candidate, found in look(_candidates(settings)):
@@ -132,7 +135,7 @@ def _write_draft(draft: WorkFolder, settings: PlanSettings, look: Callable) -> P
                 counts["other_files"] += 1
                 continue
             if found.reason:
-                kind, reason = "bad", found.reason
+                kind, reason = "skipped" if candidate.skipped else "bad", found.reason
             elif found.digest in labelled_digests:
                 kind, reason = "labelled", "stands in a labelled file"
             elif not seen.add(found.digest):
@@ -227,12 +230,28 @@ def _same_plan(work: WorkFolder, plan: Plan) -> Plan:
     return old
 
 
+def _require_ours(work: WorkFolder) -> None:
+    """ValueError: the folder has no plan, but something else in the places that a plan empties."""
+    if work.plan_path.exists():
+        return
+    inputs = re.compile(r"\.?shard-\d+\.jsonl.*")
+    parts = re.compile("inputs|predictions|failures|seconds|claims|truth.json")
+    folders = [(work.images.inputs(0).parent, inputs), (work.validation.root, parts)]
+    for folder, ours in [*folders, (work.validation.inputs(0).parent, inputs)]:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            if other := next((name for name in os.listdir(folder) if not ours.fullmatch(name)), None):
+                raise ValueError(
+                    f"{printable(folder / other)} is not of a plan, whose place {folder} is: give another folder"
+                )
+
+
 def _publish(draft: WorkFolder, work: WorkFolder, plan: Plan) -> None:
     """Move the draft to its place; plan.json comes last, and without it the rest is only an attempt."""
     for name in ("inputs", "validation"):
         shutil.rmtree(work.root / name, ignore_errors=True)
         if (draft.root / name).exists():
             os.rename(draft.root / name, work.root / name)
+    work.failures_path.unlink(missing_ok=True)
     os.replace(draft.rejected_path, work.rejected_path)
     work.write_plan(plan)
 

@@ -46,8 +46,7 @@ def run_workers(work: WorkFolder, open_labeller: Callable, share: Share, num: in
     Raises:
         ChildProcessError: see run_processes; and what label_share raises, of a single process.
     """
-    tasks = share.tasks(work.read_plan())
-    processes = max(1, min(num, len(tasks) - _num_finished(work, tasks)))
+    processes = max(1, min(num, len(_unfinished(work, share.tasks(work.read_plan())))))
     if processes == 1:
         return run_here(work, open_labeller, share, rate, num)
     lanes = [num // processes + (index < num % processes) for index in range(processes)]
@@ -56,8 +55,9 @@ def run_workers(work: WorkFolder, open_labeller: Callable, share: Share, num: in
 
 def run_here(work: WorkFolder, open_labeller: Callable, share: Share, rate: float, lanes: int = 1) -> Iterator[str]:
     """Label a share in this process, `lanes` images at a time."""
-    outlook = Outlook(work, share.tasks(work.read_plan()), 1)
-    for report in _work(work, open_labeller, share, rate, lanes, never):
+    tasks = share.tasks(work.read_plan())
+    outlook = Outlook(work, tasks, 1)
+    for report in _work(work, open_labeller, tasks, rate, lanes, never):
         yield f"{report}{outlook}"
 
 
@@ -70,13 +70,14 @@ def run_processes(
         ChildProcessError: some died or gave up; after the others have ended.
     """
     context = multiprocessing.get_context("spawn")
-    plan = work.read_plan()
-    tasks = share.tasks(plan)
+    tasks = share.tasks(work.read_plan())
     outlook = Outlook(work, tasks, len(lanes))
-    shares = share.split(len(lanes))
+    # what is left is dealt, and not the share: a worker that ended early may have left all of its own
+    left = _unfinished(work, tasks)
+    hands = [left[index :: len(lanes)] for index in range(len(lanes))]
     processes = [
-        context.Process(target=_child, args=(str(work.root), open_labeller, part, rate, count, os.getpid()))
-        for part, count in zip(shares, lanes, strict=True)
+        context.Process(target=_child, args=(str(work.root), open_labeller, hand, rate, count, os.getpid()))
+        for hand, count in zip(hands, lanes, strict=True)
     ]
     for process in processes:
         process.start()
@@ -92,10 +93,10 @@ def run_processes(
     finally:
         _end([process for process in processes if process.is_alive()])  # an exception or Ctrl-C here
     yield f"{_num_finished(work, tasks)} of {len(tasks)} shards done"
-    failed = [f"worker {part} {_fate(p.exitcode)}" for part, p in zip(shares, processes, strict=True) if p.exitcode]
+    failed = [f"worker {n}/{len(hands)} {_fate(p.exitcode)}" for n, p in enumerate(processes) if p.exitcode]
     if failed:
         raise ChildProcessError(
-            f"{', '.join(failed)}; {len(shares) - len(failed)} of {len(shares)} workers ended well. "
+            f"{', '.join(failed)}; {len(hands) - len(failed)} of {len(hands)} workers ended well. "
             "Finished shards stay; run the same command again for the others."
         )
 
@@ -123,8 +124,7 @@ def run_ray(work: WorkFolder, open_labeller: Callable, share: Share, num: int | 
     local = {} if address else {"num_cpus": num, "include_dashboard": False}
     ray.init(address=address, ignore_reinit_error=True, logging_level=logging.WARNING, **local)
     try:
-        plan = work.read_plan()
-        tasks = [task for task in share.tasks(plan) if not task.shards(work).is_finished(task.shard)]
+        tasks = _unfinished(work, share.tasks(work.read_plan()))
         num_cpus = max(1, int(ray.cluster_resources().get("CPU", 1)))
         outlook = Outlook(work, tasks, min(num_cpus, num or num_cpus, max(1, len(tasks))))
         remote = ray.remote(num_cpus=1, max_retries=_RAY_RETRIES)(_ray_task)
@@ -175,27 +175,27 @@ def _ray_task(root: str, task: Task, open_labeller: Callable, rate: float):
     return next(label_tasks(work, [task], *_opened[root], never), None)
 
 
-def _work(work: WorkFolder, open_labeller: Callable, share: Share, rate: float, lanes: int, stop: Callable):
+def _work(work: WorkFolder, open_labeller: Callable, tasks: list[Task], rate: float, lanes: int, stop: Callable):
     torch.set_num_threads(1)
     labellers = [open_labeller() for _ in range(lanes)]
     for labeller in labellers:
         work.settle_manifest(labeller.manifest())
     plan, reader = work.read_plan(), ImageReader(labellers[0].least_edge)
     try:
-        yield from label_share(work, plan, share.tasks(plan), Lanes(labellers, reader), rate, stop)
+        yield from label_share(work, plan, tasks, Lanes(labellers, reader), rate, stop)
     finally:
         reader.close()
 
 
-def _child(root: str, open_labeller: Callable, share: Share, rate: float, lanes: int, parent: int) -> None:
+def _child(root: str, open_labeller: Callable, tasks: list[Task], rate: float, lanes: int, parent: int) -> None:
     """The main function of a new process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the parent ends its children
     signal.signal(signal.SIGTERM, _leave)
     try:
-        for report in _work(WorkFolder(root), open_labeller, share, rate, lanes, lambda: os.getppid() != parent):
-            logger.debug("worker %s: %s", share, report)
+        for report in _work(WorkFolder(root), open_labeller, tasks, rate, lanes, lambda: os.getppid() != parent):
+            logger.debug("%s", report)
     except (ValueError, OSError) as error:
-        logger.error("worker %s: %s", share, error)
+        logger.error("%s", error)
         sys.exit(2)
 
 
@@ -215,8 +215,12 @@ def _end(processes: list) -> None:
         process.kill()
 
 
+def _unfinished(work: WorkFolder, tasks: list[Task]) -> list[Task]:
+    return [task for task in tasks if not task.shards(work).is_finished(task.shard)]
+
+
 def _num_finished(work: WorkFolder, tasks: list[Task]) -> int:
-    return sum(task.shards(work).is_finished(task.shard) for task in tasks)
+    return len(tasks) - len(_unfinished(work, tasks))
 
 
 def _fate(exitcode: int) -> str:

@@ -1,5 +1,6 @@
 """How far a run is, and when it will end: shards, pace, time left, failures."""
 
+import math
 import os
 import time
 from collections import Counter
@@ -12,6 +13,7 @@ from dense_det.distillation.share import Task
 from dense_det.distillation.work_folder import WorkFolder
 
 _RECENT = 32  # shards: the pace is theirs, whatever was slower before
+_PAUSE_SECONDS = 60  # in which no shard was at work: more than a start takes
 
 
 @dataclass(frozen=True)
@@ -20,10 +22,10 @@ class Progress:
 
     Args:
         seconds_per_image: of one process, over all finished shards; None before the first.
-        images_per_second: of all workers together, over the latest shards; None before the second.
+        images_per_second: of all workers together, over the latest shards since a pause; None before the first.
         idle_seconds: since the last shard was finished.
         failures: planned images without an answer, number by reason.
-        validation_failures: number.
+        validation_failures: of validation images, number by reason.
         bad: files that plan left out, number by reason.
     """
 
@@ -37,7 +39,7 @@ class Progress:
     images_per_second: float | None
     idle_seconds: float
     failures: Counter
-    validation_failures: int
+    validation_failures: Counter
     bad: Counter
 
     @property
@@ -58,10 +60,10 @@ class Progress:
         share = f" ({failed / max(1, self.images_done):.1%})" if failed else ""
         lines.append(f"failures: {failed}{share}, listed in failures.jsonl")
         lines += _most_common(self.failures)
-        lines += [f"validation failures: {self.validation_failures}"] if self.validation_failures else []
-        if self.bad:
-            lines.append(f"bad files that plan left out: {self.bad.total()}, listed in failures.jsonl, too")
-        lines += _most_common(self.bad)
+        others = {"validation failures": self.validation_failures, "bad files that plan left out": self.bad}
+        for name, reasons in others.items():
+            if reasons:
+                lines += [f"{name}: {reasons.total()}, listed there, too", *_most_common(reasons)]
         return "\n".join(lines)
 
 
@@ -78,9 +80,10 @@ def read_progress(work: WorkFolder) -> Progress:
     plan = work.read_plan()
     done = [shard for shard in range(plan.num_shards) if work.images.is_finished(shard)]
     work.join_failures(plan)
-    failures, bad = Counter(), Counter()
+    failures, validation_failures, bad = Counter(), Counter(), Counter()
     for failure in work.read_failures(plan):
-        (bad if failure.id is None else failures)[failure.reason] += 1
+        kind = bad if failure.id is None else validation_failures if failure.validation else failures
+        kind[failure.reason] += 1
     images_done = sum(Task(False, shard).num_images(plan) for shard in done)
     ends = [(os.stat(work.images.predictions(shard)).st_mtime, work.images.seconds(shard)) for shard in done]
     timed = _timed(sorted(ends))
@@ -97,7 +100,7 @@ def read_progress(work: WorkFolder) -> Progress:
         images_per_second=_pace(timed[-_RECENT:]),
         idle_seconds=max(0.0, time.time() - max(ends)[0]) if ends else 0.0,
         failures=failures,
-        validation_failures=sum(1 for shard in validation for _ in work.validation.read_failures(shard)),
+        validation_failures=validation_failures,
         bad=bad,
     )
 
@@ -108,11 +111,14 @@ def _timed(ends: list[tuple[float, Path]]) -> list[tuple[float, tuple[float, int
 
 
 def _pace(timed: list[tuple[float, tuple[float, int]]]) -> float | None:
-    """Images a second of shards by rising end, from the first one's start."""
-    if not timed:
-        return None
-    span = timed[-1][0] - min(end - seconds for end, (seconds, _) in timed)
-    return sum(images for _, (_, images) in timed) / span if span > 0 else None
+    """Images a second of shards by rising end, from the first one's start; of those since the last pause."""
+    start, images = math.inf, 0
+    for end, (seconds, of_shard) in reversed(timed):
+        if end < start - _PAUSE_SECONDS and images:
+            break
+        start, images = min(start, end - seconds), images + of_shard
+    span = timed[-1][0] - start if timed else 0
+    return images / span if span > 0 else None
 
 
 class Outlook:

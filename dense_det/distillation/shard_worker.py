@@ -10,7 +10,6 @@ so a shard is finished or it is not there, and two workers on one shard do no ha
 import functools
 import json
 import logging
-import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -19,7 +18,7 @@ from pathlib import Path
 
 from dense_det.distillation.claim import Claim, claimed
 from dense_det.distillation.failure_budget import FailureBudget, TooManyFailures
-from dense_det.distillation.image_reader import BadImage
+from dense_det.distillation.image_reader import BadImage, is_passing
 from dense_det.distillation.lanes import Lanes
 from dense_det.distillation.shard_file import ShardPredictions
 from dense_det.distillation.share import Task, suspects_last
@@ -27,7 +26,7 @@ from dense_det.distillation.work_folder import Failure, InputImage, Plan, WorkFo
 
 logger = logging.getLogger(__name__)
 
-# a shard with so many images that all fail, for a reason beyond each image, tells of a broken teacher or a lost disk
+# a shard with so many images that all fail, for a reason beyond each image, tells of a broken teacher
 _SUSPICIOUS = 8
 # one may be chance: a machine that was switched off, memory that another process took
 _DEATHS = 2
@@ -124,16 +123,16 @@ def label_shard(
             if _is_the_machine_s(error):
                 claim.give_up()
                 raise OSError(
-                    f"{image.file_name}: {type(error).__name__}: {error}: the machine's fault, not the image's. Free "
-                    "memory (fewer --num-workers, smaller --views) and run the same again: finished shards stay, and "
-                    "this one comes last"
+                    f"{image.file_name}: {type(error).__name__}: {error}: the machine's fault, not the image's. Mend "
+                    "it (memory: fewer --num-workers, smaller --views) and run the same again: finished shards stay, "
+                    "and this one comes last"
                 ) from error
             logger.warning("the teacher failed on image %d, %s", image.id, image.file_name, exc_info=True)
             failures.append(_failure(image, f"the teacher failed: {type(error).__name__}: {error}"))
             num_faults, fault = num_faults + 1, error
     if fault and not predictions:
         _require_a_teacher(task, fault, num_faults, len(failures), claim, is_first=not shards.finished())
-    _require_few(task, failures, len(predictions), budget.left())
+    _require_few(task, failures, len(predictions), budget, claim)
     joined = ShardPredictions.join(predictions)
     report = ShardReport(
         task, len(predictions), len(failures), len(joined.scores), round(time.perf_counter() - start, 3)
@@ -148,9 +147,10 @@ def label_shard(
 
 
 def _is_the_machine_s(error: Exception) -> bool:
-    """Whether an error tells of memory or of the GPU; torch and onnxruntime have plain classes for that."""
+    """Whether an error tells of what is not installed, of a disk far away, of memory or of the GPU; torch and
+    onnxruntime have plain classes for the last two."""
     text = str(error).lower()
-    return isinstance(error, MemoryError) or any(word in text for word in ("memory", "bad_alloc", "cuda"))
+    return is_passing(error) or any(word in text for word in ("memory", "bad_alloc", "cuda"))
 
 
 def _failure(image: InputImage, reason: str) -> Failure:
@@ -187,24 +187,29 @@ def _require_a_teacher(
         ) from fault
 
 
-def _require_few(task: Task, failures: list[Failure], num_labelled: int, failures_left: float) -> None:
-    # two workers may have overdrawn together what both saw as left: a sound shard is no worse for that
-    if not failures or failures_left == math.inf:
+def _require_few(task: Task, failures: list[Failure], num_labelled: int, budget: FailureBudget, claim: Claim) -> None:
+    if (
+        not failures
+    ):  # two workers may have overdrawn together what both saw as left: a sound shard is no worse for that
         return
     examples = "\n".join(f"  {failure.file_name}: {failure.reason}" for failure in failures[:5])
-    if len(failures) > failures_left:
+    if len(failures) > budget.left():
+        claim.give_up()
         raise TooManyFailures(
             f"{task}: {len(failures)} of {num_labelled + len(failures)} images cannot be labelled, more than "
             f"--max-failure-rate allows beside those of the other shards. Is the disk there?\n{examples}\n"
-            "The shard is not finished: mend it and run again, or raise --max-failure-rate."
+            "The shard is not finished and comes last the next time: mend it and run again, or raise "
+            "--max-failure-rate."
         )
     # else half of the images might be written off before the rate is reached
-    if not num_labelled and len(failures) >= _SUSPICIOUS and all(_is_away(failure.file_name) for failure in failures):
+    is_suspicious = budget.suspicious is not None and not num_labelled and len(failures) >= budget.suspicious
+    if is_suspicious and all(_is_away(failure.file_name) for failure in failures):
+        claim.give_up()
         raise TooManyFailures(
             f"{task}: none of its {len(failures)} images can be read, and their folders are missing, empty or cannot "
             f"be listed. Is the disk there?\n{examples}\n"
-            "The shard is not finished: bring the files back and run again, or, if they are gone for good, go on "
-            "without them: --max-failure-rate 1."
+            "The shard is not finished and comes last the next time: bring the files back and run again. If they are "
+            "gone for good: run goes on without them with --max-failure-rate 1, predict wants another --out."
         )
 
 

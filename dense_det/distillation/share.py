@@ -40,10 +40,6 @@ class Share:
     def __str__(self) -> str:
         return f"{self.index}/{self.count}"
 
-    def split(self, num_workers: int) -> list["Share"]:
-        """This share, again shared among `num_workers`: the same shards in all, whatever their number is elsewhere."""
-        return [Share(self.index + i * self.count, self.count * num_workers) for i in range(num_workers)]
-
     def tasks(self, plan: Plan) -> list[Task]:
         """Validation first: it is small, and `select` can be tried with it."""
         validation = range(self.index, plan.num_validation_shards, self.count)

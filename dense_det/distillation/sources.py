@@ -30,7 +30,9 @@ class Candidate:
     Args:
         content: bytes of a tar member; None for a file, which is still to be opened.
         size: (width, height) in pixels of a PDF page, whose `sha256` is of the PDF; None for images.
-        reason: why it is no image, where that is known; "other" are files that do not claim to be one.
+        reason: why it is no image, where that is known.
+        skipped: for that reason it is left out, but nothing is wrong with it.
+        other: it does not claim to be an image.
     """
 
     file_name: str
@@ -40,6 +42,7 @@ class Candidate:
     size: tuple[int, int] | None = None
     sha256: str = ""
     reason: str = ""
+    skipped: bool = False
     other: bool = False
 
 
@@ -78,7 +81,7 @@ class Expansion:
         for path, reason in search:
             is_found = True
             if reason:
-                yield Candidate(path, reason=reason)
+                yield Candidate(path, reason=reason, skipped=reason == NOT_FOLLOWED)
             else:
                 yield from replace(self, skip=search.skip)._named(path)
         if not is_found:
@@ -105,7 +108,7 @@ class Expansion:
                 f for f in folders if not f.startswith(".") and not is_within(os.path.join(parent, f), self.skip)
             )
             for link in filter(os.path.islink, (os.path.join(parent, f) for f in folders)):
-                yield Candidate(link, reason=NOT_FOLLOWED)
+                yield Candidate(link, reason=NOT_FOLLOWED, skipped=True)
             for name in sorted(names):
                 path = os.path.join(parent, name)
                 if is_within(path, self.skip):
@@ -121,7 +124,7 @@ class Expansion:
         for name in names:
             path = os.path.normpath(os.path.join(self._root(list_file), name))
             if is_within(path, self.skip):
-                yield Candidate(path, reason=_SKIPPED)
+                yield Candidate(path, reason=_SKIPPED, skipped=True)
             elif os.path.isdir(path):
                 yield Candidate(path, reason="a folder: give it as a source of its own, a list names files")
             elif glob.has_magic(name) and not os.path.exists(path):
@@ -156,7 +159,7 @@ class Expansion:
                     if not is_claimed(member.name) or not (member.isreg() or member.linkname):
                         yield Candidate(path, member.name, other=True)
                     elif not member.isreg():
-                        yield Candidate(path, member.name, reason=_link_reason(member.linkname))
+                        yield Candidate(path, member.name, reason=_link_reason(member.linkname), skipped=True)
                     elif member.name.lower().endswith((".pdf", *TAR_SUFFIXES)):
                         yield Candidate(path, member.name, reason="a PDF or tar file inside a tar file: unpack it")
                     elif member.size > MOST_BYTES:
@@ -200,8 +203,8 @@ def is_claimed(name: str) -> bool:
 
 def _link_reason(target: str) -> str:
     """Of a link, hard or symbolic, in a tar file: its bytes stand elsewhere."""
-    is_seen = is_claimed(target)
-    return f"a link to {target}, " + ("which has its own entry" if is_seen else "whose name is of no image: unpack it")
+    kind = "has its own entry" if is_claimed(target) else "is not named like an image, so unpack it"
+    return f"a link, whose target {kind}: {target}"
 
 
 def _lines_of(list_file: str) -> Iterator[str]:

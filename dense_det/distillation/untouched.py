@@ -1,10 +1,12 @@
 """Images of a CVAT export that nobody has changed: CVAT does not tell whether somebody looked at them.
 
 What nobody changed has the boxes that `export` wrote, which it notes in a record beside the labels; with the names
-that it gave the images, as those are paths from a folder that the tool does not tell.
+that it gave the images, as those are paths from a folder that the tool does not tell. Corrected labels have a record
+that names this one: the next review goes into them, and may hold what no person has touched, either.
 """
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -25,6 +27,14 @@ class Exported:
     boxes: dict[str, list[Counter]] = field(default_factory=dict)
     names: dict[str, list[str]] = field(default_factory=dict)
 
+    def add_boxes(self, file_name: str, boxes: Counter) -> None:
+        known = self.boxes.setdefault(file_name, [])
+        known[:] = [*(one for one in known if one != boxes), boxes]  # the latest last
+
+    def add_name(self, name: str, file_name: str) -> None:
+        if file_name not in (files := self.names.setdefault(name, [])):
+            files.append(file_name)
+
 
 def record_path(labels) -> Path:
     """pseudo.json -> pseudo.exported.json, beside pseudo.manifest.json."""
@@ -41,28 +51,63 @@ def add_to_record(path, images: Iterable[ReviewImage], names: Mapping[str, str] 
     Raises:
         ValueError: there is another file; see read_record.
     """
-    exported = read_record(path)
+    exported, earlier = _read(path)
     for image in images:
-        boxes, known = _boxes(image), exported.boxes.setdefault(image.file_name, [])
-        known[:] = [*(one for one in known if one != boxes), boxes]  # the latest last
+        exported.add_boxes(image.file_name, _boxes(image))
     for file_name, name in (names or {}).items():
-        if file_name not in (files := exported.names.setdefault(name, [])):
-            files.append(file_name)
+        exported.add_name(name, file_name)
+    _write(path, exported, earlier)
+
+
+def hand_on_record(labels, corrected) -> None:
+    """Whatever is exported of `labels`, now or later, may come back into `corrected`, too, the labels with a person's
+    boxes: the record of these names that of `labels`.
+
+    Raises:
+        ValueError: one of the records is another file; see read_record.
+    """
+    path, before = record_path(corrected), record_path(labels)
+    name = os.path.relpath(before, path.parent)
+    exported, earlier = _read(path)
+    if before.exists() and name not in (*earlier, path.name):
+        _write(path, exported, [*earlier, name])
+
+
+def _write(path, exported: Exported, earlier: list[str]) -> None:
     rows = [
         {"file_name": name, "boxes": [list(box) for box in boxes.elements()]}
         for name, known in exported.boxes.items()
         for boxes in known
     ]
-    write_json(path, {"images": rows, "names": exported.names})
+    write_json(path, {"images": rows, "names": exported.names, "earlier": earlier})
 
 
 def read_record(path) -> Exported:
-    """What add_to_record wrote; nothing where there is no such file.
+    """What add_to_record wrote, behind what it wrote of earlier labels; nothing where there is no such file.
 
     Raises:
         ValueError: not what it writes.
     """
-    exported = Exported()
+    everything, left, seen = Exported(), [Path(path)], []
+    while left:
+        record = left.pop()
+        if (place := os.path.realpath(record)) not in seen:
+            seen.append(place)
+            left += [record.parent / name for name in _read(record)[1]]
+    for place in reversed(seen):
+        exported, _ = _read(place)
+        for file_name, known in exported.boxes.items():
+            for boxes in known:
+                everything.add_boxes(file_name, boxes)
+        for name, files in exported.names.items():
+            for file_name in files:
+                everything.add_name(name, file_name)
+    return everything
+
+
+def _read(path) -> tuple[Exported, list[str]]:
+    """What one record has, and the records of earlier labels that it names."""
+    exported, earlier = Exported(), []
     try:
         tree = json.loads(Path(path).read_text(encoding="utf-8"))
         for row in tree["images"]:
@@ -72,14 +117,16 @@ def read_record(path) -> Exported:
             if not isinstance(files, list) or not all(isinstance(file, str) for file in files):
                 raise TypeError(f"{name} stands for {files!r}, expected a list of files")
             exported.names[name] = files
+        for name in tree.get("earlier", []):
+            earlier.append(os.fspath(name))
     except FileNotFoundError:
-        return Exported()
+        return Exported(), []
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(
             f"{path}: not the record of boxes that export keeps ({type(error).__name__}: {error}): move it away, and "
             "export once more with the old --size and another --out"
         ) from error
-    return exported
+    return exported, earlier
 
 
 def split_untouched(

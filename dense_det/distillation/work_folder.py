@@ -6,7 +6,7 @@ rejected.jsonl       what the plan left out, and why
 manifest.json        classes, teachers, views and fusion: what all predictions of a folder have in common
 predictions/         shard-000000.npz ...: see shard_file
 failures/            shard-000000.jsonl ...: images of a finished shard that could not be labelled
-failures.jsonl       bad files, those that the plan left out and those of failures/, each with its reason
+failures.jsonl       all that failed, of both lists, and the bad files that the plan left out, each with its reason
 seconds/             shard-000000.json ...: how long a shard took; apart, so that predictions are the same bytes
 claims/              shard-000000.0.json ...: who labels a shard now; see claim
 validation/          inputs/, predictions/, ... of labelled images, and truth.json, their COCO file
@@ -16,7 +16,7 @@ import errno
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from dense_det.atomic_file import atomic_file, create_file
@@ -44,7 +44,7 @@ class InputImage:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """What the plan left out; `kind` is "bad", "duplicate" or "labelled"."""
+    """What the plan left out; `kind` is "bad", "skipped" (nothing is wrong with it), "duplicate" or "labelled"."""
 
     file_name: str
     member: str | None
@@ -55,13 +55,15 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A bad file that the plan left out (`id` None), or a planned image that could not be read or labelled."""
+    """A bad file that the plan left out (`id` None), or a planned image that could not be read or labelled; of
+    a `validation` image, `id` is COCO's."""
 
     id: int | None
     file_name: str
     member: str | None
     page: int | None
     reason: str
+    validation: bool = False
 
 
 @dataclass(frozen=True)
@@ -198,21 +200,23 @@ class WorkFolder:
         return (Rejected(**row) for row in read_lines(self.rejected_path))
 
     def join_failures(self, plan: Plan) -> int:
-        """Write failures.jsonl anew, where one may; the number of planned images in it."""
+        """Write failures.jsonl anew, where one may; how many of the plan's `num_images` are in it."""
         try:
             write_lines(self.failures_path, self.read_failures(plan))
         except OSError as error:
             if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):  # one may look at a colleague's folder
                 raise
-        return sum(failure.id is not None for failure in self.read_failures(plan))
+        return sum(failure.id is not None and not failure.validation for failure in self.read_failures(plan))
 
     def read_failures(self, plan: Plan) -> Iterator[Failure]:
-        """Bad files that the plan left out, and behind them the failures of the finished shards."""
+        """The failures of the finished shards, those of validation, and behind them the plan's bad files."""
+        for shard in filter(self.images.is_finished, range(plan.num_shards)):
+            yield from self.images.read_failures(shard)
+        for shard in filter(self.validation.is_finished, range(plan.num_validation_shards)):
+            yield from (replace(failure, validation=True) for failure in self.validation.read_failures(shard))
         for row in self.read_rejected() if plan.num_bad and self.rejected_path.exists() else ():
             if row.kind == "bad":
                 yield Failure(None, row.file_name, row.member, row.page, row.reason)
-        for shard in filter(self.images.is_finished, range(plan.num_shards)):
-            yield from self.images.read_failures(shard)
 
     @staticmethod
     def _read(path: Path, known: int, missing: str) -> dict:

@@ -24,7 +24,8 @@ def list_images(work: WorkFolder, sources: list[str], skip: Iterable) -> Plan:
         skip: folders that are not walked into.
 
     Raises:
-        ValueError: no image, a source that is not there, or a folder that was begun with other images.
+        ValueError: no image, a source that is not there, or a folder that was begun with other images, or planned by
+            tools/pseudo_label.py with labelled ones.
     """
     expansion = Expansion(skip=tuple(map(os.path.abspath, (work.root, *skip))))
     settings = PlanSettings(tuple(sources), SHARD_SIZE, expansion=expansion)
@@ -33,6 +34,11 @@ def list_images(work: WorkFolder, sources: list[str], skip: Iterable) -> Plan:
             raise ValueError(f"{work.root} is damaged (it has no list of images): remove it, or give another --out")
         return _plan(work, settings)
     begun = _read_plan(work)
+    if begun.labelled or begun.validation:  # the list made anew would have none
+        raise ValueError(
+            f"{work.root} is a plan of tools/pseudo_label.py, with labelled images, which would be lost: give another "
+            "--out"
+        )
     with tempfile.TemporaryDirectory(prefix=".again-", dir=work.root) as folder:
         now = WorkFolder(folder)
         plan = _plan(now, replace(settings, shard_size=begun.shard_size))
@@ -100,9 +106,9 @@ def in_words(plan: Plan, work: WorkFolder) -> Iterator[str]:
     )
     others = f"; {counts['other_files']} files are not named like images" if counts["other_files"] else ""
     yield f"{plan.num_images} images{doubles}{others}"
-    if counts["bad"]:
-        yield f"{counts['bad']} left out, {work.rejected_path} names them:"
-        yield from some_reasons(row for row in work.read_rejected() if row.kind == "bad")
+    if left_out := counts["bad"] + counts["skipped"]:
+        yield f"{left_out} left out, {work.rejected_path} names them:"
+        yield from some_reasons(row for row in work.read_rejected() if row.kind in ("bad", "skipped"))
 
 
 def some_reasons(rows: Iterable[Rejected | Failure]) -> Iterator[str]:

@@ -232,6 +232,33 @@ def test_an_export_to_label_studio_leaves_what_cvat_knows(tmp_path, scans):
     assert after["names"]["scans/a/ü #50%+.jpg"] == [f"{root}/a/ü #50%+.jpg"]
 
 
+def test_a_second_review_leaves_what_a_person_did_in_the_first(tmp_path, scans):
+    """b/1.jpg, the most uncertain, was corrected in the first; the second has it as it was uploaded, and a/1.jpg."""
+    root = scans()
+    send(tmp_path, "one.xml", "--size", "1")
+    first = OF_CVAT[: OF_CVAT.index("<image")] + (
+        '<image id="0" name="1.jpg" width="60" height="40">'
+        '<box label="Table" source="manual" xtl="1.00" ytl="2.00" xbr="3.00" ybr="4.00"/></image></annotations>'
+    )
+    (tmp_path / "first.xml").write_text(first)
+    assert take_back(tmp_path, tmp_path / "first.xml")[1] == {f"{root}/b/1.jpg": 1}
+
+    send(tmp_path, "two.xml", "--size", "2")
+    boxes = (tmp_path / "two.xml").read_text().replace('source="auto"', 'source="file"')
+    changed = boxes.replace('source="file"', 'source="manual"', 1)  # of a/1.jpg, the first by name
+    (tmp_path / "second.xml").write_text(changed)
+    reviewed = tmp_path / "reviewed.json"
+    lines = run(import_review, reviewed, tmp_path / "second.xml", "--out", tmp_path / "both.json")
+    assert lines[-1].startswith("1 left as they were")
+    coco = json.loads((tmp_path / "both.json").read_text())
+    of_first = next(image["id"] for image in coco["images"] if image["file_name"] == f"{root}/b/1.jpg")
+    (box,) = (row["bbox"] for row in coco["annotations"] if row["image_id"] == of_first)
+    assert box == [1, 2, 2, 2], "the person's"
+
+    send(tmp_path, "next.xml", "--size", "1", "--reviewed", tmp_path / "both.json")
+    assert of_cvat(tmp_path / "next.xml") == [("0", "1.jpg", 4)], "the third most uncertain"
+
+
 def test_the_labelling_config(tmp_path, scans):
     scans()
     send(tmp_path, "review.json")

@@ -1,6 +1,7 @@
 """How many images may fail, counted by hand: of 20 images and 5 bad files."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -24,7 +25,14 @@ def test_bad_files_and_failures_count_together(tmp_path):
     assert budget.left() == budget.left() == 2, "each shard is counted once"
     finish(work, 0, 4)
     assert budget.left() == -2 == FailureBudget(work, PLAN, 0.4).left()
-    assert FailureBudget(work, PLAN, 1).left() == math.inf
+    assert FailureBudget(work, PLAN, 1).left() == FailureBudget(work, PLAN, math.inf).left() == math.inf
+    assert [FailureBudget(work, PLAN, rate).suspicious for rate in (0.5, 1, math.inf)] == [8, None, 1]
+
+
+def test_validation_images_count(tmp_path):
+    plan = replace(PLAN, validation={"num_images": 75})
+    assert FailureBudget(WorkFolder(tmp_path), plan, 0.1).left() == 10 - 5
+    require_few_bad(WorkFolder(tmp_path), plan, 0.05)
 
 
 def test_too_many_bad_files(tmp_path):
@@ -33,3 +41,4 @@ def test_too_many_bad_files(tmp_path):
         TooManyFailures, match="^5 of 25 files are bad, .* --max-failure-rate 0.19 allows: .*jsonl says"
     ):
         require_few_bad(WorkFolder(tmp_path), PLAN, 0.19)
+    assert WorkFolder(tmp_path).failures_path.exists(), "which the error names"

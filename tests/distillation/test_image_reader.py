@@ -1,5 +1,6 @@
 """Planned images come back as the same pixels that training reads; changed ones do not."""
 
+import errno
 import hashlib
 import tarfile
 from dataclasses import replace
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 
 from dense_det.data.mapper import read_image
+from dense_det.distillation import image_reader
 from dense_det.distillation.image_reader import BadImage, ImageReader
 from dense_det.distillation.planning import PlanSettings, make_plan
 from dense_det.distillation.work_folder import InputImage, WorkFolder
@@ -102,6 +104,25 @@ def test_reasons(tmp_path, jpeg):
         ImageReader().read(image(b"hello"))
     with pytest.raises(BadImage, match="truncated"):
         ImageReader().read(image(jpeg(3, (600, 400))[:2000]))
+
+
+@pytest.mark.parametrize(
+    "error", [ImportError("reading PDFs needs pypdfium2"), OSError(errno.ESTALE, "Stale file handle"), MemoryError()]
+)
+def test_what_is_of_the_machine_is_no_bad_image(tmp_path, jpeg, monkeypatch, error):
+    (tmp_path / "a.jpg").write_bytes(jpeg(1))
+    image = InputImage(1, str(tmp_path / "a.jpg"), None, None, hashlib.sha256(jpeg(1)).hexdigest(), 60, 40)
+
+    def fail(*_words):
+        raise error
+
+    monkeypatch.setattr(image_reader, "read_image", fail)
+    with pytest.raises(type(error)) as raised:
+        ImageReader().read(image)
+    assert raised.value is error
+    error = OSError(errno.EIO, "Input/output error")  # a bad sector stays one
+    with pytest.raises(BadImage, match="OSError: Input/output error"):
+        ImageReader().read(image)
 
 
 def test_members_of_tars_that_cat_joined(tmp_path, write_tar, jpeg):

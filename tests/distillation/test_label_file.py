@@ -267,6 +267,7 @@ def test_rules_from_labelled_validation_images(tmp_path, labelled_work, caplog):
     work = labelled_work()
     first = next(iter(ShardPredictions.load(work.images.predictions(0))))
     ShardPredictions.join([first]).save(work.validation.predictions(0))
+    write_lines(work.validation.failures(0), [])
     box = {"image_id": 1, "category_id": 3, "bbox": [0, 5, 8, 10]}  # the first Table is right, the second is not
     text = {"image_id": 1, "category_id": 8, "bbox": [20, 5, 8, 10]}
     truth = {

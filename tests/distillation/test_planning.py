@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import struct
+import tarfile
 import zlib
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -135,7 +136,43 @@ def test_tar_members(work, tmp_path, suffix, mode, jpeg, write_tar):
     made = plan(work, path)
     rows = [(i.file_name, i.member, i.width) for i in inputs(work, 1)]
     assert rows == [(str(path), "a.jpg", 60), (str(path), "x/b.jpg", 40)]
-    assert made.counts == {"bad": 1, "duplicate": 1, "labelled": 0, "other_files": 1}
+    assert made.counts == {"bad": 1, "skipped": 0, "duplicate": 1, "labelled": 0, "other_files": 1}
+
+
+def test_links_and_skipped_folders_are_left_out_but_not_bad(work, tmp_path, photos):
+    (photos / "round").symlink_to(photos, target_is_directory=True)
+    with tarfile.open(photos / "links.tar", "w") as archive:
+        for name, target in (("one.jpg", "smith/passport.jpg"), ("two.jpg", "scan.bin")):
+            link = tarfile.TarInfo(name)
+            link.type, link.linkname = tarfile.SYMTYPE, target
+            archive.addfile(link)
+    (tmp_path / "list.txt").write_text(f"{photos}/round/a.jpg\n{photos}/../hidden/x.jpg\n")
+    made = plan(work, photos, tmp_path / "list.txt", expansion=Expansion(skip=(str(photos.parent / "hidden"),)))
+    skipped = [row.reason for row in work.read_rejected() if row.kind == "skipped"]
+    assert made.counts["skipped"] == len(skipped) == 4 and made.num_bad == 0
+    assert [row["reason"] for row in read_lines(work.failures_path)] == []
+
+
+@pytest.mark.parametrize("place", ["inputs/scan.jpg", "validation/val.json", "validation/inputs/notes.txt"])
+def test_what_is_not_a_plan_s_stays(work, photos, place):
+    foreign = work.root / place
+    foreign.parent.mkdir(parents=True)
+    foreign.write_text("mine")
+    with pytest.raises(ValueError, match=f"{place} is not of a plan, whose place .* is: give another folder"):
+        plan(work, photos)
+    assert foreign.read_text() == "mine" and not work.plan_path.exists()
+    foreign.unlink()
+    (work.root / "inputs").mkdir(exist_ok=True)
+    (work.root / "inputs" / "shard-000000.jsonl").write_text("of an attempt that was killed")
+    assert plan(work, photos).num_images == 5
+
+
+def test_a_list_of_failures_that_is_missing_is_written_anew(work, photos):
+    (photos / "bad.jpg").write_bytes(b"")
+    plan(work, photos)
+    work.failures_path.unlink()
+    plan(work, photos)
+    assert [row["reason"] for row in read_lines(work.failures_path)] == ["0 bytes"]
 
 
 def test_a_damaged_tar_keeps_what_came_before(work, tmp_path, jpeg, write_tar):

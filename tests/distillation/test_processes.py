@@ -119,6 +119,32 @@ def test_a_worker_that_dies_takes_nobody_along(program, label_here, expected):
     assert predictions(work) == expected
 
 
+def test_what_is_left_is_dealt_to_all(program, label_here, tmp_path, monkeypatch):
+    """Shards 1 and 3 of 5 are left, both of worker 1 of 2 who ended early."""
+    work = WorkFolder(tmp_path / "work")
+    make_plan(work, PlanSettings((str(tmp_path / "photos"),), shard_size=2))
+    label_here(work)
+    for shard in (1, 3):
+        work.images.predictions(shard).unlink()
+    hands = []
+
+    class Process:
+        exitcode = 0
+
+        def __init__(self, target, args):
+            hands.append([task.shard for task in args[2]])
+
+        def start(self):
+            pass
+
+        def is_alive(self):
+            return False
+
+    monkeypatch.setattr(processes.multiprocessing, "get_context", lambda _kind: SimpleNamespace(Process=Process))
+    list(processes.run_processes(work, None, Share(0, 1), 1.0, [1, 1]))
+    assert hands == [[1], [3]]
+
+
 @pytest.mark.parametrize(
     "shard_size, num, used",
     [(3, 1, [1]), (3, 2, [1, 1]), (3, 9, [3, 2, 2, 2]), (3, 4, [1] * 4), (5, 5, [3, 2]), (10, 3, [3])],
@@ -177,7 +203,8 @@ def label_slowly(root, labeller, mark):
                 time.sleep(0.5)
             return super().label(pixels, image_id, size)
 
-    processes._child(str(root), Slow, Share(0, 1), 1.0, 1, os.getppid())
+    tasks = Share(0, 1).tasks(WorkFolder(root).read_plan())
+    processes._child(str(root), Slow, tasks, 1.0, 1, os.getppid())
 
 
 def test_a_worker_that_is_asked_to_end_dies_at_no_shard(label_here, expected, tmp_path):
@@ -187,7 +214,7 @@ def test_a_worker_that_is_asked_to_end_dies_at_no_shard(label_here, expected, tm
     context = multiprocessing.get_context("fork")
     process = context.Process(target=label_slowly, args=(work.root, label_here.labeller, mark))
     process.start()
-    while not mark.exists():
+    while process.is_alive() and not mark.exists():
         time.sleep(0.01)
     processes._end([process])
     assert process.exitcode == 143 and not list(work.root.glob("claims/*"))

@@ -58,10 +58,9 @@ def test_what_failed_elsewhere(work):
     work.validation.predictions(1).parent.mkdir(parents=True)
     work.validation.predictions(1).write_bytes(b"")
     text = str(read_progress(work))
-    assert "validation: 1 of 2 shards done" in text and "\nvalidation failures: 1\n" in text
-    assert text.endswith(
-        "\nbad files that plan left out: 3, listed in failures.jsonl, too\n  2 0 bytes\n  1 PDF a\\nb\\udcff"
-    )
+    assert "validation: 1 of 2 shards done" in text
+    assert "\nvalidation failures: 1, listed there, too\n  1 no such file\n" in text
+    assert text.endswith("\nbad files that plan left out: 3, listed there, too\n  2 0 bytes\n  1 PDF a\\nb\\udcff")
     assert "failures: 1 (16.7%), listed in failures.jsonl" in text
 
 
@@ -94,6 +93,21 @@ def test_the_outlook_by_hand(tmp_path):
     assert outlook.seconds_left() == 2
     finish(work, 4, 4, 2, 1012)
     assert outlook.seconds_left() == 0 and str(outlook) == ""
+
+
+def test_the_pace_is_that_since_the_last_pause(tmp_path):
+    """Two shards on Friday, two on Monday, by two workers: 8 images from second 300,000 to 300,010."""
+    work = WorkFolder(tmp_path)
+    work.images.predictions(0).parent.mkdir()
+    work.write_plan(Plan(4, 24, 6, [], {}, ""))
+    for shard in range(5):
+        write_lines(work.images.failures(shard), [])
+    for shard, end in enumerate((1010, 1050, 300008, 300010)):
+        finish(work, shard, 8, 4, end)
+    progress = read_progress(work)
+    assert (progress.images_per_second, progress.seconds_left) == (0.8, 10)
+    finish(work, 4, 4, 4, 300070)  # 56 s after the last one: no pause
+    assert read_progress(work).images_per_second == 12 / 70
 
 
 def test_durations():

@@ -1,5 +1,6 @@
 import argparse
 import base64
+import dataclasses
 import hashlib
 import io
 import json
@@ -14,7 +15,7 @@ from dense_det.distillation.histogram import BINS, ScoreCounts, score_chart
 from dense_det.distillation.report import gather, kinds_of, labelled_sides, relative_sides
 from dense_det.distillation.rule import KEPT, REJECTED, UNSURE, Rule
 from dense_det.distillation.web_page import redact, table
-from dense_det.distillation.work_folder import Failure, InputImage, write_lines
+from dense_det.distillation.work_folder import Failure, InputImage, Rejected, write_lines
 from tests.chromium import Chromium
 
 
@@ -168,3 +169,19 @@ def test_names_that_no_page_can_hold(tmp_path, labelled_work):
     hidden = body("--redact")
     assert "<td>image 17</td><td>PermissionError: &#x27;image 17&#x27;</td>" in hidden
     assert "secret" not in hidden and str(tmp_path) not in hidden
+
+
+def test_failures_of_each_kind_have_their_table(tmp_path, labelled_work):
+    work = labelled_work()
+    bad = [Rejected(f"/bank/{n}.jpg", None, None, "bad", "0 bytes") for n in range(3)]
+    write_lines(work.rejected_path, bad)
+    work.write_plan(dataclasses.replace(work.read_plan(), counts={"bad": 3}))
+    write_lines(work.images.failures(1), [Failure(3, "/bank/x.jpg", None, None, "changed since it was planned")])
+    run(select, tmp_path / "work", "--out", tmp_path / "pseudo.json", "--force")
+    run(report, tmp_path / "work", tmp_path / "pseudo.json", "--out", tmp_path / "report.html", "--pictures", "2")
+    page = (tmp_path / "report.html").read_text()
+    assert "<p>1 images could not be labelled; the first 1:</p>" in page and "<td>/bank/x.jpg</td>" in page
+    assert "<p>3 bad files were left out by plan; the first 2:</p>" in page and "/bank/2.jpg" not in page
+    run(report, tmp_path / "work", tmp_path / "pseudo.json", "--out", tmp_path / "report.html", "--redact")
+    page = (tmp_path / "report.html").read_text()
+    assert "<td>a bad file</td><td>0 bytes</td>" in page and "bank" not in page

@@ -108,8 +108,8 @@ def test_links_in_a_tar_are_named(tmp_path):
             archive.addfile(info)
     assert found(tmp_path / "a.tar") == [
         ("a.png", ""),
-        ("b.png", "a link to a.png, which has its own entry"),
-        ("c.png", "a link to scan.bin, whose name is of no image: unpack it"),
+        ("b.png", "a link, whose target has its own entry: a.png"),
+        ("c.png", "a link, whose target is not named like an image, so unpack it: scan.bin"),
         ("d", ""),
         ("e.png", ""),
     ]

@@ -110,9 +110,15 @@ def test_failures_of_finished_shards_are_joined(tmp_path):
     write_lines(work.rejected_path, rejected)
     assert work.join_failures(PLAN) == 2
     rows = [(row["file_name"], row["id"], row["reason"]) for row in read_lines(work.failures_path)]
-    assert rows == [("b.jpg", None, "bad"), ("a.jpg", 0, "0 bytes"), ("a.jpg", 2, "0 bytes")]
+    assert rows == [("a.jpg", 0, "0 bytes"), ("a.jpg", 2, "0 bytes"), ("b.jpg", None, "bad")]
+    write_lines(work.validation.failures(1), [Failure(0, "v.jpg", None, None, "no such file")])
+    work.validation.predictions(1).parent.mkdir(parents=True)
+    work.validation.predictions(1).write_bytes(b"")
+    assert work.join_failures(PLAN) == 2, "of the images that are to be labelled"
+    rows = [(row["file_name"], row["validation"]) for row in read_lines(work.failures_path)]
+    assert rows == [("a.jpg", False), ("a.jpg", False), ("v.jpg", True), ("b.jpg", False)]
     work.rejected_path.unlink()
-    assert work.join_failures(PLAN) == 2 and len(list(work.read_failures(PLAN))) == 2
+    assert work.join_failures(PLAN) == 2 and len(list(work.read_failures(PLAN))) == 3
 
 
 def test_failures_in_a_folder_of_somebody_else_are_counted(tmp_path, monkeypatch):

@@ -16,7 +16,7 @@ import numpy as np
 
 from dense_det.distillation.image_name import printable
 from dense_det.distillation.image_zip import write_image_zip
-from dense_det.distillation.label_file import Extractor
+from dense_det.distillation.label_file import Extractor, read_labels
 from dense_det.distillation.manifest import Manifest
 from dense_det.distillation.review import (
     DECIMALS,
@@ -48,6 +48,8 @@ def add_arguments(parser) -> None:
     parser.add_argument("--root", metavar="DIR",
                         help="name images by their paths from here: CVAT's share, Label Studio's document root "
                         "(default: the innermost folder above all of them, for Label Studio its parent)")  # fmt: skip
+    parser.add_argument("--reviewed", metavar="JSON",
+                        help="what import-review wrote: images with a person's boxes there are left out")  # fmt: skip
     parser.add_argument("--zip", action="store_true",
                         help="CVAT: write the images, too (review.xml: review.zip), to make the task of")  # fmt: skip
 
@@ -65,7 +67,9 @@ def main(args) -> Iterator[str]:
     plan, manifest = work.read_plan(), work.read_manifest()
     rule, _ = read_rule(args.labels, manifest)
     found = read_images(work.images, plan.num_shards)
-    images = _most_uncertain(found, rule, manifest.classes, args.size, Extractor(args.extract))
+    rows = read_labels(args.reviewed)["images"] if args.reviewed else ()
+    reviewed = {row["file_name"] for row in rows if row.get("reviewed")}
+    images = _most_uncertain(found, rule, manifest.classes, args.size, Extractor(args.extract), reviewed)
     yield from (_to_cvat if args.out.endswith(".xml") else _to_label_studio)(args, images, manifest)
 
 
@@ -75,20 +79,23 @@ def _most_uncertain(
     classes: list[str],
     size: int,
     file_name: Extractor,
+    reviewed: set[str],
 ) -> list[ReviewImage]:
-    """At most `size` images, the most uncertain one first."""
+    """At most `size` images, the most uncertain one first; none of `reviewed`."""
     chosen = Smallest(size)
     for image, found in predictions:
-        if worth := uncertainty(found, rule):
+        if (worth := uncertainty(found, rule)) and not (reviewed and file_name.name_of(image) in reviewed):
             chosen.add(-worth, (image, found))
-    images = []
+    # in their order: members of a tar file are read on the way, and only once
+    in_order = sorted((image for image, _ in chosen.items()), key=lambda image: image.id)
+    names, images = {image.id: file_name(image) for image in in_order}, []
     for image, found in chosen.items():
         sides_of_image = np.array([image.width, image.height] * 2, np.float32)
         boxes = []
         for row in np.flatnonzero(rule.verdicts(found) != REJECTED):
             sides = tuple(round(float(side), DECIMALS) for side in found.boxes[row].clip(0, sides_of_image))
             boxes.append(ReviewBox(classes[found.classes[row]], sides, round(float(found.scores[row]), 5)))
-        images.append(ReviewImage(file_name(image), image.width, image.height, tuple(boxes)))
+        images.append(ReviewImage(names[image.id], image.width, image.height, tuple(boxes)))
     return images
 
 

@@ -13,7 +13,7 @@ from itertools import chain
 from dense_det.distillation.label_file import read_labels
 from dense_det.distillation.review import merge_review, read_review
 from dense_det.distillation.review_name import ReviewNames
-from dense_det.distillation.untouched import read_record, record_path, split_untouched
+from dense_det.distillation.untouched import hand_on_record, read_record, record_path, split_untouched
 from dense_det.distillation.work_folder import write_json
 
 EXAMPLE = """example:
@@ -23,7 +23,7 @@ _ASK = "; if a person looked at all of them, and they are right, add --accept-un
 
 
 def add_arguments(parser) -> None:
-    parser.add_argument("labels", metavar="JSON", help="what select wrote")
+    parser.add_argument("labels", metavar="JSON", help="what select wrote, or the --out of another import-review")
     parser.add_argument("review", metavar="FILE", help="Label Studio's JSON export or CVAT's XML")
     parser.add_argument("--out", required=True, metavar="JSON", help="the COCO file to write")
     parser.add_argument("--accept-untouched", action="store_true",
@@ -47,6 +47,7 @@ def main(args) -> Iterator[str]:
         merged = merge_review(coco, changed)
     except ValueError as error:
         raise ValueError(f"{args.review}, into {args.labels}: {error}") from error
+    hand_on_record(args.labels, args.out)  # first: the next review goes into the file that is written here
     write_json(args.out, merged)
     total, added = len(merged["images"]), len(merged["images"]) - len(coco["images"])
     yield (

@@ -7,8 +7,7 @@ id in WORK/inputs, on every page of this work folder.
 
 import dataclasses
 import html
-import itertools
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 import numpy as np
@@ -139,7 +138,8 @@ def _teacher(manifest: Manifest) -> str:
 def _progress(work: WorkFolder, hide: bool) -> str:
     progress = read_progress(work)
     if hide:  # a reason may hold a name behind its first words
-        progress = dataclasses.replace(progress, failures=_kinds(progress.failures), bad=_kinds(progress.bad))
+        kinds = {name: _kinds(getattr(progress, name)) for name in ("failures", "validation_failures", "bad")}
+        progress = dataclasses.replace(progress, **kinds)
     return f"<pre>{html.escape(str(progress))}</pre>"
 
 
@@ -171,13 +171,18 @@ def _picture(reader: ImageReader, kind: str, example, rule: Rule, manifest: Mani
 
 
 def _failures(work: WorkFolder, plan: Plan, most: int, hide: bool) -> str:
-    number = work.join_failures(plan)
-    rows = [
-        [full_name(f, hide), reason_without_name(f.reason, f) if hide else printable(f.reason)]
-        for f in itertools.islice(work.read_failures(plan), most)
-    ]
-    return (
-        f"<p>{plan.num_bad:,} bad files were left out by plan, {number:,} images could not be labelled"
-        + (f"; the first {len(rows)} of all:</p>" if rows else ".</p>")
-        + (table(["file", "reason"], rows) if rows else "")
+    work.join_failures(plan)
+    counts, rows = Counter({"images could not be labelled": 0}), defaultdict(list)
+    for failure in work.read_failures(plan):
+        kind = "images could not be labelled"
+        if failure.id is None or failure.validation:
+            kind = "bad files were left out by plan" if failure.id is None else f"validation {kind}"
+        counts[kind] += 1
+        if counts[kind] <= most:
+            reason = reason_without_name(failure.reason, failure) if hide else printable(failure.reason)
+            rows[kind].append([full_name(failure, hide), reason])
+    return "".join(
+        f"<p>{number:,} {kind}"
+        + (f"; the first {len(rows[kind])}:</p>{table(['file', 'reason'], rows[kind])}" if rows[kind] else ".</p>")
+        for kind, number in counts.items()
     )
