@@ -17,8 +17,9 @@ TRAIN = [  # everything but dense_det.deploy.runtime, which runs exported detect
     "yacs>=0.1.8",
 ]
 EVAL = ["hotcoco>=1.3"]  # COCO metrics several times faster than pycocotools, the same numbers
-EXPORT = ["onnx>=1.17", "onnxscript>=0.5"]  # detectors as ONNX files; onnx writes the tests' tiny detectors, too
-ONNX = ["onnxruntime>=1.20"]  # runs them, and other people's detectors as teachers
+ONNX = ["onnxruntime>=1.20"]  # runs ONNX files: exported detectors, and other people's as teachers
+# detectors as ONNX files, each run before it gets its name; onnx writes the tests' tiny detectors, too
+EXPORT = ["onnx>=1.17", "onnxscript>=0.5", *ONNX]
 OPENVINO = ["openvino>=2025.0", "nncf>=2.15"]  # 200 MB: the fastest engine on Intel's CPUs, and 8-bit integers for it
 PDF = ["pypdfium2>=5.0"]  # pages and boxes from born-digital PDFs
 RAY = ["ray>=2.9"]  # pseudo-labels on a cluster

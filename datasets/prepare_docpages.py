@@ -2,13 +2,13 @@
 
 import argparse
 import logging
-import os
 import sys
 from pathlib import Path
 
 from dense_det.data.docpages import prepare_docpages
 from dense_det.data.few_labelled import write_few_labelled
 from dense_det.data.freeze import freeze_docpages
+from dense_det.environment import num_cpus
 
 FROZEN_LIST = Path(__file__).with_name("docpages.json")
 EXAMPLE = """examples:
@@ -28,7 +28,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--classes", nargs="+", metavar="NAME", help="keep only these, with ids in this order")
     parser.add_argument("--pages", type=int, metavar="N", help="at most so many, those with figures first")
     parser.add_argument("--size", type=int, default=1000, metavar="PX", help="longer side of the images (default 1000)")
-    parser.add_argument("--workers", type=int, default=os.cpu_count(), metavar="N", help="processes (default: all)")
+    parser.add_argument("--workers", type=int, default=num_cpus(), metavar="N", help="processes (default: all)")
     parser.add_argument("--seed", type=int, default=0, help="of the choice of pages, and of a folder's split")
     parser.add_argument("--few", type=int, metavar="N", help="and few.json: N pages of train with objects, at random")
     parser.add_argument("--freeze", metavar="NAME=SPLIT", nargs="+", help=argparse.SUPPRESS)

@@ -2,12 +2,12 @@
 
 import argparse
 import logging
-import os
 import sys
 import time
 
 from dense_det.data.idcards.dataset import prepare_idcards
 from dense_det.data.idcards.statistics import statistics_lines
+from dense_det.environment import num_cpus
 
 EXAMPLE = """examples:
   python datasets/prepare_idcards.py
@@ -29,7 +29,7 @@ def parse_arguments(argv=None) -> argparse.Namespace:
     parser.add_argument("--pages", metavar="DIR", help="pages that prepare_docpages.py made, beside the drawn ones")
     parser.add_argument("--fonts", metavar="DIR", help="more typefaces, such as /usr/share/fonts (none)")
     parser.add_argument("--preview", type=int, default=0, metavar="N", help="draw N annotated pictures of each split")
-    parser.add_argument("--workers", type=int, default=os.cpu_count(), metavar="N", help="processes (default: all)")
+    parser.add_argument("--workers", type=int, default=num_cpus(), metavar="N", help="processes (default: all)")
     parser.add_argument("--seed", type=int, default=0, help="another one gives other pictures of the same kind")
     return parser.parse_args(argv)
 

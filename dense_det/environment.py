@@ -77,6 +77,11 @@ def _cpuinfo(*keys: str) -> str:
     return line.partition(":")[2].strip()
 
 
+def num_cpus() -> int:
+    """Those that this process may use, which may be fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def cpu_has_bfloat16() -> bool:
     """Whether the CPU computes in bfloat16; without it torch emulates, at a fifth of float32's speed."""
     return bool(cpu_flags() & {"avx512_bf16", "amx_bf16", "bf16"})

@@ -50,6 +50,16 @@ def test_what_linux_says_of_the_cpu(monkeypatch):
     assert environment.cpu_flags() == {"fpu", "avx2"}
 
 
+def test_cpus_are_those_that_this_process_may_use(monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _pid: {3, 7}, raising=False)
+    assert environment.num_cpus() == 2
+    monkeypatch.delattr("os.sched_getaffinity")
+    assert environment.num_cpus() == 64
+    monkeypatch.setattr("os.cpu_count", lambda: None)
+    assert environment.num_cpus() == 1
+
+
 @pytest.mark.parametrize(
     ("vendor", "family", "flags", "lag"),
     [

@@ -4,7 +4,6 @@ import dense_det  # noqa: F401  first: sets the process environment before torch
 
 # isort: split
 import argparse
-import os
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from pathlib import Path
 import torch
 
 from dense_det.distillation.work_folder import write_json
-from dense_det.environment import code_version, cpu_name
+from dense_det.environment import code_version, cpu_name, num_cpus
 from dense_det.speed.machines import keep_result, race_tables, read_results, summary, write_pages
 from dense_det.speed.networks import network_race
 from dense_det.speed.pictures import boxes_race, reading_race, use_threads
@@ -34,7 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--size", type=int, default=SIZE, metavar="PX", help="shorter edge of an input (default %(default)s)"
     )
     parser.add_argument("--rounds", type=int, default=7, metavar="N", help="turns of each contender (default 7)")
-    parser.add_argument("--threads", type=int, default=os.cpu_count(), metavar="N", help="(default: one a core)")
+    parser.add_argument("--threads", type=int, default=num_cpus(), metavar="N", help="(default: one a core)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all rows to FILE")
     parser.add_argument("--write", action="store_true",
                         help="keep it in docs/speed.json, write docs/speed.md and README.md of all in it")  # fmt: skip

@@ -73,7 +73,7 @@ def formats_of(folder: Path, threads: int) -> list[Format]:
     cfg = load_cfg(trained.config, [*opts, True])
     facts = build_facts(cfg, trained.config, trained.thresholds, dense_det.__version__)
     formats = torch_formats(lambda nhwc: load_model(load_cfg(trained.config, [*opts, nhwc])), trained.weights, facts)
-    return formats + exported_formats(trained.weights, threads)
+    return formats + exported_formats(trained.weights, facts, threads)
 
 
 if __name__ == "__main__":

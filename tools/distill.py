@@ -14,6 +14,7 @@ from dense_det.distillation.distil import Distillation, report_name
 from dense_det.distillation.ingredients import ConfigDoors
 from dense_det.distillation.recipe import parse_recipe
 from dense_det.distillation.table_file import time_words, write_table
+from dense_det.environment import num_cpus
 from dense_det.marked_page import around, write_between
 from dense_det.steps import Steps
 from dense_det.terminal import tell
@@ -39,7 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--ways", nargs="+", metavar="NAME",
                         help="only these labels of the recipe; others that are finished stay in the table")  # fmt: skip
-    parser.add_argument("--workers", type=int, default=os.cpu_count(), metavar="N",
+    parser.add_argument("--workers", type=int, default=num_cpus(), metavar="N",
                         help="processes that label, and trainings side by side (default: one a core)")  # fmt: skip
     parser.add_argument(
         "--write", action="store_true", help="put table and minutes into README.md, where they have a place"
@@ -60,7 +61,7 @@ def distil(args) -> Iterator[str]:
             raise ValueError("--write is for the whole recipe: leave out --ways, --seeds and --rounds")
         around(page, *marks)  # hours before it is written
     out = args.out or Path("output") / args.recipe.stem
-    with Steps(ROOT, out, lambda line: print(line, flush=True), os.cpu_count() or 1) as steps:
+    with Steps(ROOT, out, lambda line: print(line, flush=True), num_cpus()) as steps:
         job = Distillation(recipe, out, steps, args.workers, ConfigDoors(config_digests, initial_weights), whole)
         for results in job.rounds(args.rounds):
             table = job.table(results)

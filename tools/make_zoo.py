@@ -4,13 +4,13 @@ import dense_det  # noqa: F401  first: sets the process environment before torch
 
 # isort: split
 import argparse
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from dense_det.config import read_yaml
 from dense_det.distillation.work_folder import write_json
+from dense_det.environment import num_cpus
 from dense_det.steps import Failures, Steps
 from dense_det.terminal import tell
 from dense_det.zoo.entries import chosen, parse_zoo
@@ -46,7 +46,7 @@ def make(args) -> Iterator[str]:
         raise ValueError(f"--workers is at least 1 and --seeds are different, got {args.workers} and {args.seeds}")
     entries = parse_zoo(read_yaml(args.list), args.list)
     wanted = chosen(entries, args.names)
-    with Steps(ROOT, args.out, lambda line: print(line, flush=True), os.cpu_count() or 1) as steps:
+    with Steps(ROOT, args.out, lambda line: print(line, flush=True), num_cpus()) as steps:
         making = Making(args.out, steps, tuple(args.seeds), args.workers, missing_packages())
         making.train(wanted)
         failures = Failures()

@@ -154,6 +154,11 @@ def _check(model, detector: Detector, delivery: Delivery, exact: bool):
         faults.append(
             f"nothing is found in {len(delivery.images)} images, so nothing was compared: give images with objects"
         )
+    if not exact and found.only_one and not found.both:
+        faults.append(
+            f"none of the {found.only_one} boxes is found by both within {SAME_PX:g} px: calibrate on other images of "
+            "--int8, or compare on more with --labelled"
+        )
     if np.isnan([found.box_px, found.score, found.mask]).any():
         faults.append("not all that is found is a number (NaN)")
     if exact and not (found.box_px <= MOST_PX and found.score <= MOST_SCORE):
@@ -164,12 +169,25 @@ def _check(model, detector: Detector, delivery: Delivery, exact: bool):
         others = f" and {len(found.images) - 3} more" if len(found.images) > 3 else ""
         faults.append(f"{found.only_one} boxes are found by one alone, in {', '.join(found.images[:3])}{others}")
     if delivery.truth is not None:
-        before, after = (
-            average_precisions(find, detector, delivery.truth_files, delivery.truth)
-            for find in (lambda pixels: found_by(model, pixels), lambda pixels: detector.run(pixels[None]))
-        )
-        for kind, value in before.items():
-            yield f"{kind} {value:.2f} before, {after[kind]:.2f} after"
-            if not after[kind] >= value - MOST_AP_LOST and not np.isnan(value):
-                faults.append(f"{kind} may fall by {MOST_AP_LOST}")
+        faults += yield from _check_ap(model, detector, delivery, exact)
+    return faults
+
+
+def _check_ap(model, detector: Detector, delivery: Delivery, exact: bool):
+    """As _check, of the AP before and after. A file that is equal needs none."""
+    faults = []
+    before, after = (
+        average_precisions(find, detector, delivery.truth_files, delivery.truth)
+        for find in (lambda pixels: found_by(model, pixels), lambda pixels: detector.run(pixels[None]))
+    )
+    for kind, value in before.items():
+        if np.isnan(value):
+            classes = ", ".join(detector.facts["classes"])
+            nothing = f"{kind} has no value: no object of {classes} that counts is in the labelled images"
+            yield nothing
+            faults += [] if exact else [f"{nothing}, so nobody knows what 8 bits cost: give others"]
+            continue
+        yield f"{kind} {value:.2f} before, {after[kind]:.2f} after"
+        if not after[kind] >= value - MOST_AP_LOST:
+            faults.append(f"{kind} may fall by {MOST_AP_LOST}")
     return faults

@@ -18,6 +18,8 @@ EXPORTED = {
     "OpenVINO": (".xml", " --format openvino"),
     "OpenVINO int8": ("_int8.xml", " --format openvino --int8 IMAGES"),
 }
+# facts that time and AP depend on; the digest of the whole config differs by channels_last, and by any new key of ours
+SETTINGS = "classes", "masks", "min_size", "max_size", "least_score", "nms_iou", "detections_per_image"
 
 
 class LiveDetector(Detector):
@@ -71,11 +73,12 @@ def torch_formats(load: Callable[[bool], torch.nn.Module], weights: Path, facts:
     ]
 
 
-def exported_formats(weights: Path, threads: int) -> list[Format]:
+def exported_formats(weights: Path, facts: dict, threads: int) -> list[Format]:
     """The files beside the weights, in the order of EXPORTED; those that are not there, cannot run or are of other
-    weights say so.
+    weights or settings say so.
 
     Args:
+        facts: of the detector itself, see build_facts.
         threads: of the CPU; 0 is the engine's own choice.
     """
     formats, digest = [], sha256_of(weights)
@@ -89,5 +92,13 @@ def exported_formats(weights: Path, threads: int) -> list[Format]:
                 missing = str(error).removeprefix(f"{file} ").replace(str(file), file.name)
         if detector and detector.facts.get("weights_sha256") != digest:
             detector, missing = None, f"{file.name} is of other weights: export again"
+        elif detector and (others := _other_settings(detector.facts, facts)):
+            detector, missing = None, f"{file.name} is of other settings: export again ({others})"
         formats.append(Format(name, file, detector, missing))
     return formats
+
+
+def _other_settings(facts: dict, own: dict) -> str:
+    """What a file says otherwise; "" where it is of the same. Files of older days say less."""
+    others = [key for key in SETTINGS if key in facts.keys() & own.keys() and facts[key] != own[key]]
+    return ", ".join(f"its {key} {facts[key]}, the detector's {own[key]}" for key in others)

@@ -19,8 +19,12 @@ MAX_PIXELS = 100_000_000
 JPEG_EDGE = 65_500  # the longest that libjpeg writes
 LEAST_SCORE = 0.05  # where the page's threshold ends, unless the file has boxes, or a class its own threshold, below
 PAGE = Path(__file__).with_name("page.html")
-# nothing from anywhere else, whatever a name of a class might hold
-POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; img-src blob:"
+# nothing from anywhere else, whatever a name of a class might hold, and no place in another site's page
+POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; img-src blob:; "
+    "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+)
+SILENCE_SECONDS = 60  # more than a browser on this machine ever waits amid a request
 
 
 def make_server(detector: Detector, name: str, port: int) -> ThreadingHTTPServer:
@@ -107,6 +111,7 @@ class PageHandler(BaseHTTPRequestHandler):
 
     server_version = "dense_det"
     sys_version = ""
+    timeout = SILENCE_SECONDS  # of a connection that says nothing: it would keep a thread
 
     def facts(self) -> dict:
         raise NotImplementedError

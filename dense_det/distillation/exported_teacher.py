@@ -16,7 +16,8 @@ logger = logging.getLogger(__name__)
 
 
 class ExportedTeacher:
-    """Takes every view, as the detector itself; by default the one of testing. `thresholds`: class -> the best score.
+    """Takes every view, as the detector itself; by default the one of testing. `thresholds`: class -> the best score;
+    `detections_per_image`: the most that the file gives, None where it does not say.
 
     Args:
         detector: what it runs: `facts`, `classes` and `run`.
@@ -27,6 +28,7 @@ class ExportedTeacher:
         self._detector, self._floor, self.identity = detector, floor, identity
         self.classes = detector.classes
         self.thresholds = dict(zip(detector.classes, detector.facts["thresholds"], strict=True))
+        self.detections_per_image: int | None = detector.facts.get("detections_per_image")
         self.has_masks = bool(detector.facts.get("masks"))
         self._min_size, self._max_size = detector.facts["min_size"], detector.facts["max_size"]
         self.views = (View(self._min_size or OWN_SIZE),)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dense_det.distillation.class_table import DROPPED
-from dense_det.distillation.fusion import Boxes, fuse, leave_alone
+from dense_det.distillation.fusion import LEAST_SIDE, Boxes, fuse, leave_alone
 from dense_det.distillation.manifest import Manifest
 from dense_det.distillation.masks import encode_masks
 from dense_det.distillation.shard_file import ImagePredictions
@@ -59,25 +59,26 @@ class Labeller:
 
     def label(self, image: np.ndarray, image_id: int, size: tuple[int, int] | None = None) -> ImagePredictions:
         """All fused boxes of an upright (h, w, 3) uint8 RGB image, in pixels of its `size` (H, W); None: (h, w)."""
-        found = [
+        per_view = [
             self._found(image, teacher, view, table)
             for teacher, views, table in zip(self.teachers, self.views, self.tables, strict=True)
             for view in views
         ]
-        boxes = Boxes.join(found)
-        fused = leave_alone(boxes) if self.is_alone else fuse(self.fusion, boxes, self._num_sources(), self.iou)
+        joined = Boxes.join(per_view)
+        fused = leave_alone(joined) if self.is_alone else fuse(self.fusion, joined, self._num_sources(), self.iou)
         keep = np.flatnonzero(fused.scores >= self.floor)[: self.detections_per_image]
-        boxes, classes = fused.boxes[keep].astype(np.float32), fused.classes[keep].astype(np.int32)
+        found, classes = fused.boxes[keep].astype(np.float32), fused.classes[keep].astype(np.int32)
         size = size or image.shape[:2]
         enlarged = np.tile([size[1] / image.shape[1], size[0] / image.shape[0]], 2).astype(np.float32)
+        boxes = _cut(found, image) * enlarged
         return ImagePredictions(
             image_id,
-            boxes * enlarged,
+            boxes,
             fused.scores[keep].astype(np.float32),
             classes,
             fused.votes[keep].astype(np.float32),
             fused.spread[keep].astype(np.float32),
-            self._masks(image, boxes, classes, enlarged, size) if self.has_masks else None,
+            self._masks(image, found, classes, boxes, size) if self.has_masks else None,
         )
 
     @property
@@ -98,24 +99,32 @@ class Labeller:
         """(K,) views that can find a class: a teacher that has none for it says nothing against it."""
         return sum(len(v) * np.isin(range(len(self.classes)), t) for v, t in zip(self.views, self.tables, strict=True))
 
-    def _masks(self, image, boxes, classes, enlarged, size) -> tuple[bytes, ...]:
-        """Masks within the fused boxes, predicted under every view: their probabilities are averaged."""
-        if not len(boxes):
+    def _masks(self, image, found, classes, boxes, size) -> tuple[bytes, ...]:
+        """Masks within the fused boxes `found`, predicted under every view: their probabilities are averaged, and drawn
+        in `boxes`, which are the same ones as they are stored."""
+        if not len(found):
             return ()
-        total, count = 0.0, np.zeros(len(boxes))
+        total, count = 0.0, np.zeros(len(found))
         for teacher, views, table in zip(self.teachers, self.views, self.tables, strict=True):
             known = np.isin(classes, table)  # a teacher draws only what it has a class for
             own = np.array([np.flatnonzero(table == k)[0] for k in classes[known]], np.int64)
             for view in views if known.any() else ():
-                seen = teacher.masks(image, view, boxes[known], own)
-                drawn = np.zeros((len(boxes), *seen.shape[1:]))
+                seen = teacher.masks(image, view, found[known], own)
+                drawn = np.zeros((len(found), *seen.shape[1:]))
                 drawn[known] = seen
                 total, count = total + drawn, count + known
-        return encode_masks(total / count[:, None, None], boxes * enlarged, size)
+        return encode_masks(total / count[:, None, None], boxes, size)
 
     def _found(self, image, teacher: Teacher, view: View, table: np.ndarray):
+        """What a teacher finds under a view. Boxes that will be fused are cut to the image; one that is alone draws its
+        masks in boxes as it found them, and cuts them only then: as Detectron2 does."""
         boxes, scores, classes = teacher.find(image, view)
-        height, width = image.shape[:2]
-        classes = table[classes]
-        keep = (classes != DROPPED) & (scores >= self.floor)
-        return boxes[keep].clip(0, [width, height, width, height]), scores[keep], classes[keep]
+        cut, classes = _cut(boxes, image), table[classes]
+        keep = (classes != DROPPED) & (scores >= self.floor) & (cut[:, 2:] - cut[:, :2] >= LEAST_SIDE).all(1)
+        return (boxes if self.is_alone else cut)[keep], scores[keep], classes[keep]
+
+
+def _cut(boxes: np.ndarray, image: np.ndarray) -> np.ndarray:
+    """Boxes (R, 4) xyxy within an image (h, w, 3)."""
+    height, width = image.shape[:2]
+    return boxes.clip(0, np.array([width, height, width, height], boxes.dtype))

@@ -24,11 +24,12 @@ class OnnxTeacher:
         session: onnxruntime's InferenceSession, or anything with its get_inputs, get_outputs, get_modelmeta and run.
         floor: least score of a box.
 
-    `thresholds`: class -> the best score: nobody has told.
+    `thresholds`: class -> the best score, and `detections_per_image`, the most: nobody has told.
     """
 
     has_masks = False
     thresholds: Mapping[str, float] = {}
+    detections_per_image: int | None = None
 
     def __init__(self, session, floor: float, identity: Identity):
         self._adapter = adapter_for(session)

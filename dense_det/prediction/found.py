@@ -66,6 +66,18 @@ def _quad_field(rle: dict, box: np.ndarray) -> dict:
     return {"quad": [round(float(side), 2) for side in corners(rle, box).ravel()]}
 
 
+def require_free(out: Path, work: WorkFolder) -> None:
+    """Raises ValueError where a first run would overwrite a found.json or found.csv that is another's."""
+    if work.plan_path.exists() or work.manifest_path.exists():
+        return
+    for path in (out / "found.json", out / "found.csv"):
+        if path.exists():
+            raise ValueError(
+                f"{path} is there, and no {work.plan_path} tells that it was written here: move it away, or give "
+                "another --out"
+            )
+
+
 def write_found(out: Path, work: WorkFolder, rule: Rule) -> dict[str, int]:
     """Write what a finished run found: `out`/found.json (COCO with scores) and found.csv.
 

@@ -1,6 +1,7 @@
 """From a detector and a heap of images to files of what it found: listed, looked at and written, each resumable."""
 
 import functools
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from dense_det.distillation.share import Share
 from dense_det.distillation.views import OWN_SIZE, View
 from dense_det.distillation.work_folder import Plan, WorkFolder
 from dense_det.prediction.drawings import Drawings
-from dense_det.prediction.found import write_found
+from dense_det.prediction.found import require_free, write_found
 from dense_det.prediction.listing import count_failed_copies, in_words, list_images, some_reasons
 from dense_det.prediction.trained import PLAIN_THRESHOLD, Trained, find_trained
 
@@ -64,6 +65,7 @@ class Prediction:
         if self.workers is not None and self.workers < 1:
             raise ValueError(f"--num-workers must be at least 1, got {self.workers}")
         work = WorkFolder(self.out / "work")
+        require_free(self.out, work)
         settings, limits = self._detector(work)
         least = self.threshold or min(limits.values(), default=PLAIN_THRESHOLD)
         opener = functools.partial(open_labeller, replace(settings, floor=find_floor(work, least)))
@@ -96,7 +98,9 @@ class Prediction:
         settings = RunSettings(str(work.root), (), (), Detectron2Doors(self.load_cfg, self.load_model))
         if self.model.endswith((".onnx", ".xml")):
             teacher = open_onnx_teacher(self.model, PLAIN_THRESHOLD)
-            return replace(settings, onnx=(self.model,), classes=teacher.classes), teacher.thresholds
+            most = teacher.detections_per_image or settings.detections_per_image
+            settings = replace(settings, onnx=(self.model,), classes=teacher.classes, detections_per_image=most)
+            return settings, teacher.thresholds
         if self.model.endswith(".pt2"):
             raise ValueError(
                 f"{self.model}: torch may unpickle what is in a .pt2, so it is not run here: export the detector as "
@@ -170,7 +174,8 @@ def _look(work: WorkFolder, plan: Plan, opener: Callable, workers: int) -> Itera
     if told == len(tasks):
         return
     outlook = Outlook(work, tasks, min(workers, len(tasks) - told))
-    for _ in run_workers(work, opener, everything, workers, rate=1):
+    # any number may fail; a disk that is gone ends the work, and the same command goes on
+    for _ in run_workers(work, opener, everything, workers, rate=math.inf):
         done = work.images.finished()
         if len(done) != told:
             told = len(done)

@@ -1,6 +1,7 @@
 """Races as several machines ran them, side by side on pages."""
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ RESULTS, PAGE, FRONT = Path("docs/speed.json"), Path("docs/speed.md"), Path("REA
 MARKS = "<!-- table: tools/bench_speed.py --write -->", "<!-- end of the table -->"
 ONE_CORE = "<!-- table: tools/bench_speed.py --threads 1 --write -->", "<!-- end of one core -->"
 PLACES = (PAGE, MARKS), (PAGE, ONE_CORE), (FRONT, MARKS)
-TURNS = "A round: all contenders take turns. Milliseconds are medians, ratios medians over the rounds."
+TURNS = "A round: all contenders take turns. Milliseconds are medians, ratios medians over the rounds, rounded down."
 
 
 def read_results(root: Path) -> list[dict]:
@@ -122,6 +123,7 @@ def _race(result: dict, title: str) -> dict:
 
 
 def _ratio(race: dict, fast: str, slow: str) -> str | None:
+    """Rounded down: what falls short of a goal does not read as the goal."""
     found = (goal["ratio"] for goal in race["goals"] if (goal["fast"], goal["slow"]) == (fast, slow))
     ratio = next(found, None)
-    return None if ratio is None else f"{ratio:.1f} x"
+    return None if ratio is None else f"{math.floor(ratio * 10) / 10:.1f} x"

@@ -1,5 +1,6 @@
 """A file gets its name only if it finds what the detector finds; the export itself is faked."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -175,6 +176,17 @@ def test_nothing_to_compare_is_no_proof(run, monkeypatch):
     assert list(lines) and out.exists()
 
 
+def test_eight_bits_that_find_nothing_are_refused(run, monkeypatch):
+    eight_bits = {"calibration": (run.image,)}
+    lines, out = run(lost=len(found_by(run.model, FakeDetector(None).read(run.image)[0])[0]), **eight_bits)
+    with pytest.raises(ValueError, match=r"none of the \d+ boxes is found by both within 1 px: calibrate on other"):
+        list(lines)
+    assert not list(out.parent.iterdir())
+    monkeypatch.setattr(delivery, "compare", lambda *_: Difference(both=1, only_one=99))  # AP says at what cost
+    lines, out = run(**eight_bits)
+    assert list(lines) and out.exists()
+
+
 @pytest.mark.parametrize("broken", ["mask_scores", "masks"])
 def test_masks_that_are_no_numbers_are_refused(run, monkeypatch, broken):
     """By the file and the detector alike, and in 8 bits, too."""
@@ -230,6 +242,20 @@ def truth_of(run):
         crowd=np.zeros(5, bool),
         area=xywh[:, 2] * xywh[:, 3],
     )
+
+
+def test_without_objects_there_is_no_ap_to_judge_eight_bits_by(run):
+    truth = truth_of(run)
+    truth = replace(
+        truth, **{name: getattr(truth, name)[:0] for name in ("image", "boxes_xywh", "classes", "crowd", "area")}
+    )
+    labelled = {"truth": truth, "truth_files": (run.image,)}
+    lines, out = run(calibration=(run.image,), **labelled)
+    with pytest.raises(ValueError, match="AP has no value: no object of a, b, c .*, so nobody knows .*: give others"):
+        list(lines)
+    assert not list(out.parent.iterdir())
+    lines, out = run(**labelled)  # an equal file needs no AP
+    assert "AP has no value: no object of a, b, c that counts is in the labelled images" in list(lines) and out.exists()
 
 
 def test_eight_bits_may_move_boxes_but_not_ap(run):

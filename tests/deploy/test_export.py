@@ -92,15 +92,25 @@ def test_several_images_at_once_are_found_as_one_is(exported, noise):
         assert np.allclose(found.boxes, alone.boxes, atol=1e-3) and np.allclose(found.scores, alone.scores, atol=1e-5)
 
 
-# the second is shown 100.5 pixels wide, which Python rounds to 100; the third at 0.072 of its size, 151.5 pixels wide
-@pytest.mark.parametrize("size", [(256, 192), (67, 64), (2104, 1333)])
-def test_plain_onnxruntime_as_readme_says(exported, noise, size, tmp_path, monkeypatch, capsys):
+# the second is shown 100.5 pixels wide, which Python rounds to 100; the third at 0.072 of its size, 151.5 pixels wide;
+# the last 489.5, and in the two steps of validation a little less
+@pytest.mark.parametrize(
+    ("size", "edges"), [((256, 192), (96, 160)), ((67, 64), (96, 160)), ((2104, 1333), (96, 160)),
+                        ((979, 2666), (800, 1333)), ((256, 192), (0, 0))]
+)  # fmt: skip
+def test_plain_onnxruntime_as_readme_says(onnx_file, facts, noise, size, edges, tmp_path, monkeypatch, capsys):
+    network = onnx.load(onnx_file)
+    facts |= dict(zip(("min_size", "max_size"), edges, strict=True))
+    onnx.helper.set_model_props(network, {runtime.KEY: json.dumps(facts)})
+    onnx.save(network, tmp_path / "model_best.onnx")
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```\n(import json, numpy, onnxruntime\n.*?)```", readme, re.DOTALL)
     Image.fromarray(noise(96, 128)).resize(size).save(tmp_path / "scan.png")
-    code = code.replace("model_best.onnx", str(exported.path)).replace("scan.jpg", "scan.png")
     monkeypatch.chdir(tmp_path)
-    exec(compile(code, "README.md", "exec"), {})
+    exec(compile(code.replace("scan.jpg", "scan.png"), "README.md", "exec"), names := {})
+    exported = Detector(tmp_path / "model_best.onnx", threads=1)
+    assert names["shown"].size == exported.shown_size(*size[::-1])[::-1]
+    assert size != (979, 2666) or names["shown"].size == (489, 1333)
     found = exported.predict(tmp_path / "scan.png", masks=False)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(found.boxes) > 0

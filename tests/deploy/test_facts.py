@@ -5,6 +5,8 @@ import pytest
 
 from dense_det.config import load_cfg
 from dense_det.deploy.facts import LICENCE, build_facts, find_points, thresholds_of
+from dense_det.deploy.graph import deploy_graph
+from dense_det.engine.model import build_model
 
 POINTS = {"a": {"threshold": 0.3}, "b": None, "c": {"threshold": 0.5}, "d": {"threshold": 0.8}}
 
@@ -76,6 +78,22 @@ def test_the_licence_is_that_of_the_card(make_config, tmp_path):
     assert licence() == LICENCE and licence("pages: CC-BY-4.0") == f"{LICENCE} pages: CC-BY-4.0"
     (tmp_path / "CARD.md").write_text("# a\n- no\n\n## Licence\n\nApache.\n\n- data: X\n- weights: Y\n\n## More\n- z\n")
     assert licence() == f"{LICENCE} data: X; weights: Y" and licence("Z") == f"{LICENCE} Z"
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("retinanet", ["MODEL.RETINANET.NMS_THRESH_TEST", 0.4, "TEST.DETECTIONS_PER_IMAGE", 1000]),
+        ("fcos", ["MODEL.FCOS.NMS_TH", 0.4, "MODEL.FCOS.POST_NMS_TOPK_TEST", 1000]),
+    ],
+)
+def test_what_suppression_leaves_of_an_image(make_config, tmp_path, kind, words):
+    """Also what the graph is built with."""
+    (tmp_path / "w.pth").write_bytes(b"weights")
+    file = make_config(kind)
+    cfg = load_cfg(file, ["MODEL.WEIGHTS", str(tmp_path / "w.pth"), *words])
+    facts, graph = build_facts(cfg, file, ["a", "b", "c"], "1.2"), deploy_graph(build_model(cfg).eval())
+    assert (facts["nms_iou"], facts["detections_per_image"]) == (graph.nms_iou, graph.most) == (0.4, 1000)
 
 
 def test_facts(make_config, tmp_path):

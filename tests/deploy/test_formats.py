@@ -1,6 +1,7 @@
 """The same face for every format, and those that are not there."""
 
 import hashlib
+import json
 
 import numpy as np
 import pytest
@@ -41,7 +42,7 @@ def test_what_is_missing_says_how_to_get_it(tmp_path, monkeypatch):
     (tmp_path / "m.pth").write_bytes(b"weights")
     (tmp_path / "m_int8.xml").write_bytes(b"123")
     (tmp_path / "m_int8.bin").write_bytes(b"4567")
-    found = {each.name: each for each in exported_formats(tmp_path / "m.pth", 1)}
+    found = {each.name: each for each in exported_formats(tmp_path / "m.pth", FACTS, 1)}
     assert list(found) == ["ONNX Runtime", "ONNX Runtime int8", "OpenVINO", "OpenVINO int8"]
     assert found["ONNX Runtime"].missing == "no m.onnx: tools/export_model.py writes it"
     assert found["OpenVINO int8"].missing == "needs openvino: pip install openvino"
@@ -64,11 +65,38 @@ def test_a_file_of_other_weights_is_not_measured(tmp_path, monkeypatch):
     monkeypatch.setattr(formats, "Detector", Opened)
     for name in (*made_of, "m_int8.xml"):
         (tmp_path / name).touch()
-    own, yesterday, foreign, damaged = exported_formats(tmp_path / "m.pth", 1)
+    own, yesterday, foreign, damaged = exported_formats(tmp_path / "m.pth", FACTS, 1)
     assert own.detector and not own.missing and not (yesterday.detector or foreign.detector or damaged.detector)
     assert yesterday.missing == "m_int8.onnx is of other weights: export again"
     assert foreign.missing == "m.xml is of other weights: export again"
     assert damaged.missing == "m_int8.xml: damaged, or no model of this kind"
+
+
+def test_a_file_of_other_settings_is_not_measured(tmp_path, monkeypatch):
+    """Its time would be of one size, and its AP of another."""
+    (tmp_path / "m.pth").write_bytes(b"weights")
+    facts = FACTS | {"weights_sha256": hashlib.sha256(b"weights").hexdigest(), "nms_iou": 0.5, "config_sha256": "a"}
+    others = {
+        "m.onnx": {"thresholds": [0.4] * 3, "config_sha256": "b", "precision": "int8"},  # which change neither
+        "m_int8.onnx": {"min_size": 128, "max_size": 200},
+        "m.xml": {"nms_iou": 0.6},
+        "m_int8.xml": {"classes": ["a", "b", "d"]},
+    }
+
+    class Opened(LiveDetector):
+        def __init__(self, path, threads):
+            super().__init__(None, facts | others[path.name])
+
+    monkeypatch.setattr(formats, "Detector", Opened)
+    for name in others:
+        (tmp_path / name).touch()
+    found = exported_formats(tmp_path / "m.pth", json.loads(json.dumps(facts)), 1)
+    assert [bool(each.detector) for each in found] == [True, False, False, False] and not found[0].missing
+    words = "its min_size 128, the detector's 96, its max_size 200, the detector's 160"
+    assert found[1].missing == f"m_int8.onnx is of other settings: export again ({words})"
+    assert found[2].missing == "m.xml is of other settings: export again (its nms_iou 0.6, the detector's 0.5)"
+    del facts["nms_iou"]  # as in an older file: the detector's own is there
+    assert exported_formats(tmp_path / "m.pth", facts | {"nms_iou": 0.5}, 1)[0].detector
 
 
 def test_the_bin_counts_with_an_xml_alone(tmp_path):

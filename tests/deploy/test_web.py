@@ -1,6 +1,7 @@
 import http.client
 import io
 import json
+import socket
 import threading
 
 import numpy as np
@@ -68,11 +69,21 @@ def turned_picture(kind: str, orientation: int) -> bytes:
     return file.getvalue()
 
 
+def test_who_says_nothing_is_not_waited_for(ask, monkeypatch):
+    monkeypatch.setattr(web.PageHandler, "timeout", 0.2)
+    for said in (b"", b"POST /detect HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Length: 9\r\n\r\nabc" % ask.port):
+        with socket.create_connection(("127.0.0.1", ask.port), timeout=30) as connection:
+            connection.sendall(said)
+            assert connection.recv(99) == b"", "closed, without an answer"
+    assert ask("GET", "/")[0] == 200
+
+
 def test_the_page_asks_nobody_else(ask):
     status, page, answer = ask("GET", "/")
     assert status == 200 and "Drop an image here" in page
     assert "http://" not in page and "https://" not in page
-    assert "default-src 'none'" in answer.getheader("Content-Security-Policy")
+    policy = answer.getheader("Content-Security-Policy")
+    assert "default-src 'none'" in policy and "frame-ancestors 'none'" in policy
 
 
 def test_facts_and_boxes(ask):

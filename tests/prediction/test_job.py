@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from dense_det.config import load_cfg
+from dense_det.deploy import runtime
 from dense_det.deploy.export import export_onnx
 from dense_det.deploy.facts import build_facts
 from dense_det.deploy.graph import deploy_graph
@@ -247,6 +249,30 @@ def test_an_image_that_is_gone_when_its_turn_comes_is_named(training, pictures, 
     assert told[-2].startswith(f"  {pictures}/a.png: ")
 
 
+def test_a_disk_that_is_gone_ends_it_and_once_it_is_back_the_same_command_goes_on(
+    training, pictures, tmp_path, monkeypatch
+):
+    rng = np.random.default_rng(1)
+    for k in range(8):
+        Image.fromarray(rng.integers(0, 255, (60, 80, 3), np.uint8)).save(pictures / f"{k}.png")
+    words = (str(training), [str(pictures)], tmp_path / "out", load_cfg, load_model)
+
+    def list_and_lose(*words):
+        plan = list_images(*words)
+        pictures.rename(tmp_path / "unmounted")
+        return plan
+
+    monkeypatch.setattr(job_module, "list_images", list_and_lose)
+    with pytest.raises(ValueError, match=r"none of its 10 images can be read, .* Is the disk there\?"):
+        list(Prediction(*words, workers=1).lines())
+    assert not (tmp_path / "out" / "found.csv").exists()
+    monkeypatch.undo()
+    (tmp_path / "unmounted").rename(pictures)
+    told = list(Prediction(*words, workers=1).lines())
+    assert "looked at 10 of 10 images" in told and told[-2].startswith("10 images: ")
+    assert not any("have no answer" in line for line in told)
+
+
 def test_the_detector_is_looked_at_before_the_images(training, pictures, tmp_path):
     broken = tmp_path / "broken"
     shutil.copytree(training, broken)
@@ -328,6 +354,32 @@ def test_files_of_others_stay(training, pictures, tmp_path):
     assert not (pictures / "pictures" / "000001-a.jpg").exists()  # at 0.9 nothing is found
 
 
+@pytest.mark.parametrize("name", ["found.json", "found.csv"])
+def test_tables_of_others_stay(training, pictures, tmp_path, name):
+    words = (str(training), [str(pictures)], tmp_path, load_cfg, load_model)
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(ValueError, match=rf"{name} is there, and no .*/plan.json .*: move it away, or give another"):
+        list(Prediction(*words, workers=1).lines())
+    assert (tmp_path / name).read_text() == "mine" and not (tmp_path / "work").exists()
+    (tmp_path / name).unlink()
+    for _ in range(2):  # its own ones are written anew
+        list(Prediction(*words, workers=1).lines())
+        assert (tmp_path / name).read_text() != "mine"
+        (tmp_path / name).write_text("mine")
+
+
+@pytest.mark.parametrize("labelled", ["labelled", "validation"])
+def test_a_distillation_s_plan_stays(training, pictures, tmp_path, labelled):
+    work = WorkFolder(tmp_path / "work")
+    plan = replace(list_images(work, [str(pictures)], []), **{labelled: {"per_class": {"Table": 3}, "num_images": 5}})
+    work.write_plan(plan)
+    before = {path: path.read_bytes() for path in work.root.rglob("*") if path.is_file()}
+    with pytest.raises(ValueError, match="work is a plan of tools/pseudo_label.py, .*: give another --out"):
+        list(Prediction(str(training), [str(pictures)], tmp_path, load_cfg, load_model, workers=1).lines())
+    assert before == {path: path.read_bytes() for path in work.root.rglob("*") if path.is_file()}
+    assert not (tmp_path / "found.json").exists()
+
+
 def test_a_name_that_is_no_utf8(training, pictures, tmp_path):
     os.rename(pictures / "a.png", os.fsencode(pictures) + b"/\xff.png")
     list(Prediction(str(training), [str(pictures)], tmp_path / "out", load_cfg, load_model, workers=1).lines())
@@ -350,6 +402,19 @@ def test_an_exported_file_brings_its_thresholds(training, pictures, tmp_path):
     # the lowest may tip over, in sums of another order
     assert np.allclose(scores[0][:10], scores[1][:10], atol=1e-3) and abs(len(scores[0]) - len(scores[1])) <= 2
     assert 0.06 <= scores[1][-1] < 0.5
+
+
+@pytest.mark.parametrize(("fact", "most"), [({"detections_per_image": 1000}, 400), ({}, 300)])
+def test_a_file_s_own_limit_of_boxes_rules(pictures, tmp_path, monkeypatch, fact, most):
+    corners = np.stack(np.meshgrid(np.arange(20), np.arange(20)), -1).reshape(-1, 2) * 3
+    boxes = np.concatenate([corners, corners + 3], 1).astype(np.float32)
+    found = boxes, np.linspace(0.9, 0.6, 400, dtype=np.float32), np.zeros(400, np.int64)
+    facts = {"classes": ["Table"], "thresholds": [0.5], "min_size": 0, "max_size": 0, "config_sha256": "c" * 64} | fact
+    monkeypatch.setitem(runtime.Detector.openers, ".xml", lambda *_: (lambda image: found, json.dumps(facts)))
+    for name in ("m.xml", "m.bin"):
+        (tmp_path / name).touch()
+    words = (str(tmp_path / "m.xml"), [str(pictures / "a.png")], tmp_path / "out", load_cfg, load_model)
+    assert f"1 images: Table {most}" in list(Prediction(*words, workers=1).lines())
 
 
 def test_programs_of_torch_are_not_run(pictures, tmp_path):

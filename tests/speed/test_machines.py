@@ -87,6 +87,16 @@ def test_tables_have_a_column_for_each_machine():
     assert machines.summary(both).splitlines()[6] == last
 
 
+@pytest.mark.parametrize(
+    ("ratio", "words"),
+    [(2.4658, "2.4 x"), (1.3614, "1.3 x"), (2.5, "2.5 x"), (2.3, "2.3 x"), (2.99999, "2.9 x"), (73, "73.0 x")],
+)
+def test_what_falls_short_of_a_goal_does_not_read_as_the_goal(ratio, words):
+    *_, row = machines.goal_table(machines.name_machines([result("A", ratio)])).splitlines()
+    assert [cell.strip() for cell in row.split("|")] == ["", "ours against theirs", words, "2.5 x", ""]
+    assert machines.summary(machines.name_machines([result("A")])).endswith("over the rounds, rounded down.")
+
+
 def test_the_pages_of_this_repository_are_those_of_its_results(root):
     """Otherwise: python tools/bench_speed.py --pages."""
     files = machines.RESULTS, machines.PAGE, machines.FRONT

@@ -42,6 +42,11 @@ def test_a_result_is_printed_and_kept_when_asked_for(root):
     assert "| a race, ms | machine 1 |" in (root / "docs/speed.md").read_text()
 
 
+def test_a_thread_for_each_cpu_that_this_process_may_use(monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _pid: {1, 3, 5}, raising=False)
+    assert tool.build_parser().parse_args([]).threads == 3
+
+
 def test_pages_without_measuring(root, monkeypatch):
     bench("--write", "--threads", "2")
     written = (root / "docs/speed.md").read_text()

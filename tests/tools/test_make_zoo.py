@@ -56,6 +56,15 @@ def test_only_small_ones_are_shipped(rows, tmp_path, monkeypatch):
     assert row == {"name": "resnet50_idcards"}
 
 
+def test_steps_share_the_cpus_that_this_process_may_use(rows, tmp_path, monkeypatch):
+    asked = []
+    steps = tool.Steps
+    monkeypatch.setattr(tool, "Steps", lambda *words: asked.append(words[-1]) or steps(*words))
+    monkeypatch.setattr("os.sched_getaffinity", lambda _pid: {1, 3, 5}, raising=False)
+    rows["snet_idcards"] = {"name": "snet_idcards"}
+    assert tool.main(["snet_idcards", "--out", str(tmp_path)]) == 0 and asked == [3]
+
+
 def test_what_is_typed_wrong_is_answered(rows, tmp_path, capsys):
     assert tool.main(["sneet_idcards", "--out", str(tmp_path)]) == 2
     assert "did you mean 'snet_idcards'" in capsys.readouterr().err

@@ -98,6 +98,14 @@ def test_a_row_that_fails_does_not_end_the_others(shipped, monkeypatch, capsys):
     assert "snet_idcards:1 mobilenetv2_idcards:3" in (shipped / "README.md").read_text()
 
 
+def test_steps_share_the_cpus_that_this_process_may_use(shipped, monkeypatch):
+    asked = []
+    steps = tool.Steps
+    monkeypatch.setattr(tool, "Steps", lambda *words: asked.append(words[-1]) or steps(*words))
+    monkeypatch.setattr("os.sched_getaffinity", lambda _pid: {1, 3, 5}, raising=False)
+    assert measure("snet_idcards") == 0 and asked == [3]
+
+
 def test_what_is_not_shipped_is_answered(shipped, capsys):
     assert measure("resnet50_idcards") == 2
     assert "resnet50_idcards" in capsys.readouterr().err
