@@ -9,18 +9,21 @@ from dense_det.atomic_file import atomic_file
 
 
 def few_labelled(tree: dict, count: int, seed: int) -> dict:
-    """`count` images of a COCO tree, drawn at random from those with objects, and their annotations; ids as they were.
+    """`count` images of a COCO tree, drawn at random, and their annotations; ids as they were.
+
+    Images without objects are drawn as others are: how many objects an image has is to be that of all of them.
 
     Raises:
-        ValueError: fewer images than that have objects.
+        ValueError: there are fewer images, or none of those that are drawn has an object.
     """
-    there = {image["id"] for image in tree["images"]}
-    with_objects = sorted({annotation["image_id"] for annotation in tree["annotations"]} & there)
-    if not 1 <= count <= len(with_objects):
-        raise ValueError(f"{count} labelled images were asked for, {len(with_objects)} have objects")
-    drawn = set(np.random.default_rng(seed).choice(with_objects, count, replace=False).tolist())
+    ids = sorted(image["id"] for image in tree["images"])
+    if not 1 <= count <= len(ids):
+        raise ValueError(f"{count} labelled images were asked for, there are {len(ids)}")
+    drawn = set(np.random.default_rng(seed).choice(ids, count, replace=False).tolist())
     images = [image for image in tree["images"] if image["id"] in drawn]
     annotations = [annotation for annotation in tree["annotations"] if annotation["image_id"] in drawn]
+    if not annotations:
+        raise ValueError(f"none of {count} labelled images has an object: ask for more, or give another seed")
     return {**tree, "images": images, "annotations": annotations}
 
 
