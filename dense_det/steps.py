@@ -73,7 +73,13 @@ class Steps:
         self._guard = threading.Lock()  # of what steps that run side by side note
         self._lock: FolderLock | None = None
         self._at_work = {os.getpid(): Path(sys.argv[0]).name}
-        self.seconds: dict[str, float] = json.loads(self._times.read_text()) if self._times.is_file() else {}
+        # None: at work, or killed amid it
+        self._took: dict[str, float | None] = json.loads(self._times.read_text()) if self._times.is_file() else {}
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Of each step, however often it was begun; of those that were never killed, whose part nobody has measured."""
+        return {name: took for name, took in self._took.items() if took is not None}
 
     def __enter__(self) -> "Steps":
         """ValueError: others are at work in the folder."""
@@ -107,20 +113,25 @@ class Steps:
         log.parent.mkdir(parents=True, exist_ok=True)
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
         command = [sys.executable, str(self.root / step.words[0]), *step.words[1:]]
-        start = time.monotonic()
+        before, start = self._took.get(step.name, 0.0), time.monotonic()
+        self._note(step.name, None)
         with open(log, "ab") as file:
             code = self._call(step.name, command, stdout=file, stderr=subprocess.STDOUT, env=environment)
+        took = None if before is None else before + time.monotonic() - start
+        self._note(step.name, took)
         if code or (step.result is not None and not step.result.exists()):
             last = log.read_text(errors="replace").strip().splitlines()[-3:]
             raise StepFailed(
                 f"{step.name} ended with code {code}; {log} ends with:\n  " + "\n  ".join(last) + "\n"
                 "what is finished stays: the same command goes on from here"
             )
+        self.say(f"{step.name}: " + ("ended, begun by one that was killed" if took is None else f"{took / 60:.1f} min"))
+
+    def _note(self, name: str, took: float | None) -> None:
         with self._guard:
-            self.seconds[step.name] = self.seconds.get(step.name, 0.0) + time.monotonic() - start
+            self._took[name] = took
             with atomic_file(self._times) as file:
-                json.dump(self.seconds, file, indent=1)
-        self.say(f"{step.name}: {self.seconds[step.name] / 60:.1f} min")
+                json.dump(self._took, file, indent=1)
 
     def _call(self, name: str, command: list[str], **options) -> int:
         """The exit code of a process, which holds the folder, too."""

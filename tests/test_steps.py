@@ -41,6 +41,21 @@ def test_a_step_is_run_once_and_leaves_log_and_time(steps, tmp_path):
     assert Steps(tmp_path, tmp_path / "out", print, 4).seconds == steps.seconds
 
 
+def test_the_time_of_what_failed_counts_and_that_of_what_was_killed_is_unknown(steps, tmp_path):
+    folder, result = tmp_path / "out", tmp_path / "r"
+    with pytest.raises(StepFailed):
+        steps.run([Step("one", ("tool.py", "fail"), result)])
+    failed = steps.seconds["one"]
+    steps.run([Step("one", ("tool.py", str(result)), result)])
+    assert 0 < failed < steps.seconds["one"]
+    (folder / "steps.json").write_text('{"one": 9.5, "two": null}')  # killed amid the second
+    again = Steps(tmp_path, folder.with_name("again"), steps.said.append, 4)
+    assert again.seconds == {}
+    steps._took = json.loads((folder / "steps.json").read_text())
+    steps.run([Step("two", ("tool.py", str(tmp_path / "s")), tmp_path / "s")])
+    assert steps.seconds == {"one": 9.5} and steps.said[-1] == "two: ended, begun by one that was killed"
+
+
 def test_a_step_that_knows_itself_what_is_done_is_run_each_time(steps, tmp_path):
     for _ in range(2):
         steps.run([Step("one", ("tool.py", str(tmp_path / "r")), None)])

@@ -60,6 +60,9 @@ class Model:
     class_map: dict | None = None
 
 
+_OF_ONE_TEACHER = "--views", "--class-map", "--opts"
+
+
 @dataclass(frozen=True)
 class Labels:
     """One way to make pseudo-labels.
@@ -78,14 +81,15 @@ class Labels:
     truth: str = ""
 
     def of_another_teacher(self) -> "Labels":
-        """Views are sizes that one teacher knows: another one has its own. And its students learn what it finds."""
-        words, rest = [], iter(self.run)
-        for word in rest:
-            name, has_value, _ = word.partition("=")
-            if not (len(name) > 2 and "--views".startswith(name)):  # argparse takes the beginning of a name, too
+        """Views are sizes that one teacher knows, keys and names of classes are its own: another one has others. And
+        its students learn what it finds."""
+        words, is_kept = [], True
+        for word in self.run:
+            if word.startswith("--"):
+                name = word.partition("=")[0]  # argparse takes the beginning of a name, too
+                is_kept = not any(len(name) > 2 and own.startswith(name) for own in _OF_ONE_TEACHER)
+            if is_kept:
                 words.append(word)
-            elif not has_value:
-                next(rest, None)
         return dataclasses.replace(self, run=tuple(words), truth="")
 
 

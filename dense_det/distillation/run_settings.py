@@ -115,9 +115,10 @@ def _least_edge(views) -> int:
 
 
 def _detector(settings: RunSettings, config_file: str, weights: str, classes) -> Teacher:
-    """Its classes come in the order of its own evaluation, if there is one; a data set may have another."""
+    """Its classes are those of its own evaluation, if there is one: a data set may have others, or another order.
+    Where --classes names others, these are new names for the same classes."""
     own = tuple(find_points(weights, ())[1])
-    if not settings.classes and set(own) == set(classes):
+    if own and (not settings.classes or set(own) == set(classes)):
         classes = own
     cfg = settings.doors.load_cfg(config_file, [*settings.opts, "MODEL.WEIGHTS", weights])
     return build_teacher(cfg, settings.doors.load_model, classes, settings.floor, settings.detections_per_image)

@@ -51,7 +51,7 @@ def draw_sample(
     """About `size` kept boxes, the same number of each stratum (class, band) as far as it has them, at random.
 
     Returns:
-        the sample by image, and the number of all kept boxes of each stratum, which weighs the answers.
+        the sample in random order, and the number of all kept boxes of each stratum, which weighs the answers.
 
     Raises:
         ValueError: fewer than there are strata: some would have none, and others stand for them.
@@ -76,7 +76,8 @@ def draw_sample(
         for stratum, share in zip(sorted(population), shares, strict=True)
         for item in strata[stratum].items()[:share]
     ]
-    return sorted(drawn, key=lambda item: (item.image.id, -item.score)), population
+    # who judges the first few has judged a sample, too, and not the first folder
+    return [drawn[place] for place in rng.permutation(len(drawn))], population
 
 
 def score_band(score: float, threshold: float) -> int:

@@ -113,7 +113,8 @@ def build_teacher(cfg, load_model: Callable, classes, floor: float, detections_p
     config_sha256 = hashlib.sha256("".join(node.dump() for node in identity_of.values()).encode()).hexdigest()
 
     cfg.MODEL.RETINANET.SCORE_THRESH_TEST = cfg.MODEL.ROI_HEADS.SCORE_THRESH_TEST = floor
-    cfg.MODEL.FCOS.INFERENCE_TH_TEST = floor
+    # it is compared with a probability, or the product of two, of which the score is the root, or less
+    cfg.MODEL.FCOS.INFERENCE_TH_TEST = floor**2
     cfg.TEST.DETECTIONS_PER_IMAGE = cfg.MODEL.FCOS.POST_NMS_TOPK_TEST = detections_per_image
     if cfg.MODEL.DEVICE.startswith("cuda") and not torch.cuda.is_available():  # trained there, labels here
         cfg.MODEL.DEVICE = "cpu"

@@ -21,7 +21,11 @@ logger = logging.getLogger(__name__)
 
 
 class EarlyStop(BaseException):
-    """Leaves Detectron2's loop; no Exception, which the loop would log as a crash."""
+    """Leaves Detectron2's loop after `done` iterations; no Exception, which the loop would log as a crash."""
+
+    def __init__(self, done: int):
+        super().__init__(done)
+        self.done = done
 
 
 def is_due(done: int, period: int) -> bool:
@@ -132,9 +136,12 @@ class Evaluation(HookBase):
         self.last = 0
 
     def before_train(self) -> None:
-        # killed between a checkpoint and the evaluation that follows it: catch up, as if never stopped
-        if is_due(self.trainer.start_iter, self.period) and self.last != self.trainer.start_iter:
-            self._run(self.trainer.start_iter)
+        # killed between a checkpoint and the evaluation that follows it, or amid that: catch up, as if never stopped
+        start = self.trainer.start_iter
+        if self.last == start:
+            self._stop_without_gain(start)  # as it had, before it was killed
+        elif is_due(start, self.period) or start == self.trainer.max_iter:
+            self._run(start)
 
     def after_step(self) -> None:
         done = self.trainer.iter + 1
@@ -156,9 +163,12 @@ class Evaluation(HookBase):
         logger.info(
             "%s %.2f at iteration %d; best %.2f at %d", self.metric, value, done, self.best, self.best_iteration
         )
+        self._stop_without_gain(done)
+
+    def _stop_without_gain(self, done: int) -> None:
         if self.patience and self.without_gain >= self.patience and done < self.trainer.max_iter:
             logger.info("stopping: no better %s in %d evaluations", self.metric, self.without_gain)
-            raise EarlyStop
+            raise EarlyStop(done)
 
     def state_dict(self) -> dict:
         return {k: getattr(self, k) for k in ("best", "best_iteration", "without_gain", "last")}

@@ -149,9 +149,9 @@ class Trainer(DefaultTrainer):
         """Train to the end or an early stop, then evaluate the best weights in full; returns that evaluation."""
         try:
             TrainerBase.train(self, self.start_iter, self.max_iter)
-        except EarlyStop:
+        except EarlyStop as stop:
             if comm.is_main_process():
-                self.checkpointer.save("model_final", iteration=self.iter)
+                self.checkpointer.save("model_final", iteration=stop.done - 1)
         return self.report()
 
     def report(self) -> OrderedDict:

@@ -58,7 +58,7 @@ class Making:
         self.steps.run(trainings, self.at_once)
         run = run_folder(folder, self.seeds[0])
         self._export(name, entry, run / BEST_WEIGHTS)
-        size = _input_size(run)
+        size, seconds = _input_size(run), self.steps.seconds
         row = {
             "name": name,
             "seeds": list(self.seeds),
@@ -68,7 +68,8 @@ class Making:
             "data": Path(entry.data.validation).parent.name,
             "command": self._command(name),
             "commit": _read(run / "run.json")["git"],
-            "minutes": [self.steps.seconds[step.name] / 60 for step in trainings],
+            # of those that were never killed
+            "minutes": [seconds[step.name] / 60 for step in trainings if step.name in seconds],
             "size": size,
             **self._count(name, run, size),
             **{metric: [_read(step.result)[f"bbox/{metric}"] for step in trainings] for metric in METRICS},

@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 from pathlib import Path
+from statistics import mean
 
 import yaml
 
@@ -99,7 +100,7 @@ def card(row: dict, entry: Entry, facts: dict, folder: Path) -> str:
         f"- {name}: " + (f"threshold {point['threshold']:.3f}" if point else "nothing found on validation images")
         for name, point in facts["thresholds"].items()
     )
-    minutes = sum(row["minutes"]) / len(row["minutes"])
+    minutes = f" of {mean(row['minutes']):.0f} minutes each" if row["minutes"] else ""
     size = " x ".join(map(str, row["size"]))
     return f"""# {row["name"]}
 
@@ -124,7 +125,7 @@ Score with the best F1 of each class, on the same images:
 - command: `{row["command"]}`
 - config: {row["config"]} {portable_words(row["opts"])}
 - commit: {row["commit"]}
-- {len(row["seeds"])} training(s) of {minutes:.0f} minutes each on {row["benchmark"]["cpu"]}
+- {len(row["seeds"])} training(s){minutes} on {row["benchmark"]["cpu"]}
 - model.safetensors: {facts["megabytes"]:.2f} MB, sha256 {facts["sha256"]}
 
 ## Licence

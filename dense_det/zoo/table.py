@@ -1,6 +1,7 @@
 """The rows of the zoo as one table."""
 
 from pathlib import Path
+from statistics import mean
 
 from dense_det.aligned_table import aligned_table
 from dense_det.atomic_file import atomic_file
@@ -59,7 +60,7 @@ def _cells(row: dict) -> list:
         *(mean_and_spread(row[metric]) for metric in METRICS),
         None if int8 is None else f"{int8:.1f}",
         len(row["seeds"]),
-        sum(row["minutes"]) / len(row["minutes"]),
+        mean(row["minutes"]) if row["minutes"] else None,
         f"`{row['command']}`",
     ]
 

@@ -190,6 +190,8 @@ def test_a_draw_is_fair_and_repeatable(predictions):
     assert population == {(0, 0): 400, (0, 2): 400}
     assert Counter(d.band for d in drawn) == {0: 50, 2: 50}
     assert 150 < np.mean([d.image.id for d in drawn]) < 250
+    first = drawn[:30]  # who stops there has judged a sample, too: not the first folder, nor one stratum
+    assert 130 < np.mean([d.image.id for d in first]) < 270 and 5 < sum(d.band == 0 for d in first) < 25
     assert draw_sample(images, rule, 100, seed=1)[0] == drawn != draw_sample(images, rule, 100, seed=2)[0]
     with pytest.raises(ValueError, match=r"a sample of 1 leaves some of the 2 strata .*draw 2 or more"):
         draw_sample(images, rule, 1, seed=1)

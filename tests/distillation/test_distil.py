@@ -414,16 +414,6 @@ def test_a_folder_of_an_older_version_goes_on(distillation, tmp_path):
     assert json.loads((tmp_path / "out/data.json").read_text()) == noted
 
 
-def test_views_are_one_teacher_s():
-    assert Labels(run=("--fusion", "nms", "--views", "1,2", "--floor", "0.1")).of_another_teacher().run == (
-        "--fusion", "nms", "--floor", "0.1",
-    )  # fmt: skip
-    assert Labels(run=("--floor", "0.1")).of_another_teacher().run == ("--floor", "0.1")
-    assert Labels(run=("--views=192,240", "--floor", "0.1")).of_another_teacher().run == ("--floor", "0.1")
-    assert Labels(run=("--view", "192", "--floor", "0.1", "--v=240")).of_another_teacher().run == ("--floor", "0.1")
-    assert Labels(truth="all").of_another_teacher() == Labels()
-
-
 def test_the_teacher_s_ap_is_that_of_its_boxes_on_the_validation_images(tmp_path, labelled_work, predictions):
     work = labelled_work()
     # the first shard serves as that of validation images; of image 1 the Table of score 0.9 is right, and no other box

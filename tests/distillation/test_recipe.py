@@ -1,6 +1,6 @@
 import pytest
 
-from dense_det.distillation.recipe import parse_recipe
+from dense_det.distillation.recipe import Labels, parse_recipe
 
 
 def tree(**more):
@@ -105,3 +105,11 @@ def test_some_ways_of_labelling():
 def test_what_is_wrong_is_said(change, message):
     with pytest.raises(ValueError, match=message):
         parse_recipe(tree(**change), "a.yaml")
+
+
+def test_what_belongs_to_one_teacher_goes_with_it():
+    words = "--views=64,80 --fusion nms --class-map map.json --opts INPUT.MIN_SIZE_TEST 800 --floor 0.1 --vi 64 -x"
+    labels = Labels(run=tuple(words.split()), select=("--rule", "f1"), truth="right").of_another_teacher()
+    assert labels == Labels(run=("--fusion", "nms", "--floor", "0.1"), select=("--rule", "f1"))
+    assert Labels(run=("--view", "192", "--floor", "0.1", "--v=240")).of_another_teacher().run == ("--floor", "0.1")
+    assert Labels(truth="all").of_another_teacher() == Labels()

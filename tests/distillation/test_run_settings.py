@@ -29,8 +29,8 @@ def settings(monkeypatch, tmp_path):
     [
         (None, {}, "abc"),
         ("cab", {}, "cab"),  # the names of its own evaluation: the same, in the order of its own training
-        ("cab", {"classes": ("a", "b", "c")}, "abc"),  # who names them knows better
-        ("xyz", {}, "abc"),  # an evaluation under other names says nothing of the order
+        ("cab", {"classes": ("a", "b", "c")}, "cab"),
+        ("xyz", {"classes": ("a", "b", "c")}, "abc"),  # new names, in its own order
     ],
 )
 def test_a_teacher_s_classes_come_in_its_own_order(settings, tmp_path, evaluated, words, order):
@@ -40,6 +40,17 @@ def test_a_teacher_s_classes_come_in_its_own_order(settings, tmp_path, evaluated
     labeller = open_labeller(settings(**words))
     assert "".join(labeller.teachers[0].classes) == order and labeller.classes == ("a", "b", "c")
     assert labeller.tables[0].tolist() == ["abc".index(name) for name in order]
+
+
+def test_names_of_a_teacher_that_are_none_of_ours_are_mapped_or_refused(settings, tmp_path):
+    (tmp_path / "evaluation").mkdir()
+    (tmp_path / "evaluation" / "thresholds.json").write_text(json.dumps(dict.fromkeys("bxa")))
+    with pytest.raises(ValueError, match="x"):
+        open_labeller(settings())
+    (tmp_path / "map.json").write_text(json.dumps({"x": "c"}))
+    labeller = open_labeller(settings(class_map=str(tmp_path / "map.json")))
+    assert labeller.teachers[0].classes == ("b", "x", "a") and labeller.classes == ("a", "b", "c")
+    assert labeller.tables[0].tolist() == [1, 2, 0]
 
 
 @pytest.mark.parametrize(

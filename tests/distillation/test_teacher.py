@@ -6,6 +6,7 @@ import torch
 from detectron2.modeling import build_model
 from detectron2.structures import Boxes, Instances
 
+from dense_det.centermask.fcos_inference import Selection, select_boxes
 from dense_det.config import find_config, get_cfg, load_cfg
 from dense_det.distillation.class_table import DROPPED
 from dense_det.distillation.labelling import Labeller
@@ -145,6 +146,26 @@ def test_from_a_config(tmp_path):
     assert build_teacher(cfg, load, ("a", "b"), 0.03, 50).identity.config_sha256 != teacher.identity.config_sha256
     with pytest.raises(ValueError, match="the network has 2 classes, but 1 names: a"):
         build_teacher(cfg, load, ("a",), 0.03, 50)
+
+
+@pytest.mark.parametrize("with_quality", [True, False])
+def test_the_floor_of_fcos_is_one_of_scores(tmp_path, with_quality):
+    """A class of .04 and a quality of .9 score the root of .036, .19: more than a floor of .15, which both are below.
+
+    A class of .03 and a quality of .5 score .12: where the class alone is compared it comes, too, for a Labeller to
+    drop.
+    """
+    (tmp_path / "a.pth").write_bytes(b"weights")
+    words = ["MODEL.FCOS.NUM_CLASSES", 2, "MODEL.WEIGHTS", str(tmp_path / "a.pth"), "MODEL.DEVICE", "cpu"]
+    cfg = load_cfg(find_config("configs/fcos_vovnet.yaml"), [*words, "MODEL.FCOS.THRESH_WITH_CTR", with_quality])
+    seen = []
+    build_teacher(cfg, lambda cfg: seen.append(cfg.MODEL.FCOS) or RedFinder(), ("a", "b"), 0.15, 50)
+    selection = Selection(seen[0].INFERENCE_TH_TEST, with_quality, 9, 0.5, 9, clip=True)
+    logit = torch.logit(torch.tensor([[0.04, 0.9], [0.03, 0.5], [0.02, 0.9]]))
+    points, sides = torch.tensor([[10.0, 10.0], [50.0, 50.0], [90.0, 90.0]]), torch.full((3, 4), 5.0)
+    found = select_boxes([points], [logit[:, :1]], [sides], [logit[:, 1]], (99, 99), selection)
+    scores = np.sqrt([0.04 * 0.9, 0.03 * 0.5])
+    assert found.scores.numpy() == pytest.approx(scores[: 1 if with_quality else 2], abs=1e-5)
 
 
 @pytest.mark.parametrize(

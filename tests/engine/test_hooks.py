@@ -49,9 +49,9 @@ def test_training_stops_when_patience_ends():
     saved, hook = [], None
     hook = evaluation([4, 3, 2, 1], saved, patience=2)
     loop = Loop(hook)
-    with pytest.raises(EarlyStop):
+    with pytest.raises(EarlyStop) as stop:
         loop.train(0, 100)
-    assert loop.iter + 1 == 6 and hook.best_iteration == 2 and saved == [4]
+    assert loop.iter + 1 == stop.value.done == 6 and hook.best_iteration == 2 and saved == [4]
 
 
 def test_a_metric_that_is_missing_counts_as_no_gain():
@@ -66,6 +66,27 @@ def test_a_resumed_run_catches_up_with_the_evaluation_it_missed():
     hook.load_state_dict({"best": 6.0, "best_iteration": 2, "without_gain": 0, "last": 2})
     Loop(hook).train(4, 5)
     assert saved == [7, 8]  # at 4, where the kill came before the evaluation, and at 5, the last
+
+
+def test_a_run_killed_amid_its_last_evaluation_catches_up_whatever_the_period():
+    saved = []
+    hook = evaluation([7], saved)
+    hook.period = 0
+    Loop(hook).train(5, 5)
+    assert saved == [7] and hook.last == 5
+    Loop(hook).train(5, 5)  # once
+
+
+def test_a_run_that_had_stopped_stays_stopped():
+    """Killed in what comes after the training."""
+    hook = evaluation([9, 9], [], patience=2)
+    hook.load_state_dict({"best": 6.0, "best_iteration": 2, "without_gain": 2, "last": 6})
+    loop = Loop(hook)
+    with pytest.raises(EarlyStop) as stop:
+        loop.train(6, 12)
+    assert stop.value.done == 6 and hook.last == 6
+    hook.patience = 3  # who gives it more has it go on
+    Loop(hook).train(6, 8)
 
 
 def test_a_resumed_run_does_not_evaluate_twice():

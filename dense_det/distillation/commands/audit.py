@@ -122,17 +122,18 @@ def _judge(args, classes: list[str], labels_sha256: str) -> Iterator[str]:
 
 
 def _page(sample: list[Drawn], rows: list[dict]) -> str:
-    reader, cards = ImageReader(), []
-    for drawn, row in zip(sample, rows, strict=True):
+    reader, pictures, cards = ImageReader(), {}, []
+    for drawn in sorted(sample, key=lambda one: one.image.id):  # members of a tar file lie in this order
         try:
             picture = jpeg_address(_crop(reader.read(drawn.image), drawn.box), 640)
-            shown = f'<img alt="" src="{picture}" >'
+            pictures[drawn] = f'<img alt="" src="{picture}" >'
         except BadImage as error:
-            shown = f"<p>the image cannot be read any more: {html.escape(str(error))}</p>"
+            pictures[drawn] = f"<p>the image cannot be read any more: {html.escape(str(error))}</p>"
+    reader.close()
+    for drawn, row in zip(sample, rows, strict=True):
         name = html.escape(f"{row['number']}. {row['class']}, score {row['score']}")
         place = html.escape(full_name(drawn.image))
-        cards.append(f'<div class="card"><h2>{name}</h2>{shown}<p class="soft">{place}</p></div>')
-    reader.close()
+        cards.append(f'<div class="card"><h2>{name}</h2>{pictures[drawn]}<p class="soft">{place}</p></div>')
     rows_json = json.dumps(rows)
     key = hashlib.sha256(rows_json.encode()).hexdigest()[:16]  # answers to another sample are not these
     data = f'{{"key": "{key}", "rows": {rows_json}}}'.replace("<", "\\u003c")
