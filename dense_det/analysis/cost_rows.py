@@ -5,8 +5,8 @@ from torch import nn
 from dense_det.aligned_table import aligned_table
 from dense_det.analysis.complexity import costs_of_parts, count_parameters, detector_row, sums_of_parts
 from dense_det.analysis.layer_costs import Cost, layer_costs
-from dense_det.analysis.memory import saved_bytes
 from dense_det.analysis.network import PARTS, Network, image_without_data
+from dense_det.analysis.training_memory import training_bytes
 
 # modules of a bottom-up that a figure tells apart; the rest of it is its stem
 STAGES = ("stem", "stage2", "stage3", "stage4", "stage5")
@@ -18,8 +18,8 @@ def cost_row(name: str, model: nn.Module, size) -> dict:
     """All that counting tells of a detector at `size`, (height, width) in pixels: `detector_row`'s keys, and
 
     - activations, memory_access, conv_io, traffic: see layer_costs, of the whole, and traffic_<part>;
-    - kept_mb: what the forward pass of one training image keeps for the backward pass (losses not included), in 10^6
-      bytes; None where a batch norm would get one value a channel, of which it cannot train;
+    - kept_mb: what one training image keeps for the backward pass, see training_bytes, in 10^6 bytes; None where a
+      batch norm would get one value a channel, of which it cannot train;
     - stages: gmacs of STAGES and of the parts after the bottom-up.
 
     Args:
@@ -35,7 +35,7 @@ def cost_row(name: str, model: nn.Module, size) -> dict:
         "conv_io": whole.conv_io,
         "traffic": whole.traffic,
         **{f"traffic_{part}": cost.traffic for part, cost in parts.items()},
-        "kept_mb": _kept_mb(network, image),
+        "kept_mb": _kept_mb(model, network, image),
         "stages": {name: macs / 1e9 for name, macs in _macs_of_stages(network, costs).items()},
     }
 
@@ -92,10 +92,10 @@ def module_table(rows: list[dict]) -> str:
     return aligned_table(["module", "params, M", "GMACs", "%", "activations, M", "MAC, M", "CIO, M"], cells)
 
 
-def _kept_mb(network: Network, image) -> float | None:
+def _kept_mb(model: nn.Module, network: Network, image) -> float | None:
     training = network.training
     try:
-        return saved_bytes(network.train(), image) / 1e6
+        return training_bytes(model, network.train(), image) / 1e6
     except ValueError as error:
         if ONE_VALUE not in str(error):
             raise

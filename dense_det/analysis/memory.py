@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -19,7 +19,12 @@ def saved_bytes(model: nn.Module, images: torch.Tensor) -> int:
     A storage that several operations keep counts once; weights, buffers and the images do not count. Without data
     (everything on "meta") it is the same number, at once.
     """
-    given = {_storage(tensor) for tensor in [images, *model.parameters(), *model.buffers()]}
+    return kept_bytes(lambda: model(images), [images, *model.parameters(), *model.buffers()])
+
+
+def kept_bytes(call: Callable[[], object], given: Iterable[torch.Tensor] = ()) -> int:
+    """See saved_bytes; of `call()`, without what it was `given`."""
+    given = {_storage(tensor) for tensor in given}
     kept = {}
 
     def pack(tensor: torch.Tensor) -> torch.Tensor:
@@ -28,7 +33,7 @@ def saved_bytes(model: nn.Module, images: torch.Tensor) -> int:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        outputs = model(images)  # held until the end: what is freed may give its address to another tensor
+        outputs = call()  # held until the end: what is freed may give its address to another tensor
     total = sum(kept.values())
     del outputs
     return total

@@ -24,8 +24,9 @@ class Network(nn.Module):
 
     Its children are `backbone` and the parts after the pyramid in PARTS. `head` is what reads the pyramid: a dense
     detector's, or a proposal network's. Heads for boxes see the proposals of a test image, those for masks and
-    keypoints NUM_ROIS; where they lie, and so pooling, anchors and suppression, is no part of it. Layers that boxes and
-    masks share (Detectron2's C4 networks) count as boxes.
+    keypoints NUM_ROIS, and in training mode as many as are sampled of an image at most; where they lie, and so pooling,
+    anchors and suppression, is no part of it. Layers that boxes and masks share (Detectron2's C4 networks) count as
+    boxes.
     """
 
     def __init__(self, model: nn.Module):
@@ -94,19 +95,20 @@ class _Layers(nn.Module):
 
 
 class _Regions(nn.Module):
-    """`heads` on so many regions (R, C, S, S) of a level, one head after the other."""
+    """`heads` on so many regions (R, C, S, S) of a level, in training on `num_samples`, one head after the other."""
 
-    def __init__(self, level: str, pooler: nn.Module, num_regions: int, **heads: nn.Module):
+    def __init__(self, level: str, pooler: nn.Module, num_regions: int, num_samples: int, **heads: nn.Module):
         super().__init__()
         size = getattr(pooler, "resolution", None) or pooler.output_size
         self.shape = (size, size) if isinstance(size, int) else tuple(size)
-        self.level, self.num_regions = level, num_regions
+        self.level, self.num_regions, self.num_samples = level, num_regions, num_samples
         for name, head in heads.items():
             self.add_module(name, head)
 
     def forward(self, features: dict[str, Tensor]):
         level = features[self.level]
-        return self.run(level.new_empty(self.num_regions, level.shape[1], *self.shape))
+        count = self.num_samples if self.training else self.num_regions
+        return self.run(level.new_empty(count, level.shape[1], *self.shape))
 
 
 class _Boxes(_Regions):
@@ -124,9 +126,11 @@ class _PooledBoxes(_Regions):
 class _Masks(_Regions):
     def run(self, rois: Tensor):
         if hasattr(self, "res5"):
-            rois = self.res5(rois)
+            with torch.set_grad_enabled(torch.is_grad_enabled() and not self.training):  # learned for the boxes already
+                rois = self.res5(rois)
         logits = self.mask_head.layers(rois)
-        return self.maskiou_head(rois, logits[:, :1]) if hasattr(self, "maskiou_head") else logits
+        # the judge does not move the masks
+        return self.maskiou_head(rois, logits[:, :1].detach()) if hasattr(self, "maskiou_head") else logits
 
 
 class _Keypoints(_Regions):
@@ -141,16 +145,19 @@ def _region_heads(roi_heads: nn.Module | None, num_proposals: int) -> dict[str, 
         return getattr(roi_heads, name, None)
 
     parts = {}
+    if roi_heads is None:
+        return parts
+    num_samples = roi_heads.batch_size_per_image
+    num_objects = int(num_samples * roi_heads.positive_fraction)
     if given("res5") is not None:  # Detectron2's C4 networks
-        level = roi_heads.in_features[0]
-        parts["boxes"] = _PooledBoxes(
-            level, roi_heads.pooler, num_proposals, res5=roi_heads.res5, box_predictor=roi_heads.box_predictor
-        )
+        level, heads = roi_heads.in_features[0], {"res5": roi_heads.res5, "box_predictor": roi_heads.box_predictor}
+        parts["boxes"] = _PooledBoxes(level, roi_heads.pooler, num_proposals, num_samples, **heads)
     elif given("box_head") is not None:
         parts["boxes"] = _Boxes(
             roi_heads.box_in_features[0],
             roi_heads.box_pooler,
             num_proposals,
+            num_samples,
             box_head=roi_heads.box_head,
             box_predictor=roi_heads.box_predictor,
         )
@@ -158,10 +165,10 @@ def _region_heads(roi_heads: nn.Module | None, num_proposals: int) -> dict[str, 
         names = ("mask_head", "maskiou_head") if given("res5") is None else ("res5", "mask_head")
         heads = {name: given(name) for name in names if given(name) is not None}
         level = (given("mask_in_features") or roi_heads.in_features)[0]
-        parts["masks"] = _Masks(level, given("mask_pooler") or roi_heads.pooler, NUM_ROIS, **heads)
+        parts["masks"] = _Masks(level, given("mask_pooler") or roi_heads.pooler, NUM_ROIS, num_objects, **heads)
     if given("keypoint_head") is not None:
         level, pooler = roi_heads.keypoint_in_features[0], roi_heads.keypoint_pooler
-        parts["keypoints"] = _Keypoints(level, pooler, NUM_ROIS, keypoint_head=roi_heads.keypoint_head)
+        parts["keypoints"] = _Keypoints(level, pooler, NUM_ROIS, num_objects, keypoint_head=roi_heads.keypoint_head)
     return parts
 
 

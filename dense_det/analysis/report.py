@@ -25,7 +25,9 @@ COUNTER = "torch.utils.flop_counter"
 COSTS_NOTE = (
     "Millions of numbers. activations: what convolutions and linear layers give; MAC: what they read and write, "
     "weights included (ShuffleNetV2, equation 1); CIO: without weights (HarDNet, CSPNet); traffic: what all operations "
-    "read and write; kept in training: for the backward pass of one image."
+    "read and write; kept in training: for the backward pass of one image without objects, by networks (ROI heads on as "
+    "many regions as a step samples at most) and by losses of dense and semantic heads, not by those of samples (ROI "
+    "heads, RPN)."
 )
 UNTRAINED_NOTE = " -: at this size a batch norm gets one value a channel, and cannot train; a larger --size can."
 LATENCY_NOTE = (

@@ -111,6 +111,7 @@ class Judge(nn.Linear):
 def with_masks(model: nn.Module, **heads) -> nn.Module:
     model.roi_heads = nn.Module()
     model.roi_heads.in_features = ["p1"]
+    model.roi_heads.batch_size_per_image, model.roi_heads.positive_fraction = 8, 0.25
     model.roi_heads.mask_pooler = nn.Module()
     model.roi_heads.mask_pooler.resolution = 2
     for name, head in heads.items():

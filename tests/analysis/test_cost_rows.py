@@ -6,8 +6,8 @@ from detectron2.modeling import build_model
 
 import dense_det  # noqa: F401  registers
 from dense_det.analysis.cost_rows import cost_row, cost_table, module_rows, module_table
-from dense_det.analysis.memory import saved_bytes
 from dense_det.analysis.network import Network, image_without_data
+from dense_det.analysis.training_memory import training_bytes
 from dense_det.config import load_cfg
 
 CONFIG = Path(__file__).parents[2] / "configs" / "retina_snet.yaml"
@@ -53,7 +53,7 @@ def test_a_row_of_the_whole(snet):
     assert list(row["stages"]) == ["stem", "stage2", "stage3", "stage4", "stage5", "fpn", "head"]
     assert sum(row["stages"].values()) == pytest.approx(row["gmacs"])
     assert all(gmacs > 0 for gmacs in row["stages"].values())
-    assert row["kept_mb"] == saved_bytes(Network(snet).train(), image_without_data(snet, 224)) / 1e6
+    assert row["kept_mb"] == training_bytes(snet, Network(snet).train(), image_without_data(snet, 224)) / 1e6
     assert "| snet" in cost_table([row]) and "0.165" in cost_table([row])
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from dense_det.analysis.memory import compare, saved_bytes, seconds_of_steps, step_peak_bytes, train_step
+from dense_det.analysis.memory import compare, kept_bytes, saved_bytes, seconds_of_steps, step_peak_bytes, train_step
 
 
 def make_net(width):
@@ -37,6 +37,13 @@ def test_what_two_operations_keep_counts_once():
     net = nn.Sequential(nn.Sigmoid(), nn.Conv2d(3, 5, 1))
     # the output of the sigmoid is kept by itself and by the convolution
     assert saved_bytes(net, torch.randn(2, 3, 4, 6, requires_grad=True)) == 2 * 3 * 4 * 6 * 4
+
+
+def test_what_any_call_keeps_without_what_it_was_given():
+    weight, x = torch.ones(5, requires_grad=True), torch.ones(5)
+    # the product keeps x, the sigmoid its output
+    assert kept_bytes(lambda: (weight * x).sigmoid()) == 2 * 5 * 4
+    assert kept_bytes(lambda: (weight * x).sigmoid(), [x]) == 5 * 4
 
 
 @pytest.mark.parametrize("layer", [nn.BatchNorm2d(5), nn.GroupNorm(1, 5), nn.MaxPool2d(2), nn.Linear(6, 2), nn.SiLU()])

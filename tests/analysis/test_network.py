@@ -71,6 +71,14 @@ def test_keypoints_are_those_of_fifty_boxes():
     assert costs_of_parts(Network(model), image_without_data(model, 64))["keypoints"].macs == NUM_ROIS * macs
 
 
+@pytest.mark.parametrize("training", [False, True])
+def test_in_training_as_many_regions_as_are_sampled(training):
+    model = detector("mask_rcnn_vovnet", "MODEL.ROI_HEADS.BATCH_SIZE_PER_IMAGE", 20)
+    outputs = Network(model).train(training)(image_without_data(model, 64))
+    counts = len(outputs["boxes"][0]), len(outputs["masks"])
+    assert counts == ((20, 5) if training else (1000, NUM_ROIS))  # a quarter of them may lie on objects
+
+
 def test_a_plain_network_is_no_detector():
     assert not is_detector(nn.Conv2d(3, 1, 1))
     assert image_without_data(nn.Conv2d(3, 1, 1), (5, 7), 2).shape == (2, 3, 5, 7)

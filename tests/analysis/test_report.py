@@ -66,14 +66,14 @@ def test_tables_and_json_of_what_was_counted(snet, tmp_path):
 
 def test_why_nothing_is_said_of_training(snet, monkeypatch):
     shown = []
-    monkeypatch.setattr("dense_det.analysis.cost_rows.saved_bytes", lambda *_: 5)
+    monkeypatch.setattr("dense_det.analysis.cost_rows.training_bytes", lambda *_: 5)
     report_of({"a": snet}, shown, with_costs=True)
     assert "cannot train" not in shown[1]
 
     def refuse(*_):
         raise ValueError("Expected more than 1 value per channel when training, got ...")
 
-    monkeypatch.setattr("dense_det.analysis.cost_rows.saved_bytes", refuse)
+    monkeypatch.setattr("dense_det.analysis.cost_rows.training_bytes", refuse)
     report_of({"a": snet}, shown, with_costs=True)
     assert "-: at this size a batch norm gets one value" in shown[3]
 
