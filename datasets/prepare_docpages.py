@@ -30,7 +30,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--size", type=int, default=1000, metavar="PX", help="longer side of the images (default 1000)")
     parser.add_argument("--workers", type=int, default=num_cpus(), metavar="N", help="processes (default: all)")
     parser.add_argument("--seed", type=int, default=0, help="of the choice of pages, and of a folder's split")
-    parser.add_argument("--few", type=int, metavar="N", help="and few.json: N pages of train with objects, at random")
+    parser.add_argument("--without", nargs="+", default=[], metavar="NAME", help="packages of the list to leave out")
+    parser.add_argument("--few", type=int, metavar="N", help="and few.json: N pages of train, at random")
     parser.add_argument("--freeze", metavar="NAME=SPLIT", nargs="+", help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -45,6 +46,7 @@ def main() -> int:
         made = prepare_docpages(
             args.out, frozen_list=FROZEN_LIST, pdfs=args.pdfs, debs=args.debs, labels=args.labels,
             classes=args.classes, num_pages=args.pages, long_side=args.size, workers=args.workers, seed=args.seed,
+            without=args.without,
         )  # fmt: skip
         if args.few:
             folder = Path(made["folder"])

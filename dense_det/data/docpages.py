@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from dense_det.atomic_file import atomic_file
@@ -28,6 +29,7 @@ def prepare_docpages(
     long_side: int = 1000,
     workers: int = 1,
     seed: int = 0,
+    without: Sequence[str] = (),
 ) -> dict:
     """Write `out`/{train,val}.json, `out`/images/*.jpg and `out`/manifest.json; returns the manifest.
 
@@ -42,6 +44,7 @@ def prepare_docpages(
         classes: only these classes, with ids in this order.
         num_pages: at most so many, those with tables, pictures and formulas first.
         long_side: of the images, in pixels.
+        without: packages of the list to leave out.
 
     Raises:
         ValueError: an unknown class, no such folder, or nothing that pages could be made from.
@@ -53,16 +56,19 @@ def prepare_docpages(
     request = {
         "labels": labels, "classes": list(names), "num_pages": num_pages, "long_side": long_side, "seed": seed,
         "pdfs": _listing(pdfs), "frozen_list": _digest(frozen_list) if pdfs is None else None,
-        "code": code_digest(),
+        "without": sorted(without), "code": code_digest(),
     }  # fmt: skip
     earlier = _earlier(out, request)
-    if earlier is not None:
+    if earlier is not None and not earlier["problems"]:
         return {**earlier, "folder": str(out), "already_there": True}
 
     if pdfs is not None:
         sources, problems = folder_sources(pdfs, seed)
     else:
-        sources, problems = frozen_sources(frozen_list, debs, cache_folder() / "packages")
+        sources, problems = frozen_sources(frozen_list, debs, cache_folder() / "packages", without)
+    if earlier is not None and earlier.get("missing") == problems:  # still
+        return {**earlier, "folder": str(out), "already_there": True}
+    missing = list(problems)
     labelled, unreadable = label_sources(sources, out / "parts", request["code"], workers)
     problems += unreadable
     entries = [
@@ -74,6 +80,7 @@ def prepare_docpages(
     entries = choose_pages(entries, labels, names, num_pages, seed)
     if not entries:
         raise ValueError("no page could be made: " + ("; ".join(problems) or "no PDF has a fitting page"))
+    (out / "manifest.json").unlink(missing_ok=True)  # what it tells of is about to be replaced
     render_entries(entries, out / "images", workers)
     counts = {}
     for split in SPLITS:
@@ -81,7 +88,7 @@ def prepare_docpages(
         _write_json(out / f"{split}.json", tree)
         counts[split] = _count(tree)
     manifest = {
-        "request": request, "counts": counts, "problems": problems,
+        "request": request, "counts": counts, "problems": problems, "missing": missing,
         "pages": [entry.provenance() for entry in entries],
     }  # fmt: skip
     _write_json(out / "manifest.json", manifest)

@@ -2,12 +2,14 @@
 
 import hashlib
 import logging
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from dense_det.data.frozen_list import FrozenPdf, read_frozen_list
 from dense_det.data.packages import Package, fetch_packages, read_packages, unpack_files
 from dense_det.data.pdf.document import sha256_of
+from dense_det.suggest import unknown
 
 logger = logging.getLogger(__name__)
 
@@ -59,13 +61,20 @@ def folder_sources(folder, seed: int = 0) -> tuple[list[Source], list[str]]:
     return sources, problems
 
 
-def frozen_sources(frozen_list, debs, cache: Path) -> tuple[list[Source], list[str]]:
+def frozen_sources(frozen_list, debs, cache: Path, without: Collection[str] = ()) -> tuple[list[Source], list[str]]:
     """The PDFs of the frozen list that could be had, and what is missing or differs.
 
     A PDF whose content differs (another version of its package) is used by its page numbers, and reported.
+
+    Raises:
+        ValueError: `without` names a package that is not in the list, or `debs` is no folder.
     """
     frozen = read_frozen_list(frozen_list)
-    versions = {pdf.package: pdf.version for pdf in frozen}
+    listed = {pdf.package for pdf in frozen}
+    for name in without:
+        if name not in listed:
+            raise ValueError(f"to leave out: {unknown('package', name, listed)}")
+    versions = {pdf.package: pdf.version for pdf in frozen if pdf.package not in without}
     if debs is not None:
         if not Path(debs).is_dir():
             raise ValueError(f"{debs} is no folder of .deb files")

@@ -2,9 +2,11 @@
 
 import io
 import logging
+import os
 import shutil
 import subprocess
 import tarfile
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -52,26 +54,30 @@ def fetch_packages(wanted: dict[str, str], folder) -> tuple[list[Package], dict[
 
 
 def _download(names: list[str], folder: Path) -> str:
-    """Empty when all went well, else what apt-get said last."""
-    done = _apt_get(["download", *names], folder)
-    own_lists = folder / "apt-lists"
-    if "Unable to locate" in done.stderr and not own_lists.is_dir():
-        # a machine straight from its image has no package lists; lists of one's own need no root
-        (own_lists / "partial").mkdir(parents=True)
-        logger.info("making package lists in %s", own_lists)
-        _apt_get(["update"], folder)
-        done = _apt_get(["download", *names], folder)
-    if done.returncode == 0:
-        return ""
+    """Empty when all went well, else what apt-get said last; a package comes whole or not at all."""
+    with tempfile.TemporaryDirectory(prefix=".download-", dir=folder) as temporary:
+        place = Path(temporary)
+        done = _apt_get(["download", *names], folder, place)
+        own_lists = folder / "apt-lists"
+        if "Unable to locate" in done.stderr and not own_lists.is_dir():
+            # a machine straight from its image has no package lists; lists of one's own need no root
+            (own_lists / "partial").mkdir(parents=True)
+            logger.info("making package lists in %s", own_lists)
+            _apt_get(["update"], folder, place)
+            done = _apt_get(["download", *names], folder, place)
+        if done.returncode == 0:
+            for path in place.glob("*.deb"):
+                os.replace(path, folder / path.name)
+            return ""
     said = [line for line in done.stderr.splitlines() if line.startswith("E:")]
     return said[-1] if said else f"apt-get ended with {done.returncode}"
 
 
-def _apt_get(arguments: list[str], folder: Path) -> subprocess.CompletedProcess:
-    """apt-get in `folder`, with the lists in its apt-lists/ where that is there, else the machine's."""
+def _apt_get(arguments: list[str], folder: Path, place: Path) -> subprocess.CompletedProcess:
+    """apt-get in `place`, with the lists in the apt-lists/ of `folder` where that is there, else the machine's."""
     lists = (folder / "apt-lists").absolute()
     options = ["-o", f"Dir::State::Lists={lists}"] if lists.is_dir() else []
-    return subprocess.run(["apt-get", *options, *arguments], cwd=folder, capture_output=True, text=True)
+    return subprocess.run(["apt-get", *options, *arguments], cwd=place, capture_output=True, text=True)
 
 
 def read_packages(folder, prefer: dict[str, str] | None = None) -> dict[str, Package]:
@@ -93,15 +99,18 @@ def read_package(path) -> Package:
     """Name and version from the control file of a .deb.
 
     Raises:
-        ValueError: not a Debian package, or one whose control file cannot be read.
+        ValueError: not a Debian package, one that is cut short, or one whose control file cannot be read.
     """
-    with _member(Path(path), "control.tar") as archive:
+    path = Path(path)
+    if path.stat().st_size < (size := sum(60 + size + size % 2 for _, size, _ in _ar_headers(path)) + len(_AR_MAGIC)):
+        raise ValueError(f"{path.name} is cut short: {path.stat().st_size} of {size} bytes")
+    with _member(path, "control.tar") as archive:
         for entry in archive:
             if PurePosixPath(entry.name).name == "control" and entry.isfile():
                 text = archive.extractfile(entry).read().decode("utf-8", "replace")
                 fields = dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
                 if {"Package", "Version"} <= set(fields):
-                    return Package(fields["Package"].strip(), fields["Version"].strip(), Path(path))
+                    return Package(fields["Package"].strip(), fields["Version"].strip(), path)
     raise ValueError("its control file names no Package and Version")
 
 
@@ -145,7 +154,18 @@ def _member(path: Path, stem: str) -> tarfile.TarFile:
 
 
 def _ar_members(path: Path):
-    """(name, bytes) of each member of an ar archive: a 60-byte header, then content padded to even length."""
+    """(name, bytes) of each member of an ar archive."""
+    with open(path, "rb") as file:
+        for name, size, start in _ar_headers(path):
+            file.seek(start)
+            content = file.read(size)
+            if len(content) < size:
+                raise ValueError(f"{path.name} is cut short inside {name}")
+            yield name, content
+
+
+def _ar_headers(path: Path):
+    """(name, size, place) of each member of an ar archive: a 60-byte header, then content padded to even length."""
     with open(path, "rb") as file:
         if file.read(8) != _AR_MAGIC:
             raise ValueError(f"{path.name} is no Debian package: it does not begin as an ar archive")
@@ -154,11 +174,8 @@ def _ar_members(path: Path):
                 name, size = header[:16].decode("ascii").rstrip(" /"), int(header[48:58])
             except ValueError as error:
                 raise ValueError(f"{path.name} is damaged: {error}") from error
-            content = file.read(size)
-            if len(content) < size:
-                raise ValueError(f"{path.name} is cut short inside {name}")
-            file.read(size % 2)
-            yield name, content
+            yield name, size, file.tell()
+            file.seek(size + size % 2, os.SEEK_CUR)
 
 
 def _unpacked_by_dpkg(path: Path, stem: str) -> bytes:

@@ -214,6 +214,37 @@ def test_the_frozen_pages_and_splits_are_made_without_network(frozen, tmp_path):
     ]  # fmt: skip
 
 
+def test_what_was_missing_is_made_once_it_is_there(frozen, tmp_path):
+    path, debs, _ = frozen
+    words = {"frozen_list": path, "debs": debs, "long_side": 200}
+    (debs / "dog.deb").rename(tmp_path / "dog.deb")
+    assert not prepare_docpages(tmp_path / "out", **words)["already_there"]
+    again = prepare_docpages(tmp_path / "out", **words)
+    assert again["already_there"] and again["counts"]["val"]["pages"] == 0, "it still is"
+    (tmp_path / "dog.deb").rename(debs / "dog.deb")
+    made = prepare_docpages(tmp_path / "out", **words)
+    assert not made["already_there"] and made["counts"]["val"]["pages"] == 1 and not made["problems"]
+
+
+def test_a_preparation_that_is_stopped_leaves_no_old_manifest(frozen, tmp_path, monkeypatch):
+    path, debs, _ = frozen
+    words = {"frozen_list": path, "debs": debs, "long_side": 200}
+    prepare_docpages(tmp_path / "out", **words)
+    with monkeypatch.context() as stopped:
+        stopped.setattr(docpages, "coco_json", lambda *_words: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            prepare_docpages(tmp_path / "out", **words, classes=["Picture"])
+    assert not prepare_docpages(tmp_path / "out", **words)["already_there"]
+
+
+def test_packages_may_be_left_out(frozen, tmp_path):
+    path, debs, _ = frozen
+    made = prepare_docpages(tmp_path / "out", frozen_list=path, debs=debs, long_side=200, without=["fox"])
+    assert [page["package"] for page in made["pages"]] == ["dog"] and not made["problems"]
+    with pytest.raises(ValueError, match="to leave out: no package named 'fos'; did you mean 'fox'"):
+        prepare_docpages(tmp_path / "out", frozen_list=path, debs=debs, without=["fos"])
+
+
 def test_missing_packages_and_other_versions_are_reported(frozen, tmp_path, write_pdf, prose):
     path, debs, _ = frozen
     (debs / "dog.deb").unlink()

@@ -83,7 +83,21 @@ def test_a_package_cut_short(write_deb):
     path = write_deb("fox")
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(ValueError, match="cut short"):
-        unpack_files(read_package(path), path.parent / "out")
+        read_package(path)
+    assert read_packages(path.parent) == {}, "so that it is fetched again"
+
+
+def test_a_download_that_is_interrupted_leaves_nothing(write_deb, tmp_path, monkeypatch):
+    def apt_get(command, cwd, **_options):
+        path = write_deb("owl", "1", folder=cwd)
+        path.write_bytes(path.read_bytes()[:-40])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(subprocess, "run", apt_get)
+    monkeypatch.setattr(packages.shutil, "which", lambda name: "/usr/bin/" + name)
+    with pytest.raises(KeyboardInterrupt):
+        fetch_packages({"owl": "1"}, tmp_path / "debs")
+    assert list((tmp_path / "debs").iterdir()) == []
 
 
 def test_the_preferred_version_is_taken(write_deb, tmp_path):

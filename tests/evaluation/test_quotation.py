@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from dense_det.evaluation.quotation import quote_run
+from dense_det.evaluation.quotation import CHOSEN, quote_run
 
 METRICS = {"images": 1200, "ground_truth": 3456, "bbox/AP": 36.26, "bbox/AP50": 66.94, "bbox/AP75": 33.49}
 FACTS = {"cpu": "Some CPU (avx2)", "threads": 2, "processes": 1, "git": "0123456789abcdef", "seconds": 90.0}
@@ -21,7 +21,8 @@ def run(tmp_path):
 def test_by_hand(run):
     assert quote_run(run) == (
         "boxes: AP 36.3, AP50 66.9, AP75 33.5.\n\n| class |\n| --- |\n\n"
-        "1,200 images, 3,456 objects, Some CPU (avx2), 2 threads, 1.5 minutes, commit 012345678."
+        "1,200 images, 3,456 objects, Some CPU (avx2), 2 threads, 1.5 minutes, commit 012345678. "
+        "Thresholds are those of the best F1 on these images: precision, recall, F1 and corners owe something to that."
     )
 
 
@@ -41,14 +42,14 @@ def test_data_without_objects_has_no_figures(run):
 def test_a_resumed_run_with_changes_on_a_gpu(run):
     more = {"gpu": "Some GPU", "processes": 4, "threads": 1, "git": "0123456789abcdef-dirty", "seconds": None}
     (run / "run.json").write_text(json.dumps(FACTS | more))
-    assert quote_run(run).endswith(", Some GPU, 4 processes, 1 thread each, commit 012345678 with changes.")
+    assert quote_run(run).endswith(f", Some GPU, 4 processes, 1 thread each, commit 012345678 with changes. {CHOSEN}")
 
 
 def test_an_evaluation_alone_is_quoted_where_it_came_last(run):
     later, earlier = run / "evaluation" / "run.json", run / "run.json"
     later.write_text(json.dumps(FACTS | {"cpu": "other", "git": None}))
     os.utime(earlier, (1, 1))
-    assert quote_run(run).endswith("3,456 objects, other, 2 threads, 1.5 minutes.")
+    assert quote_run(run).endswith(f"3,456 objects, other, 2 threads, 1.5 minutes. {CHOSEN}")
     os.utime(later, (0, 0))
     assert "Some CPU" in quote_run(run)
     earlier.unlink()

@@ -55,7 +55,7 @@ def prepare_idcards(
         photo_folders: of more photographs for backgrounds.
         packages: take the photographs of some Debian packages, too; they are downloaded once.
         pages: a folder with train.json, val.json and images/ of document pages; None: drawn ones alone.
-        fonts: a folder of typefaces beside matplotlib's; None: those alone, so that all machines make the same.
+        fonts: a folder of typefaces beside matplotlib's; None: those alone, whatever the machine has.
         preview: pictures of each split on a sheet with their annotations drawn; 0 for none.
 
     Raises:

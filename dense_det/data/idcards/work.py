@@ -76,6 +76,7 @@ def _make_part(part: Part) -> list[dict]:
     # one thread a worker: the workers are as many as the cores
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
+    part.file.unlink(missing_ok=True)  # of another request: its images are about to be replaced
     try:
         records = [_make_one(part, index) for index in range(part.start, part.stop)]
     finally:

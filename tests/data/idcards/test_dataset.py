@@ -75,6 +75,26 @@ def test_processes_and_interruptions_make_no_difference(tmp_path, monkeypatch):
     assert content(tmp_path / "three") == content(tmp_path / "one")
 
 
+def test_pictures_of_another_request_that_was_killed_are_made_anew(tmp_path, monkeypatch):
+    monkeypatch.setattr(work, "PART", 2)
+    monkeypatch.setattr(dataset, "PART", 2)
+    prepare_idcards(tmp_path, **SMALL)
+    first, real, calls = content(tmp_path), work.make_scene, []
+
+    def dies_at_the_second(*arguments):
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    with monkeypatch.context() as killed:
+        killed.setattr(work, "make_scene", dies_at_the_second)
+        with pytest.raises(KeyboardInterrupt):
+            prepare_idcards(tmp_path, **SMALL | {"seed": 1})
+    prepare_idcards(tmp_path, **SMALL)
+    assert content(tmp_path) == first
+
+
 def test_fewer_pictures_are_the_first_of_more_and_another_seed_is_another_set(tmp_path):
     prepare_idcards(tmp_path / "set", **SMALL)
     before = content(tmp_path / "set")
