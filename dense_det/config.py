@@ -10,7 +10,7 @@ from detectron2.config import CfgNode as CN
 from detectron2.config import get_cfg as get_detectron2_cfg
 
 from dense_det import yaml_formula
-from dense_det.suggest import unknown
+from dense_det.suggest import no_folder, unknown
 
 
 def add_dense_det_config(cfg: CN) -> CN:
@@ -268,10 +268,10 @@ def read_yaml(path: Path) -> dict:
         ValueError: YAML that does not parse, is not safe, is empty, or is no mapping.
     """
     if not path.is_file():
-        folder = path.parent if path.parent.is_dir() else Path(".")
-        raise FileNotFoundError(
-            unknown(f"config file in {folder}/", path.name, sorted(p.name for p in folder.glob("*.yaml")))
-        )
+        if not path.parent.is_dir():
+            raise FileNotFoundError(no_folder(path.parent))
+        names = sorted(p.name for p in path.parent.glob("*.yaml"))
+        raise FileNotFoundError(unknown(f"config file in {path.parent}/", path.name, names))
     try:
         tree = yaml_formula.read(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -1,6 +1,7 @@
 """Messages for a name that was not found: what came, what was probably meant, what there is."""
 
 import difflib
+from pathlib import Path
 
 
 def unknown(kind: str, name: str, known, near=()) -> str:
@@ -20,3 +21,11 @@ def unknown(kind: str, name: str, known, near=()) -> str:
     if known and len(known) <= 20:
         message += f" Known: {', '.join(known)}"
     return message
+
+
+def no_folder(folder: Path) -> str:
+    """ "no folder named 'zoo/snet_docpag'; did you mean 'zoo/snet_docpages'? ..." for an error's text."""
+    above = folder.parent
+    if not above.is_dir():
+        return f"no folder {folder}: {above} is not there either"
+    return unknown("folder", str(folder), sorted(str(path) for path in above.iterdir() if path.is_dir()))

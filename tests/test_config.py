@@ -64,6 +64,12 @@ def test_mistakes_are_named_with_their_place_and_the_nearest_key(tmp_path, monke
     assert not (tmp_path / "hacked").exists()
 
 
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    (tmp_path / "snet").mkdir()
+    with pytest.raises(FileNotFoundError, match="no folder named '.*/snat'; did you mean '.*/snet'"):
+        load_cfg(tmp_path / "snat" / "config.yaml")
+
+
 def test_a_misspelt_file_is_answered_with_the_nearest_one(tmp_path):
     write(tmp_path / "retina_vovnet.yaml", "")
     with pytest.raises(FileNotFoundError, match="did you mean 'retina_vovnet.yaml'"):

@@ -1,4 +1,4 @@
-from dense_det.suggest import unknown
+from dense_det.suggest import no_folder, unknown
 
 
 def test_near_names_come_first_and_few_names_are_all_listed():
@@ -17,3 +17,11 @@ def test_nothing_alike_and_many_names_stay_short():
 
 def test_names_need_not_be_strings():
     assert "did you mean '12'?" in unknown("id", 1, [12, 305])
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    (tmp_path / "snet_docpages").mkdir()
+    (tmp_path / "snet_docpage.txt").touch()
+    told = no_folder(tmp_path / "snet_docpag")
+    assert told.startswith(f"no folder named '{tmp_path}/snet_docpag'; did you mean '{tmp_path}/snet_docpages'?")
+    assert no_folder(tmp_path / "a" / "b") == f"no folder {tmp_path}/a/b: {tmp_path}/a is not there either"

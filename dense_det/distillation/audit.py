@@ -258,17 +258,28 @@ def read_answers(path, population: Counter, classes: list[str], labels_sha256: s
     return rows
 
 
+_WORDS = {"y": "yes", "n": "no"}
+
+
 def _read_rows(path) -> list[dict]:
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
-        rows = json.loads(text) if text.lstrip().startswith("[") else list(csv.DictReader(text.splitlines()))
+        rows = json.loads(text) if text.lstrip().startswith("[") else _read_csv(text)
         if not rows:
             raise ValueError("no rows")
         if not all({"number", "class", "band", "answer"} <= row.keys() for row in rows):
             raise ValueError("a row without number, class, band or answer")
+        for row in rows:
+            row["answer"] = _WORDS.get(str(row["answer"]).strip().lower(), row["answer"])
     except (ValueError, AttributeError, csv.Error) as error:
         raise ValueError(f"{path}: neither the CSV nor the JSON of an audit, in UTF-8 ({error})") from error
     return rows
+
+
+def _read_csv(text: str) -> list[dict]:
+    """With the separator of its header: programs write others where a comma stands in numbers."""
+    header = text.partition("\n")[0]
+    return list(csv.DictReader(text.splitlines(), delimiter=max(",;\t", key=header.count)))
 
 
 def _fault(row: dict, bands: dict[str, list[str]], key: str) -> str:

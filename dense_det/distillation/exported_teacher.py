@@ -31,7 +31,8 @@ class ExportedTeacher:
         self.detections_per_image: int | None = detector.facts.get("detections_per_image")
         self.has_masks = bool(detector.facts.get("masks"))
         self._min_size, self._max_size = detector.facts["min_size"], detector.facts["max_size"]
-        self.views = (View(self._min_size or OWN_SIZE),)
+        self.own_edge = self._min_size or OWN_SIZE
+        self.views = (View(self.own_edge),)
         self._image, self._found = None, {}
 
     def find(self, image, view):

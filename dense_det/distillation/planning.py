@@ -24,7 +24,7 @@ from dense_det.distillation.input_writer import InputWriter
 from dense_det.distillation.inspected_files import InspectedFiles
 from dense_det.distillation.inspection import Inspected
 from dense_det.distillation.inspections import inspect_all
-from dense_det.distillation.progress import duration
+from dense_det.distillation.plan_text import in_words
 from dense_det.distillation.sources import Candidate, Expansion
 from dense_det.distillation.work_folder import InputImage, Plan, Rejected, WorkFolder, to_line
 from dense_det.evaluation.ground_truth import GroundTruth
@@ -148,7 +148,7 @@ def _write_draft(draft: WorkFolder, settings: PlanSettings, look: Callable) -> P
     digest = writer.close()
     if not writer.num_images:
         reasons = [f"\n  {full_name(row)}: {printable(row.reason)}" for row in islice(draft.read_rejected(), 3)]
-        raise ValueError(f"nothing to label in {' '.join(settings.sources)}: {_in_words(counts)}{''.join(reasons)}")
+        raise ValueError(f"nothing to label in {' '.join(settings.sources)}: {in_words(counts)}{''.join(reasons)}")
     sources = [os.path.abspath(source) for source in settings.sources]
     return Plan(
         settings.shard_size, writer.num_images, writer.num_shards, sources, dict(counts), digest, labelled, validation
@@ -267,28 +267,3 @@ def _remove_abandoned(root: Path) -> None:
     for folder in root.iterdir():
         if (own := draft.fullmatch(folder.name)) and not Path(f"/proc/{own[1]}").exists():
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _in_words(counts: dict) -> str:
-    return ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in counts.items() if count) or "no files"
-
-
-def as_text(plan: Plan, seconds_per_image: float | None = None) -> str:
-    """What a person wants to know about a plan; `seconds_per_image` of one worker, None where nobody knows."""
-    lines = [
-        f"{plan.num_images} images in {plan.num_shards} shards of {plan.shard_size}",
-        f"left out: {_in_words(plan.counts)}{' (rejected.jsonl says why)' if any(plan.counts.values()) else ''}"
-        + ("; failures.jsonl lists the bad ones, too" if plan.num_bad else ""),
-    ]
-    if plan.labelled:
-        density = plan.labelled["instances"] / max(1, plan.labelled["images"])
-        lines.append(f"labelled: {plan.labelled['images']} images, {density:.2f} objects an image")
-    if plan.validation:
-        lines.append(f"validation: {plan.validation['num_images']} images")
-    if seconds_per_image:
-        images = plan.num_images + (plan.validation or {"num_images": 0})["num_images"]
-        pace = f"at {seconds_per_image:.3f} s an image"
-        lines.append(f"expected: {duration(images * seconds_per_image)} of one worker in all, {pace}")
-    else:
-        lines.append("expected time: give --teacher or --onnx, which are tried; run tells it after its first shard")
-    return "\n".join(lines)

@@ -95,6 +95,11 @@ def read_rule(labels, manifest: Manifest) -> tuple[Rule, dict]:
         FileNotFoundError: the labels are gone.
     """
     path = manifest_path(labels)
+    if not path.exists() and Path(labels).exists():
+        raise ValueError(
+            f"{path} is not there, which select writes beside its labels: give the file that select wrote. {labels} is "
+            "another one, such as import-review's, or was moved alone"
+        )
     try:
         about = json.loads(path.read_text(encoding="utf-8"))
         rows = about["thresholds"]

@@ -77,7 +77,7 @@ def open_labeller(settings: RunSettings) -> Labeller:
     if not settings.detectors and not settings.onnx:
         raise ValueError("no teacher: give --teacher CONFIG WEIGHTS or --onnx FILE")
     onnx = [open_onnx_teacher(path, settings.floor) for path in settings.onnx]
-    classes = settings.classes or _labelled_classes(settings.work) or (() if settings.detectors else onnx[0].classes)
+    classes = settings.classes or _labelled_classes(settings.work) or _named_by_teachers(settings, onnx)
     if not classes:
         raise ValueError("the classes have no names: give --classes A B ..., or plan with --labelled-json")
     teachers = [_detector(settings, *files, classes) for files in settings.detectors] + onnx
@@ -124,13 +124,20 @@ def _detector(settings: RunSettings, config_file: str, weights: str, classes) ->
     return build_teacher(cfg, settings.doors.load_model, classes, settings.floor, settings.detections_per_image)
 
 
+def _named_by_teachers(settings: RunSettings, onnx: list) -> tuple[str, ...]:
+    """Of the first teacher that has names."""
+    known = [tuple(find_points(weights, ())[1]) for _, weights in settings.detectors]
+    return next(filter(None, known + [teacher.classes for teacher in onnx]), ())
+
+
 def _labelled_classes(work: str) -> tuple[str, ...]:
     labelled = WorkFolder(work).read_plan().labelled
     return tuple(labelled["per_class"]) if labelled else ()
 
 
 def _views(teacher: Teacher, asked: tuple[View, ...]) -> tuple[View, ...]:
-    """An ONNX file has one size: of the views that are asked for, it takes the mirroring."""
-    if isinstance(teacher, OnnxTeacher) and asked:
-        return tuple(View(OWN_SIZE, flip) for flip in sorted({view.flip for view in asked}))
-    return asked or teacher.views
+    """An ONNX file of other people has one size: of the views that are asked for, it takes the mirroring."""
+    if isinstance(teacher, OnnxTeacher):
+        return tuple(View(OWN_SIZE, flip) for flip in sorted({view.flip for view in asked})) or teacher.views
+    own = (View(view.short_edge if view.short_edge != OWN_SIZE else teacher.own_edge, view.flip) for view in asked)
+    return tuple(dict.fromkeys(own)) or teacher.views

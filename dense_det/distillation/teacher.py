@@ -11,7 +11,7 @@ import torch
 from detectron2.structures import Boxes, Instances
 
 from dense_det.data.pdf.document import sha256_of
-from dense_det.distillation.views import Look, View, build_views, look
+from dense_det.distillation.views import OWN_SIZE, Look, View, build_views, look
 from dense_det.fold_bn import fold_bn
 from dense_det.tta import boxes_in, has_masks, masks_in
 
@@ -37,6 +37,7 @@ class Teacher(Protocol):
     identity: Identity
     classes: tuple[str, ...]
     views: tuple[View, ...]
+    own_edge: int  # shorter edge in pixels that view "own" stands for; OWN_SIZE: it takes images as they are
     has_masks: bool
 
     def find(self, image: np.ndarray, view: View) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -58,6 +59,7 @@ class DetectorTeacher:
         self.model, self.classes, self.views, self.identity = model, tuple(classes), tuple(views), identity
         self.has_masks = has_masks(model)
         self._bgr = image_format == "BGR"
+        self.own_edge = min_size or OWN_SIZE
         self._elongation = max_size / min_size if min_size else _UNBOUNDED
 
     @torch.inference_mode()

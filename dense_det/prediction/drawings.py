@@ -4,7 +4,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,7 +45,7 @@ class Drawings:
     def draw(self, rule: Rule) -> Iterator[Failure]:
         """Write what is asked for and not there yet; those of other thresholds are drawn anew. An image that gives no
         pixels any more is told, and the others follow."""
-        self._settle(rule)
+        self.settle(rule)
         if not (self.pictures or self.crops):
             return
         classes = self.work.read_manifest().classes
@@ -82,15 +82,22 @@ class Drawings:
     def _noted(self) -> dict | None:
         return json.loads(self._note.read_text(encoding="utf-8")) if self._note.exists() else None
 
-    def _settle(self, rule: Rule) -> None:
-        """Remove what shows other boxes, as thresholds or the numbers of copies were others, and note today's."""
+    def settle(self, rule: Rule) -> int:
+        """Remove what shows other boxes, as thresholds or the numbers of copies were others, and note today's; how many
+        files that were."""
         before = self._noted()
         now = {"thresholds": [float(threshold) for threshold in rule.thresholds], "copies": self._copies()}
         if before == now or (before is None and not (self.pictures or self.crops)):
-            return
+            return 0
+        removed = 0
         for path in self._numbered(len(before.get("copies", ()))) if before else ():
             path.unlink()
+            removed += 1
+        for folder in ("pictures", "crops"):
+            with suppress(OSError):  # something else is in it, or it is not there
+                (self.out / folder).rmdir()
         write_json(self._note, now)
+        return removed
 
     def _copies(self) -> list[str]:
         return [f"{copy.id} {title(copy)}" for same in read_copies(self.work).values() for copy in same]

@@ -82,6 +82,8 @@ class Prediction:
         rule = Rule(np.array(thresholds, np.float32), ignore_share=1.0)
         counts = write_found(self.out, work, rule)
         yield f"{counts.pop('')} images: " + ", ".join(f"{name} {number}" for name, number in counts.items())
+        if (removed := drawings.settle(rule)) and not (self.pictures or self.crops):
+            yield f"{removed} pictures and crops that showed other boxes are removed: --pictures and --crops draw anew"
         lost = list(drawings.draw(rule))
         if failures := work.join_failures(plan):
             copies = count_failed_copies(work, plan)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dense_det.deploy.facts import find_points, thresholds_of
+from dense_det.suggest import no_folder
 
 WEIGHTS = ("model_best.pth", "model_final.pth", "model.safetensors")
 PLAIN_THRESHOLD = 0.5  # where no validation chose any
@@ -32,6 +33,8 @@ def find_trained(folder) -> Trained:
             is the one to use, see choose_evaluation.
     """
     folder = Path(folder)
+    if not folder.exists():
+        raise ValueError(no_folder(folder))
     config, weights = folder / "config.yaml", next((w for n in WEIGHTS if (w := folder / n).is_file()), None)
     if not config.is_file() or weights is None:
         expected = f"{', '.join(WEIGHTS[:-1])} or {WEIGHTS[-1]}"

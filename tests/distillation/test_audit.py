@@ -1,5 +1,6 @@
 import argparse
 import csv
+import itertools
 import json
 import re
 from collections import Counter
@@ -207,7 +208,8 @@ def test_from_labels_to_an_interval(tmp_path, labelled_work):
     labelled_work()
     labels, out = tmp_path / "pseudo.json", tmp_path / "audit"
     run(select, tmp_path / "work", "--out", labels)
-    (line, _) = run(audit, tmp_path / "work", labels, "--out", out)
+    line, how, _ = run(audit, tmp_path / "work", labels, "--out", out)
+    assert how.startswith("answers: yes or no (y, n) in the last column")
     assert "3 of 3 labels to judge" in line
     page = (out / "index.html").read_text()
     assert page.count('class="card"') == page.count("data:image/jpeg") == 3 and "http" not in page
@@ -232,6 +234,17 @@ def sample(tmp_path, labelled_work):
 
 def fill_in(path, answer):
     path.write_text(path.read_text().replace(",\n", f",{answer}\n"))
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_answers_as_people_and_their_programs_write_them(tmp_path, sample, separator):
+    rows = list(csv.reader((sample / "answers.csv").read_text().splitlines()))
+    for row, word in zip(rows[1:], itertools.cycle(["y", "N", "yes", ""])):
+        row[-1] = word
+    text = "\ufeff" + "\r\n".join(separator.join(row) for row in rows)
+    (tmp_path / "mine.csv").write_text(text, encoding="utf-8")
+    lines = run(audit, tmp_path / "work", tmp_path / "pseudo.json", "--out", sample, "--answers", tmp_path / "mine.csv")
+    assert lines[-1].split()[0] == "all" and lines[-1].split()[-3] == str(sum(bool(row[-1]) for row in rows[1:]))
 
 
 def test_a_second_draw_keeps_the_answers_of_the_first(tmp_path, sample):

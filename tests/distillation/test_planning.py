@@ -18,7 +18,8 @@ from PIL import Image
 
 from dense_det.distillation import inspections, planning
 from dense_det.distillation.coco_files import CocoFiles
-from dense_det.distillation.planning import PlanSettings, as_text, make_plan
+from dense_det.distillation.plan_text import as_text
+from dense_det.distillation.planning import PlanSettings, make_plan
 from dense_det.distillation.sources import Expansion
 from dense_det.distillation.work_folder import WorkFolder, page_digest, read_lines
 

@@ -7,7 +7,7 @@ import pytest
 
 from dense_det.distillation import run_settings as module
 from dense_det.distillation.run_settings import Detectron2Doors, RunSettings, open_labeller
-from dense_det.distillation.views import View
+from dense_det.distillation.views import OWN_SIZE, View
 from dense_det.distillation.work_folder import Plan, WorkFolder
 
 
@@ -17,7 +17,9 @@ def settings(monkeypatch, tmp_path):
     labelled = {"json_file": "", "images": 1, "instances": 3, "per_class": {"a": 1, "b": 1, "c": 1}}
     WorkFolder(tmp_path / "work").write_plan(Plan(2, 3, 2, [], {}, "", labelled))
     monkeypatch.setattr(
-        module, "build_teacher", lambda cfg, load, classes, *_: SimpleNamespace(classes=classes, views=(View(64),))
+        module,
+        "build_teacher",
+        lambda cfg, load, classes, *_: SimpleNamespace(classes=classes, views=(View(64),), own_edge=64),
     )
     doors = Detectron2Doors(lambda file, opts: None, lambda cfg: None)
     files = (("config.yaml", str(tmp_path / "model.pth")),)
@@ -40,6 +42,21 @@ def test_a_teacher_s_classes_come_in_its_own_order(settings, tmp_path, evaluated
     labeller = open_labeller(settings(**words))
     assert "".join(labeller.teachers[0].classes) == order and labeller.classes == ("a", "b", "c")
     assert labeller.tables[0].tolist() == ["abc".index(name) for name in order]
+
+
+def test_own_is_the_size_of_its_tests(settings):
+    views = open_labeller(settings(views=(View(OWN_SIZE, True), View(64), View(OWN_SIZE), View(80)))).views
+    assert views == ((View(64, True), View(64), View(80)),)
+
+
+def test_where_nobody_names_the_classes_the_teacher_does(settings, tmp_path):
+    WorkFolder(tmp_path / "work").write_plan(Plan(2, 3, 2, [], {}, ""))
+    with pytest.raises(ValueError, match="the classes have no names: give --classes A B"):
+        open_labeller(settings())
+    (tmp_path / "evaluation").mkdir()
+    (tmp_path / "evaluation" / "thresholds.json").write_text(json.dumps(dict.fromkeys("cab")))
+    labeller = open_labeller(settings())
+    assert labeller.classes == labeller.teachers[0].classes == ("c", "a", "b")
 
 
 def test_names_of_a_teacher_that_are_none_of_ours_are_mapped_or_refused(settings, tmp_path):

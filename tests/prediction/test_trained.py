@@ -68,3 +68,9 @@ def test_what_is_missing_is_said(folder, name, content, message):
         (folder / name).write_text(content)
     with pytest.raises(ValueError, match=message):
         find_trained(folder)
+
+
+def test_a_folder_that_is_misspelt(tmp_path):
+    (tmp_path / "cards").mkdir()
+    with pytest.raises(ValueError, match="no folder named '.*/card'; did you mean '.*/cards'"):
+        find_trained(tmp_path / "card")

@@ -106,6 +106,7 @@ def main(args) -> Iterator[str]:
     with atomic_file(out / "index.html") as file:
         file.write(_page(sample, rows))
     yield f"{out / 'index.html'}: {len(sample)} of {sum(population.values())} labels to judge; or {path}"
+    yield "answers: yes or no (y, n) in the last column; what is left empty is not judged"
     yield f"then: python tools/pseudo_label.py audit {args.work} {args.labels} --out {args.out} --answers FILE"
 
 

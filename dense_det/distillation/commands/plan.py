@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 from dense_det.deploy.facts import find_points
 from dense_det.distillation.coco_files import CocoFiles
-from dense_det.distillation.planning import PlanSettings, as_text, make_plan
+from dense_det.distillation.plan_text import as_text
+from dense_det.distillation.planning import PlanSettings, make_plan
 from dense_det.distillation.progress import read_progress
 from dense_det.distillation.run_settings import Detectron2Doors, RunSettings, open_labeller
 from dense_det.distillation.sources import Expansion

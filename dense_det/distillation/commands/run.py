@@ -35,10 +35,11 @@ def add_arguments(parser) -> None:
                         "YOLOv8's or PicoDet's; several, too")  # fmt: skip
     parser.add_argument("--opts", nargs="+", default=[], metavar="KEY VALUE", help="config keys of the teachers")
     parser.add_argument("--classes", nargs="+", default=[], metavar="NAME",
-                        help="the classes in order (default: those of the plan's labelled file)")  # fmt: skip
+                        help="the classes in order (default: those of the plan's labelled file, else the first "
+                        "teacher's own)")  # fmt: skip
     parser.add_argument("--class-map", metavar="FILE", help="JSON or YAML {a teacher's class: ours, or null}")
     parser.add_argument("--views", metavar="V,V",
-                        help="short edges in pixels, f for mirrored, own for the file's: 480,640,640f")  # fmt: skip
+                        help="short edges in pixels, f for mirrored, own: that of its tests: 480,640,ownf")  # fmt: skip
     parser.add_argument("--fusion", choices=FUSIONS, default="wbf", help="how views become one (default wbf)")
     parser.add_argument("--fusion-iou", type=float, metavar="X", help="overlap of the same thing (default .55; .5)")
     parser.add_argument("--floor", type=float, default=0.05, metavar="S", help="least score kept (default 0.05)")
