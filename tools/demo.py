@@ -27,6 +27,7 @@ def main() -> None:
     parser.add_argument("--train", action="store_true", help="train from scratch; README says how long it took")
     parser.add_argument("opts", nargs=argparse.REMAINDER, metavar="KEY VALUE", help="config keys to override")
     args = parser.parse_args()
+    args.out = args.out.resolve()  # the steps run in the repository
     pages = args.out / "pages"
     step(
         "prepare real document pages", "datasets/prepare_docpages.py",
@@ -55,7 +56,7 @@ def main() -> None:
     curves = f"curves:   {args.out / 'results.png'}\n" if args.train else ""
     print(f"pictures: {evaluation / 'examples.png'}\n{curves}all:      {args.out}")
     detector = args.out if args.train else SHIPPED
-    print(f"\nyour own: .venv/bin/python tools/predict.py {detector} paper.pdf scans/ --out found --pictures")
+    print(f"\nyour own: .venv/bin/python tools/predict.py {detector} paper.pdf scans/ --out found_demo --pictures")
 
 
 if __name__ == "__main__":

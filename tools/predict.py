@@ -18,7 +18,7 @@ from dense_det.terminal import tell
 
 EXAMPLE = """examples:
   python tools/predict.py output/mine scans/ --out found --pictures
-  python tools/predict.py model.onnx more.tar papers/*.pdf --out found --threshold 0.4 --crops
+  python tools/predict.py model.onnx more.tar papers/*.pdf --out found_more --threshold 0.4 --crops
 found.json (COCO with scores), found.csv, pictures/ and crops/ (straightened by the corners, where the detector has
 masks). Boxes and corners are in pixels of the upright image; of a PDF's page at 150 dpi (72 points are 150 pixels).
 Stopped, the same command goes on, and another --threshold is taken from what is stored; other images, or another

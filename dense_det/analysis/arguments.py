@@ -5,7 +5,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from dense_det.analysis.machine import usable_device
+from dense_det.analysis.machine import use_device
 from dense_det.terminal import output_file, output_folder
 
 EXAMPLES = """examples:
@@ -49,7 +49,7 @@ def parse_arguments(description: str, argv=None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     args.command = shlex.join(["python", "tools/analyze_model.py", *(sys.argv[1:] if argv is None else argv)])
     try:
-        args.configs, args.device = named_configs(args.configs), usable_device(args.device)
+        args.configs, args.device = named_configs(args.configs), use_device(args.device)
     except ValueError as error:
         parser.error(str(error))
     if min(args.size) < 1:

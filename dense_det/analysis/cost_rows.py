@@ -40,10 +40,11 @@ def cost_row(name: str, model: nn.Module, size) -> dict:
     }
 
 
-def part_costs(model: nn.Module, size) -> dict[str, float]:
-    """Of a detector on "meta" at `size`, (height, width) in pixels: gmacs_<part>, and traffic_<part> in numbers."""
+def part_costs(model: nn.Module, size, num_images: int = 1) -> dict[str, float]:
+    """Of a detector on "meta" at `size`, (height, width) in pixels: gmacs_<part>, and traffic_<part> in numbers; of
+    all images of a batch, for which weights are read once. Regions are always those of one image."""
     network = Network(model)
-    costs = costs_of_parts(network, image_without_data(model, size))
+    costs = costs_of_parts(network, image_without_data(model, size, num_images))
     gmacs = {f"gmacs_{part}": cost.macs / 1e9 for part, cost in costs.items()}
     return gmacs | {f"traffic_{part}": cost.traffic for part, cost in costs.items()}
 

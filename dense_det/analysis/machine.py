@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional as F
 
+from dense_det.environment import cpu_name
+
 # (side of the matrices, side of the 256-channel feature map, MiB that are copied): a few tens of milliseconds on one
 # core, more where a GPU would be idle most of the time
 _SIZES = {"cpu": (1024, 32, 64), "cuda": (8192, 256, 1024)}
@@ -25,6 +27,19 @@ def usable_device(name: str | None) -> str:
     if name != "cpu" and int(name.partition(":")[2] or 0) >= count:
         raise ValueError(f"--device {name}: torch {torch.__version__} sees {count} GPUs here; take cpu or another one")
     return name
+
+
+def use_device(name: str | None) -> str:
+    """`usable_device`, as the current one where it is a certain GPU: what names none, as a new event, is on that."""
+    device = usable_device(name)
+    if ":" in device:
+        torch.cuda.set_device(device)
+    return device
+
+
+def chip_name(device: str) -> str:
+    """What computes on a `usable_device`: the name of that GPU, or of the CPU."""
+    return cpu_name() if device == "cpu" else torch.cuda.get_device_name(device)
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,14 @@ class PartClock:
     part does is "post" (anchors, thresholds, suppression, boxes at the output's size). The parts add up to the whole.
 
     Args:
-        device: of the model. On "cuda" events are recorded on the stream and read once all is done, so that
+        device: of the model. On a GPU events are recorded on its stream and read once all is done, so that
             measuring makes nothing wait.
     """
 
     def __init__(self, model: nn.Module, device):
         self._labels = _labels(model)
-        self._on_gpu = torch.device(device).type == "cuda"
+        self._device = torch.device(device)
+        self._on_gpu = self._device.type == "cuda"
         self._hooks = []
         self._running: list[str] = []
         self._marks: list[tuple[str, object]] = []
@@ -42,12 +43,12 @@ class PartClock:
         """Milliseconds of each part while `call` runs the model once, in the order in which they first run."""
         self._running, self._marks = ["prepare"], []
         if self._on_gpu:
-            torch.cuda.synchronize()
+            torch.cuda.synchronize(self._device)
         self._mark()
         call()
         end = self._now()
         if self._on_gpu:
-            torch.cuda.synchronize()
+            torch.cuda.synchronize(self._device)
         times: dict[str, float] = {}
         stamps = [stamp for _, stamp in self._marks[1:]] + [end]
         for (label, start), stop in zip(self._marks, stamps, strict=True):
@@ -71,7 +72,7 @@ class PartClock:
         if not self._on_gpu:
             return time.perf_counter()
         event = torch.cuda.Event(enable_timing=True)
-        event.record()
+        event.record(torch.cuda.current_stream(self._device))
         return event
 
 

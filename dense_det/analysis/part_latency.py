@@ -35,7 +35,7 @@ class Subject:
     Attributes:
         model: in evaluation mode, on its device.
         source: the picture that it sees.
-        costs: cost_rows.part_costs of what the network gets, see `input_size`.
+        costs: cost_rows.part_costs of the batch that the network gets, see `input_size`.
         dtype: of torch.autocast; None is float32 throughout.
         num_candidates: boxes that random weights send into suppression (see candidates.give_candidates); None: as
             many as the weights or the proposals give.
@@ -134,7 +134,7 @@ def latency_row(subject: Subject, probes: dict[str, Probe], limits: list[dict[st
             "ms": float(np.median(values)),
             "p95_ms": float(np.percentile(values, 95)),
             "percent": 100 * float(np.mean(values)) / mean,
-            **_speed(subject, part, float(np.median(values)), peak, batch),
+            **_speed(subject, part, float(np.median(values)), peak),
         }
         for part, values in series.items()
     }
@@ -167,12 +167,12 @@ def latency_table(rows: list[dict]) -> str:
     return aligned_table(header, cells)
 
 
-def _speed(subject: Subject, part: str, ms: float, peak: Limits, batch: int) -> dict[str, float]:
+def _speed(subject: Subject, part: str, ms: float, peak: Limits) -> dict[str, float]:
     gmacs = subject.costs.get(f"gmacs_{part}")
     if part not in COUNTED or not gmacs or not ms:
         return {}
-    operations = 2e9 * gmacs * batch
-    num_bytes = subject.costs[f"traffic_{part}"] * batch * (4 if subject.dtype is None else 2)
+    operations = 2e9 * gmacs
+    num_bytes = subject.costs[f"traffic_{part}"] * (4 if subject.dtype is None else 2)
     gflops, intensity = operations / ms / 1e6, operations / num_bytes
     return {
         "gflops": gflops,

@@ -14,13 +14,15 @@ NUM_ROUNDS = 3
 MAX_PROCESSES = 8
 # a loaded machine imports torch in half a minute; what takes longer than this hangs
 SECONDS_TO_START = 180
+# where every process compiles its network, too, all of them at once
+SECONDS_TO_COMPILE = 1800
 
 Setting = tuple[int, int]  # (processes, threads of each)
 
 
 def settings_for(num_cores: int) -> list[Setting]:
-    """One process with one thread; then all cores, in 1, 2, 4, ... processes."""
-    counts = [2**power for power in range(num_cores.bit_length()) if 2**power <= min(num_cores, MAX_PROCESSES)]
+    """One process with one thread; then all cores, in every number of processes that leaves none idle."""
+    counts = [count for count in range(1, min(num_cores, MAX_PROCESSES) + 1) if num_cores % count == 0]
     return list(dict.fromkeys([(1, 1), *((count, num_cores // count) for count in counts)]))
 
 
@@ -35,6 +37,8 @@ def images_per_second(
     Args:
         make_run: picklable; called once in each process, it gives the function that detects on one image.
         seconds: for all windows of all settings together; a window is one image at least.
+        seconds_to_start: until all processes are ready; as long again for an image with another number of threads,
+            which is not timed: torch.compile compiles anew.
 
     Returns:
         None for a setting that did not answer in time, and for all where the processes do not start in time.
@@ -48,7 +52,7 @@ def images_per_second(
         alive = all(worker.answer(end - time.monotonic()) == "ready" for worker in workers)
         for _ in range(NUM_ROUNDS):
             for setting in settings:
-                rate = _round(workers, setting, window) if alive else None
+                rate = _round(workers, setting, window, seconds_to_start) if alive else None
                 if rate is None:  # the others may be in the middle of something: nothing more is to be compared
                     alive = False
                 else:
@@ -93,11 +97,11 @@ class _Worker:
         self.pipe.close()
 
 
-def _round(workers: list[_Worker], setting: Setting, window: float) -> float | None:
+def _round(workers: list[_Worker], setting: Setting, window: float, patience: float) -> float | None:
     processes, threads = setting
     for worker in workers[:processes]:
         worker.pipe.send((threads, window))
-    end = time.monotonic() + 10 * window + 120
+    end = time.monotonic() + 10 * window + patience
     answers = [worker.answer(end - time.monotonic()) for worker in workers[:processes]]
     return None if None in answers else sum(answers)
 
@@ -106,12 +110,16 @@ def _work(pipe, make_run) -> None:
     run = make_run()
     run()
     pipe.send("ready")
+    warm = set()
     while True:
         try:
             threads, window = pipe.recv()
         except EOFError:
             return
         torch.set_num_threads(threads)
+        if threads not in warm:
+            run()
+            warm.add(threads)
         start, images = time.perf_counter(), 0
         while not images or time.perf_counter() - start < window:
             run()

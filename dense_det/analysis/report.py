@@ -12,29 +12,35 @@ from dense_det.analysis.blame import Faults, blamed
 from dense_det.analysis.complexity import detector_row, markdown_table
 from dense_det.analysis.cost_figures import draw_figures
 from dense_det.analysis.cost_rows import cost_row, cost_table, module_rows, module_table, part_costs
-from dense_det.analysis.machine import make_probes
+from dense_det.analysis.machine import chip_name, make_probes
 from dense_det.analysis.network import NUM_ROIS
 from dense_det.analysis.part_latency import Subject, latency_row, latency_table, take_times
-from dense_det.analysis.process_throughput import images_per_second, settings_for, throughput_table
+from dense_det.analysis.process_throughput import (
+    SECONDS_TO_COMPILE,
+    SECONDS_TO_START,
+    images_per_second,
+    settings_for,
+    throughput_table,
+)
 from dense_det.analysis.sweep import sweep, sweep_rows, sweep_table
 from dense_det.atomic_file import atomic_file
-from dense_det.environment import cpu_name
 from dense_det.suggest import unknown
 
 COUNTER = "torch.utils.flop_counter"
 COSTS_NOTE = (
     "Millions of numbers. activations: what convolutions and linear layers give; MAC: what they read and write, "
     "weights included (ShuffleNetV2, equation 1); CIO: without weights (HarDNet, CSPNet); traffic: what all operations "
-    "read and write; kept in training: for the backward pass of one image without objects, by networks (ROI heads on as "
-    "many regions as a step samples at most) and by losses of dense and semantic heads, not by those of samples (ROI "
-    "heads, RPN)."
+    "read and write; kept in training: for the backward pass of one image without objects, by networks (ROI heads on "
+    "as many regions as a step samples at most) and by the losses of dense and semantic heads, not by those of an RPN "
+    "and ROI heads, which judge a few hundred samples."
 )
 UNTRAINED_NOTE = " -: at this size a batch norm gets one value a channel, and cannot train; a larger --size can."
 LATENCY_NOTE = (
     "Milliseconds a batch of {batch}: median and 95th percentile of {rounds} rounds in turns, warm, torch {torch}, "
-    "{dtype}, {device}, {threads} threads{candidates}. The picture resized and padded, as counted here: {sizes}. Peak "
-    "in the same rounds: {peak_gflops:.0f} GFLOP/s (the faster of a matrix product and a 3x3 convolution), "
-    "{peak_gbytes:.1f} GB/s (copy). A multiply-add is two FLOP; roof: what the peaks allow at that many FLOP a byte."
+    "{dtype}, {device}: {chip}, {threads} threads{candidates}. The picture resized and padded, as counted here: "
+    "{sizes}. Peak in the same rounds: {peak_gflops:.0f} GFLOP/s (the faster of a matrix product and a 3x3 "
+    "convolution), {peak_gbytes:.1f} GB/s (copy). A multiply-add is two FLOP; roof: what the peaks allow at that many "
+    "FLOP a byte."
 )
 
 
@@ -45,10 +51,11 @@ class Report:
         size: (height, width) of the input, in pixels.
         show: is given each table's text once it is there.
         command: what makes all of this again; for what is written.
+        device: to measure on, see machine.usable_device.
     """
 
-    def __init__(self, size, show: Callable[[str], None], command: str):
-        self.size, self.show = list(size), show
+    def __init__(self, size, show: Callable[[str], None], command: str, device: str = "cpu"):
+        self.size, self.show, self.device = list(size), show, device
         self.faults = Faults()
         self.tables: list[str] = []
         self.rows: list[dict] = []
@@ -77,7 +84,7 @@ class Report:
             for name, rows in modules.items():
                 self._add(f"{name} at {self.size[0]}x{self.size[1]}:\n\n{module_table(rows)}")
 
-    def measure(self, subjects: list[Subject], device: str, batch: int, seconds: float) -> None:
+    def measure(self, subjects: list[Subject], batch: int, seconds: float) -> None:
         """The table of how long each part takes, and the times in the rows; who fails has none.
 
         Operations are counted at the size that each network gets, the row's "input_size": a picture keeps its aspect.
@@ -86,9 +93,9 @@ class Report:
             return
         sizes = {subject.name: subject.input_size() for subject in subjects}
         for subject in subjects:
-            subject.costs = part_costs(self.models[subject.name], sizes[subject.name])
-        probes = make_probes(device, subjects[0].dtype or torch.float32)
-        limits = take_times(subjects, probes, device, batch, seconds, self.faults)
+            subject.costs = part_costs(self.models[subject.name], sizes[subject.name], batch)
+        probes = make_probes(self.device, subjects[0].dtype or torch.float32)
+        limits = take_times(subjects, probes, self.device, batch, seconds, self.faults)
         subjects = self._sound(subjects)
         if not subjects:
             return
@@ -98,8 +105,8 @@ class Report:
                 counted.update(row, input_size=list(sizes[counted["name"]]))
         sizes, rows = {name: sizes[name] for name in rows}, list(rows.values())
         machine = {
-            "device": device,
-            "chip": torch.cuda.get_device_name() if device.startswith("cuda") else cpu_name(),
+            "device": self.device,
+            "chip": chip_name(self.device),
             "threads": torch.get_num_threads(),
             "torch": torch.__version__.split("+")[0],
             "dtype": str(subjects[0].dtype or torch.float32).removeprefix("torch."),
@@ -113,10 +120,10 @@ class Report:
         note = LATENCY_NOTE.format(**machine, **told)
         self._add(f"{latency_table(rows)}\n\n{note}")
 
-    def sweep(self, subjects: list[Subject], device: str, seconds: float) -> None:
+    def sweep(self, subjects: list[Subject], seconds: float) -> None:
         """A table for each detector over sizes and batches, in about `seconds` each."""
         for subject in self._sound(subjects):
-            times = sweep(subject, device, seconds, self.faults)
+            times = sweep(subject, self.device, seconds, self.faults)
             rows = sweep_rows(times, self.models[subject.name])
             self.content.setdefault("sweep", {})[subject.name] = rows
             self._add(
@@ -124,17 +131,21 @@ class Report:
                 f"(-: did not fit into {seconds:.0f} s, or not run):\n\n{sweep_table(rows)}"
             )
 
-    def compare_processes(self, make_runs: dict[str, Callable], num_cores: int, seconds: float) -> None:
+    def compare_processes(
+        self, make_runs: dict[str, Callable], num_cores: int, seconds: float, compiled: bool = False
+    ) -> None:
         """A table of processes against threads; half of `seconds` for each detector.
 
         Args:
             make_runs: see process_throughput.images_per_second.
+            compiled: by torch.compile, for which the processes have longer.
         """
         settings = settings_for(num_cores)
         sound = {name: make_run for name, make_run in make_runs.items() if name not in self.faults.reasons}
         if not sound:
             return
-        rates = {name: images_per_second(make_run, settings, seconds / 2) for name, make_run in sound.items()}
+        patience = SECONDS_TO_COMPILE if compiled else SECONDS_TO_START
+        rates = {name: images_per_second(make_run, settings, seconds / 2, patience) for name, make_run in sound.items()}
         self.content["images_per_second"] = {
             name: {f"{processes} x {threads}": rate for (processes, threads), rate in row.items()}
             for name, row in rates.items()
@@ -174,7 +185,7 @@ class Report:
                 json.dump(self.content, file, indent=2)
         if markdown_file:
             with atomic_file(markdown_file) as file:
-                head = f"`{self.content['command']}` wrote this, on {cpu_name()}."
+                head = f"`{self.content['command']}` wrote this, on {chip_name(self.device)}."
                 file.write("\n\n".join([head, *self.tables]) + "\n")
         if figures:
             timed = [row for row in self.rows if "parts" in row]

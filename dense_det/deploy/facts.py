@@ -19,9 +19,10 @@ def build_facts(cfg, config_file, classes, version: str, licence: str = "") -> d
     """Plain values for JSON: how images go in, what the classes are called, and what the file was made of.
 
     "thresholds" has a number for each class, "thresholds_from" the evaluation's file, or "" where there was none;
-    "least_score" is the one below which the file has no boxes (FCOS: the class's alone); of two of a class that overlap
-    by more than "nms_iou" it has one, and of an image at most "detections_per_image"; "precision" is that of a file in
-    32-bit floats, see delivery for those in 8-bit integers.
+    "least_score" is the one below which the file has no boxes (FCOS: the class's alone); the best
+    "candidates_per_level" of each level of the pyramid go into suppression; of two of a class that overlap by more than
+    "nms_iou" it has one, and of an image at most "detections_per_image"; "precision" is that of a file in 32-bit
+    floats, see delivery for those in 8-bit integers.
 
     Args:
         classes: names, in the order of training (by rising category id); () takes those of the evaluation.
@@ -34,10 +35,10 @@ def build_facts(cfg, config_file, classes, version: str, licence: str = "") -> d
     """
     retinanet, fcos = cfg.MODEL.RETINANET, cfg.MODEL.FCOS
     num_classes, least_score = retinanet.NUM_CLASSES, retinanet.SCORE_THRESH_TEST
-    iou, most = retinanet.NMS_THRESH_TEST, cfg.TEST.DETECTIONS_PER_IMAGE
+    iou, most, candidates = retinanet.NMS_THRESH_TEST, cfg.TEST.DETECTIONS_PER_IMAGE, retinanet.TOPK_CANDIDATES_TEST
     if cfg.MODEL.PROPOSAL_GENERATOR.NAME == "DenseDetFCOS":
         num_classes, least_score = fcos.NUM_CLASSES, fcos.INFERENCE_TH_TEST
-        iou, most = fcos.NMS_TH, fcos.POST_NMS_TOPK_TEST
+        iou, most, candidates = fcos.NMS_TH, fcos.POST_NMS_TOPK_TEST, fcos.PRE_NMS_TOPK_TEST
     outputs = "boxes float32 (R, 4) xyxy in pixels of the input, scores float32 (R,), classes int64 (R,)"
     masks = cfg.MODEL.MASK_ON and cfg.MODEL.META_ARCHITECTURE == "DenseDetCenterMask"
     if masks:
@@ -65,6 +66,7 @@ def build_facts(cfg, config_file, classes, version: str, licence: str = "") -> d
         "thresholds": thresholds_of(points, classes),
         "thresholds_from": source,
         "least_score": least_score,
+        "candidates_per_level": candidates,
         "nms_iou": iou,
         "detections_per_image": most,
         "precision": "float32",

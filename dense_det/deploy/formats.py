@@ -19,7 +19,16 @@ EXPORTED = {
     "OpenVINO int8": ("_int8.xml", " --format openvino --int8 IMAGES"),
 }
 # facts that time and AP depend on; the digest of the whole config differs by channels_last, and by any new key of ours
-SETTINGS = "classes", "masks", "min_size", "max_size", "least_score", "nms_iou", "detections_per_image"
+SETTINGS = (
+    "classes",
+    "masks",
+    "min_size",
+    "max_size",
+    "least_score",
+    "candidates_per_level",
+    "nms_iou",
+    "detections_per_image",
+)
 
 
 class LiveDetector(Detector):
@@ -74,8 +83,8 @@ def torch_formats(load: Callable[[bool], torch.nn.Module], weights: Path, facts:
 
 
 def exported_formats(weights: Path, facts: dict, threads: int) -> list[Format]:
-    """The files beside the weights, in the order of EXPORTED; those that are not there, cannot run or are of other
-    weights or settings say so.
+    """The files beside the weights, in the order of EXPORTED; those that are not there, cannot run, leave suppression
+    to who runs them, or are of other weights or settings say so.
 
     Args:
         facts: of the detector itself, see build_facts.
@@ -92,6 +101,8 @@ def exported_formats(weights: Path, facts: dict, threads: int) -> list[Format]:
                 missing = str(error).removeprefix(f"{file} ").replace(str(file), file.name)
         if detector and detector.facts.get("weights_sha256") != digest:
             detector, missing = None, f"{file.name} is of other weights: export again"
+        elif detector and "nms" in detector.facts:
+            detector, missing = None, f"{file.name} was made with --nms outside: export again"
         elif detector and (others := _other_settings(detector.facts, facts)):
             detector, missing = None, f"{file.name} is of other settings: export again ({others})"
         formats.append(Format(name, file, detector, missing))

@@ -212,7 +212,7 @@ def deploy_graph(model: nn.Module, suppress: bool = True) -> DeployGraph:
             )
     if isinstance(model, RetinaNet):
         graph = RetinaNetGraph(model)
-    elif hasattr(getattr(model, "proposal_generator", None), "fcos_head"):
+    elif hasattr(model, "head") and hasattr(getattr(model, "proposal_generator", None), "fcos_head"):
         boxes_alone = getattr(model.roi_heads, "mask_head", None) is None
         graph = (FCOSGraph if boxes_alone else CenterMaskGraph)(model)
     else:

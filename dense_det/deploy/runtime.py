@@ -1,8 +1,8 @@
 """Run a detector that tools/export_model.py wrote. This file stands alone: NumPy, Pillow, OpenCV, and onnxruntime for
 .onnx or openvino for .xml; it may be copied to where neither torch nor this package is, with quad.py beside it for
-corners, and suppression.py for files without suppression.
-"""
+corners, and suppression.py for files without suppression."""
 
+import contextlib
 import functools
 import importlib
 import io
@@ -42,8 +42,7 @@ class Detector:
     Args:
         path: .onnx, or the .xml of OpenVINO with its .bin beside it.
         threads: of the CPU; 0 is the engine's own choice.
-        scaled_decode: read large JPEG files at a half, a quarter or an eighth of their size: faster, but not
-            exactly the pixels of training.
+        scaled_decode: read large JPEG files at 1/2, 1/4 or 1/8 of their size: faster, not exactly training's pixels.
 
     Raises:
         ImportError: the engine of the file is not installed, or quad.py or suppression.py is not found.
@@ -65,13 +64,10 @@ class Detector:
         if metadata is None:
             raise ValueError(f"{path}: has no metadata {KEY!r}: expected a file that tools/export_model.py wrote")
         try:
-            self.facts = json.loads(metadata)
-            self.classes = tuple(self.facts["classes"])
-            if missing := {"thresholds", "min_size", "max_size"} - self.facts.keys():
-                raise KeyError(*missing)
-            self.run = self._whole(run)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            self.facts = _sound(json.loads(metadata))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(f"{path}: its metadata {KEY!r} was changed: {type(error).__name__}: {error}") from error
+        self.classes, self.run = tuple(self.facts["classes"]), self._whole(run)
         self._to_quads = _beside("quad", "masks_to_quads") if self.facts.get("quads") else None
 
     def predict(self, image, threshold: float | None = None, masks: bool = True) -> Detections:
@@ -104,18 +100,16 @@ class Detector:
     @functools.cached_property
     def _side_by_side(self) -> tuple[int, Callable]:
         """How many images at once, and a `run` for them, which holds the weights a second time."""
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        threads = self._threads or cores or 1
-        at_once = min(threads, self.most_at_once)
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        at_once = min(threads := self._threads or cores, self.most_at_once)
         return (at_once, self._whole(self._open(threads, at_once)[0])) if at_once > 1 else (1, self.run)
 
     def _whole(self, run: Callable) -> Callable:
         """`run`, and behind it what a file without suppression leaves to do."""
         if "nms" not in self.facts:
             return run
-        limits = {"iou": float(self.facts["nms"]["iou"]), "most": int(self.facts["nms"]["most"])}
-        finish = _beside("suppression", "finish")
-        return lambda image: finish(run(image), image.shape[1:3], **limits)
+        finish, nms = _beside("suppression", "finish"), self.facts["nms"]
+        return lambda image: finish(run(image), image.shape[1:3], nms["iou"], nms["most"])
 
     def _open(self, threads: int, at_once: int) -> tuple[Callable, str | None]:
         try:
@@ -136,8 +130,7 @@ class Detector:
         found = Detections(boxes, scores[good], [self.classes[k] for k in classes[good]])
         if not (rest and masks):
             return found
-        mask_scores, probabilities = (values[good] for values in rest)
-        found = found._replace(mask_scores=mask_scores, masks=paste(probabilities, boxes, size))
+        found = found._replace(mask_scores=rest[0][good], masks=paste(rest[1][good], boxes, size))
         return found._replace(quads=self._to_quads(found.masks, boxes)) if self._to_quads else found
 
     def read(self, image) -> tuple[np.ndarray, tuple[int, int]]:
@@ -156,8 +149,7 @@ class Detector:
                 shrinking = min(np.divide(size, self.shown_size(*size))) if self.scaled_decode else 1
                 pixels = _jpeg(file, min(1 << (max(int(shrinking), 1).bit_length() - 1), 8))
                 if pixels is None:
-                    pixels = np.asarray(upright(file))  # of a turned TIFF, Pillow swaps the sides before it turns it
-                    size = pixels.shape[:2]
+                    size = (pixels := np.asarray(upright(file))).shape[:2]  # Pillow had swapped a turned TIFF's sides
         except Exception as error:  # decoders of broken files raise anything, and name no file
             if getattr(error, "filename", None):
                 raise
@@ -172,14 +164,25 @@ class Detector:
 
     def shown_size(self, height: int, width: int) -> tuple[int, int]:
         """(height, width) at which an image is shown to the network: by its shorter edge, if the longer one allows."""
-        shortest, longest = self.facts["min_size"], self.facts["max_size"]
+        shortest, longest, least = self.facts["min_size"], self.facts["max_size"], min(height, width)
         if not shortest:
             return height, width
-        least = min(height, width)
         shown = [shortest if side == least else shortest / least * side for side in (height, width)]
-        if max(shown) > longest:
-            shown = [longest / max(shown) * side for side in shown]
-        return max(int(shown[0] + 0.5), 1), max(int(shown[1] + 0.5), 1)
+        return tuple(max(int(min(longest / max(shown), 1) * side + 0.5), 1) for side in shown)
+
+
+def _sound(facts: dict) -> dict:
+    """Facts as tools/export_model.py writes them; ValueError, KeyError or TypeError of others. Older files say less."""
+    names, nms = facts["classes"], facts.get("nms", {"iou": 0, "most": 1})
+    scores = [*facts["thresholds"], facts.get("least_score", 0), nms["iou"]]
+    counts = [facts["min_size"], facts["max_size"], facts.get("detections_per_image", 1), nms["most"]]
+    if type(names) is not list or {*map(type, names)} != {str} or len(facts["thresholds"]) != len(names):
+        raise ValueError(f"expected names of classes, a threshold for each, got {names!r}, {facts['thresholds']!r}")
+    if not all(type(x) in (int, float) and 0 <= x <= 1 for x in scores):
+        raise ValueError(f"expected thresholds, least_score and nms.iou from 0 to 1, got {scores}")
+    if not all(type(x) is int and x >= 0 for x in counts):
+        raise ValueError(f"expected whole min_size, max_size, detections_per_image and nms.most, got {counts}")
+    return facts
 
 
 def paste(masks: np.ndarray, boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -207,10 +210,8 @@ def resample(mask: np.ndarray, box, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 def _beside(module: str, function: str) -> Callable:
     """Out of a file that was copied beside this one, or of this package."""
     for name in (f"{__package__}.{module}" if __package__ else module, f"dense_det.{module}"):
-        try:
+        with contextlib.suppress(ModuleNotFoundError):
             return getattr(importlib.import_module(name), function)
-        except ModuleNotFoundError:
-            continue
     raise ImportError(f"this file needs {module}.py: copy dense_det/{module}.py beside runtime.py")
 
 
@@ -296,5 +297,4 @@ def _open_openvino(path: Path, threads: int, at_once: int):
     return run, metadata
 
 
-# suffix -> (path, threads, images at once) -> (run, metadata)
-Detector.openers = {".onnx": _open_onnx, ".xml": _open_openvino}
+Detector.openers = {".onnx": _open_onnx, ".xml": _open_openvino}  # (path, threads, images at once) -> (run, metadata)

@@ -1,12 +1,11 @@
 """The table of a distillation as a file, with what its steps took."""
 
-import os
 import re
 from pathlib import Path
 from statistics import mean
 
 from dense_det.atomic_file import atomic_file
-from dense_det.environment import cpu_name
+from dense_det.environment import cpu_name, num_cpus
 
 # of steps' names; the first that is found in one
 _KINDS = {
@@ -36,4 +35,4 @@ def time_words(seconds: dict[str, float], workers: int) -> str:
     if students:
         at_once = min(workers, len(students))
         parts.append(f"{mean(students):.1f} for each of {len(students)} student(s), {at_once} at a time")
-    return f"Minutes: {', '.join(parts)}. Written on {cpu_name()}, {os.cpu_count()} cores." if parts else ""
+    return f"Minutes: {', '.join(parts)}. Written on {cpu_name()}, {num_cpus()} cores." if parts else ""

@@ -14,7 +14,7 @@ from dense_det.distillation.label_file import write_labels
 from dense_det.distillation.rule import KEPT, Rule, read_inputs_and_shards
 from dense_det.distillation.shard_file import ImagePredictions, ShardPredictions
 from dense_det.distillation.work_folder import InputImage, WorkFolder
-from dense_det.prediction.listing import read_copies
+from dense_det.prediction.listing import FOUND, begun_here, mark_of, read_copies
 from dense_det.quad import masks_to_quads
 
 COLUMNS = ("image", "class", "score", "x0", "y0", "x1", "y1")
@@ -68,12 +68,12 @@ def _quad_field(rle: dict, box: np.ndarray) -> dict:
 
 def require_free(out: Path, work: WorkFolder) -> None:
     """Raises ValueError where a first run would overwrite a found.json or found.csv that is another's."""
-    if work.plan_path.exists() or work.manifest_path.exists():
+    if begun_here(work):
         return
-    for path in (out / "found.json", out / "found.csv"):
+    for path in (out / name for name in FOUND):
         if path.exists():
             raise ValueError(
-                f"{path} is there, and no {work.plan_path} tells that it was written here: move it away, or give "
+                f"{path} is there, and no {mark_of(work)} tells that it was written here: move it away, or give "
                 "another --out"
             )
 

@@ -5,12 +5,14 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 
 from dense_det.distillation.image_name import full_name, printable
 from dense_det.distillation.planning import PlanSettings, make_plan
 from dense_det.distillation.sources import Expansion
-from dense_det.distillation.work_folder import Failure, InputImage, Plan, Rejected, WorkFolder
+from dense_det.distillation.work_folder import Failure, InputImage, Plan, Rejected, WorkFolder, write_json
 
+FOUND = ("found.json", "found.csv")  # beside the work folder of a run that came to its end
 SHARD_SIZE = 32  # images: progress is told after each shard, and a stop loses what was begun
 _TOLD = 3  # reasons; the file has all
 
@@ -24,21 +26,22 @@ def list_images(work: WorkFolder, sources: list[str], skip: Iterable) -> Plan:
         skip: folders that are not walked into.
 
     Raises:
-        ValueError: no image, a source that is not there, or a folder that was begun with other images, or planned by
-            tools/pseudo_label.py with labelled ones.
+        ValueError: no image, a source that is not there, or a folder that was begun with other images, or not here.
     """
     expansion = Expansion(skip=tuple(map(os.path.abspath, (work.root, *skip))))
     settings = PlanSettings(tuple(sources), SHARD_SIZE, expansion=expansion)
     if not work.plan_path.exists():
         if work.manifest_path.exists() or work.images.finished():
             raise ValueError(f"{work.root} is damaged (it has no list of images): remove it, or give another --out")
+        _mark(work)
         return _plan(work, settings)
     begun = _read_plan(work)
-    if begun.labelled or begun.validation:  # the list made anew would have none
+    if not begun_here(work):
         raise ValueError(
-            f"{work.root} is a plan of tools/pseudo_label.py, with labelled images, which would be lost: give another "
-            "--out"
+            f"{work.root} has a list of images, and no {mark_of(work).name} tells that tools/predict.py made it: give "
+            "another --out"
         )
+    _mark(work)
     with tempfile.TemporaryDirectory(prefix=".again-", dir=work.root) as folder:
         now = WorkFolder(folder)
         plan = _plan(now, replace(settings, shard_size=begun.shard_size))
@@ -46,6 +49,30 @@ def list_images(work: WorkFolder, sources: list[str], skip: Iterable) -> Plan:
         os.replace(now.rejected_path, work.rejected_path)
     work.write_plan(plan)
     return plan
+
+
+def mark_of(work: WorkFolder) -> Path:
+    """The file that tells that the folder was begun here, and not by tools/pseudo_label.py plan."""
+    return work.root / "predict.json"
+
+
+def begun_here(work: WorkFolder) -> bool:
+    """Whether the mark is there, or what runs of the days before it left: what was found, and the answers of one view
+    on images without labelled ones beside them."""
+    if mark_of(work).exists():
+        return True
+    if not (work.plan_path.exists() and all((work.root.parent / name).exists() for name in FOUND)):
+        return False
+    try:
+        plan, manifest = work.read_plan(), work.read_manifest()
+    except ValueError:
+        return False
+    return manifest.fusion == {"kind": "none"} and not (plan.labelled or plan.validation)
+
+
+def _mark(work: WorkFolder) -> None:
+    if not mark_of(work).exists():
+        write_json(mark_of(work), {"begun_by": "tools/predict.py"})
 
 
 def _plan(work: WorkFolder, settings: PlanSettings) -> Plan:

@@ -5,7 +5,7 @@ import torch
 from detectron2.modeling import build_model
 
 import dense_det  # noqa: F401  registers
-from dense_det.analysis.cost_rows import cost_row, cost_table, module_rows, module_table
+from dense_det.analysis.cost_rows import cost_row, cost_table, module_rows, module_table, part_costs
 from dense_det.analysis.network import Network, image_without_data
 from dense_det.analysis.training_memory import training_bytes
 from dense_det.config import load_cfg
@@ -72,3 +72,11 @@ def test_an_image_too_small_to_train_on_is_counted_all_the_same():
     assert row["kept_mb"] is None and row["gmacs"] > 0 and not model.training
     assert cost_table([row]).splitlines()[-1].endswith(" - |")
     assert cost_row("large", model, 256)["kept_mb"] > 0
+
+
+def test_a_batch_reads_its_weights_once(snet):
+    one, three = part_costs(snet, 64), part_costs(snet, 64, 3)
+    tensors = [*snet.backbone.bottom_up.parameters(), *snet.backbone.bottom_up.buffers()]
+    weights = sum(tensor.numel() for tensor in tensors if tensor.is_floating_point())
+    assert three["traffic_bottom_up"] == 3 * one["traffic_bottom_up"] - 2 * weights
+    assert three["gmacs_bottom_up"] == pytest.approx(3 * one["gmacs_bottom_up"])

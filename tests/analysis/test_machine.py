@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from dense_det.analysis.machine import Limits, Probe, limits_of, make_probes, usable_device
+from dense_det.analysis import machine
+from dense_det.analysis.machine import Limits, Probe, chip_name, limits_of, make_probes, usable_device, use_device
 
 
 def test_probes_by_hand():
@@ -48,3 +49,18 @@ def test_a_device_that_is_not_there(monkeypatch, name, count, message):
     monkeypatch.setattr("torch.cuda.device_count", lambda: count)
     with pytest.raises(ValueError, match=message):
         usable_device(name)
+
+
+def test_the_chip_is_that_of_the_device(monkeypatch):
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda device: f"GPU of {device}")
+    monkeypatch.setattr(machine, "cpu_name", lambda: "a Zen")
+    assert [chip_name(device) for device in ("cpu", "cuda", "cuda:1")] == ["a Zen", "GPU of cuda", "GPU of cuda:1"]
+
+
+@pytest.mark.parametrize(("name", "current"), [("cuda:1", ["cuda:1"]), ("cuda", []), (None, []), ("cpu", [])])
+def test_a_certain_gpu_becomes_the_current_one(monkeypatch, name, current):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    chosen = []
+    monkeypatch.setattr("torch.cuda.set_device", chosen.append)
+    assert use_device(name) == (name or "cuda") and chosen == current

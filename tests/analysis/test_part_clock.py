@@ -67,14 +67,16 @@ def test_the_innermost_part_is_charged(clock):
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
 
 
-def test_on_a_gpu_events_are_read_when_all_is_done(clock, monkeypatch):
+@pytest.mark.parametrize("device", ["cuda", "cuda:1"])
+def test_on_a_gpu_events_are_read_when_all_is_done(clock, monkeypatch, device):
     waited = []
 
     class Event:
         def __init__(self, enable_timing):
             assert enable_timing
 
-        def record(self):
+        def record(self, stream):
+            assert stream == f"stream of {device}"
             self.at = clock.now
 
         def elapsed_time(self, later):
@@ -82,11 +84,12 @@ def test_on_a_gpu_events_are_read_when_all_is_done(clock, monkeypatch):
             return 1000 * (later.at - self.at)
 
     monkeypatch.setattr("torch.cuda.Event", Event)
-    monkeypatch.setattr("torch.cuda.synchronize", lambda: waited.append(clock.now))
+    monkeypatch.setattr("torch.cuda.current_stream", lambda of: f"stream of {of}")
+    monkeypatch.setattr("torch.cuda.synchronize", lambda of: waited.append((str(of), clock.now)))
     model = Detector(clock)
-    with PartClock(model, "cuda") as parts:
+    with PartClock(model, device) as parts:
         assert parts.milliseconds(lambda: model(torch.zeros(1))) == BY_HAND
-    assert waited == [100, 113.75]
+    assert waited == [(device, 100), (device, 113.75)]
 
 
 @pytest.mark.parametrize(

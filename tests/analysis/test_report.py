@@ -7,6 +7,7 @@ from detectron2.modeling import build_model
 
 import dense_det  # noqa: F401  registers
 from dense_det.analysis.complexity import detector_row, macs_of_parts, markdown_table
+from dense_det.analysis.cost_rows import part_costs
 from dense_det.analysis.machine import Probe
 from dense_det.analysis.part_latency import Subject
 from dense_det.analysis.report import Report
@@ -86,7 +87,7 @@ def test_times_join_the_rows(snet, monkeypatch):
     shown = []
     report = report_of({"a": snet}, shown, with_costs=True)
     source = Source(sample_jpeg((64, 96)), read_image, "RGB", (64, 96))
-    report.measure([Subject("a", make("cpu"), source, num_candidates=7)], "cpu", batch=1, seconds=0.01)
+    report.measure([Subject("a", make("cpu"), source, num_candidates=7)], batch=1, seconds=0.01)
     row = report.rows[0]
     assert row["latency_ms"] > 0 and row["gmacs"] > 0
     assert list(row["parts"]) == ["decode", "resize", "prepare", "bottom_up", "fpn", "head", "post"]
@@ -106,7 +107,7 @@ def test_operations_are_those_of_the_picture_that_the_network_gets(snet, monkeyp
     # four times as wide as high: 64 x 256 of the 256 x 256 that were asked for
     wide = Source(sample_jpeg((64, 256)), read_image, "RGB", (256, 256))
     subject = Subject("a", make("cpu"), wide)
-    report.measure([subject], "cpu", batch=1, seconds=0.01)
+    report.measure([subject], batch=1, seconds=0.01)
     expected = macs_of_parts(snet, (64, 256))["bottom_up"] / 1e9
     row, bottom_up = report.rows[0], report.rows[0]["parts"]["bottom_up"]
     assert subject.costs["gmacs_bottom_up"] == pytest.approx(expected)
@@ -121,16 +122,64 @@ def test_sweeps_and_processes(snet, monkeypatch):
     monkeypatch.setattr(
         "dense_det.analysis.report.sweep", lambda *_: {(size, batch): 2.0 for size in SIZES for batch in BATCHES}
     )
-    report.sweep([Subject("a", None, None, {})], "cpu", seconds=1)
+    report.sweep([Subject("a", None, None, {})], seconds=1)
     assert "| 1024 x 1024 |" in shown[-1] and report.content["sweep"]["a"][0]["ms"]["16"] == 2.0
     monkeypatch.setattr(
-        "dense_det.analysis.report.images_per_second", lambda _run, settings, _: dict.fromkeys(settings, 5.0)
+        "dense_det.analysis.report.images_per_second", lambda _run, settings, *_: dict.fromkeys(settings, 5.0)
     )
     report.compare_processes({"a": None}, num_cores=2, seconds=1)
     assert "2 x 1 |" in shown[-1]
     # a portrait at 64 x 96 is 96 x 64 pixels, a square 64 x 64
     assert "the picture within 64x96 in its own aspect" in shown[-1]
     assert report.content["images_per_second"] == {"a": {"1 x 1": 5.0, "1 x 2": 5.0, "2 x 1": 5.0}}
+
+
+@pytest.mark.parametrize(("compiled", "patience"), [(False, 180), (True, 1800)])
+def test_processes_that_compile_have_longer(snet, monkeypatch, compiled, patience):
+    asked = []
+    monkeypatch.setattr(
+        "dense_det.analysis.report.images_per_second", lambda *words: asked.append(words[2:]) or {(1, 1): 5.0}
+    )
+    report_of({"a": snet}, []).compare_processes({"a": None}, num_cores=1, seconds=6, compiled=compiled)
+    assert asked == [(3, patience)]
+
+
+@pytest.fixture
+def timed_on(monkeypatch):
+    """The devices on which bottom-ups took two milliseconds, and probes one."""
+    devices, probes = [], dict.fromkeys(("gemm", "conv", "copy"), Probe(lambda: None, 1e6))
+
+    def take_times(subjects, _probes, device, *_):
+        devices.append(device)
+        for subject in subjects:
+            subject.times.append({"bottom_up": 2.0})
+        return [dict.fromkeys(probes, 1.0)]
+
+    monkeypatch.setattr("dense_det.analysis.report.make_probes", lambda *_: probes)
+    monkeypatch.setattr("dense_det.analysis.report.take_times", take_times)
+    return devices
+
+
+def test_costs_are_those_of_the_batch(snet, timed_on):
+    report = report_of({"a": snet}, [])
+    subject = Subject("a", snet, Source(sample_jpeg((64, 96)), read_image, "RGB", (64, 96)))
+    report.measure([subject], batch=3, seconds=1)
+    costs = part_costs(snet, (64, 96), num_images=3)
+    macs, traffic = costs["gmacs_bottom_up"] * 1e9, costs["traffic_bottom_up"]
+    assert report.rows[0]["parts"]["bottom_up"]["flop_per_byte"] == pytest.approx(2 * macs / (4 * traffic))
+
+
+def test_the_chip_that_was_measured_is_named(snet, timed_on, monkeypatch, tmp_path):
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda device: {"cuda:1": "the second GPU"}[device])
+    shown = []
+    report = Report((64, 96), shown.append, "python again.py", "cuda:1")
+    report.count({"a": snet}, with_costs=False, depth=None)
+    source = Source(sample_jpeg((64, 96)), read_image, "RGB", (64, 96))
+    report.measure([Subject("a", snet, source)], batch=1, seconds=1)
+    report.write(None, tmp_path / "tables.md", None)
+    assert timed_on == ["cuda:1"]
+    assert "float32, cuda:1: the second GPU, " in shown[-1] and report.content["machine"]["chip"] == "the second GPU"
+    assert (tmp_path / "tables.md").read_text().startswith("`python again.py` wrote this, on the second GPU.\n")
 
 
 def test_what_cannot_be_counted_is_named(snet, monkeypatch):

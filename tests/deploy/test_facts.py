@@ -87,13 +87,14 @@ def test_the_licence_is_that_of_the_card(make_config, tmp_path):
         ("fcos", ["MODEL.FCOS.NMS_TH", 0.4, "MODEL.FCOS.POST_NMS_TOPK_TEST", 1000]),
     ],
 )
-def test_what_suppression_leaves_of_an_image(make_config, tmp_path, kind, words):
+def test_what_goes_into_suppression_and_what_it_leaves_of_an_image(make_config, tmp_path, kind, words):
     """Also what the graph is built with."""
     (tmp_path / "w.pth").write_bytes(b"weights")
     file = make_config(kind)
     cfg = load_cfg(file, ["MODEL.WEIGHTS", str(tmp_path / "w.pth"), *words])
     facts, graph = build_facts(cfg, file, ["a", "b", "c"], "1.2"), deploy_graph(build_model(cfg).eval())
     assert (facts["nms_iou"], facts["detections_per_image"]) == (graph.nms_iou, graph.most) == (0.4, 1000)
+    assert facts["candidates_per_level"] == {"retinanet": 200, "fcos": 40}[kind]
 
 
 def test_facts(make_config, tmp_path):

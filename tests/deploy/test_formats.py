@@ -76,10 +76,11 @@ def test_a_file_of_other_settings_is_not_measured(tmp_path, monkeypatch):
     """Its time would be of one size, and its AP of another."""
     (tmp_path / "m.pth").write_bytes(b"weights")
     facts = FACTS | {"weights_sha256": hashlib.sha256(b"weights").hexdigest(), "nms_iou": 0.5, "config_sha256": "a"}
+    facts["candidates_per_level"] = 1000
     others = {
         "m.onnx": {"thresholds": [0.4] * 3, "config_sha256": "b", "precision": "int8"},  # which change neither
         "m_int8.onnx": {"min_size": 128, "max_size": 200},
-        "m.xml": {"nms_iou": 0.6},
+        "m.xml": {"nms_iou": 0.6, "candidates_per_level": 400},
         "m_int8.xml": {"classes": ["a", "b", "d"]},
     }
 
@@ -94,9 +95,33 @@ def test_a_file_of_other_settings_is_not_measured(tmp_path, monkeypatch):
     assert [bool(each.detector) for each in found] == [True, False, False, False] and not found[0].missing
     words = "its min_size 128, the detector's 96, its max_size 200, the detector's 160"
     assert found[1].missing == f"m_int8.onnx is of other settings: export again ({words})"
-    assert found[2].missing == "m.xml is of other settings: export again (its nms_iou 0.6, the detector's 0.5)"
-    del facts["nms_iou"]  # as in an older file: the detector's own is there
-    assert exported_formats(tmp_path / "m.pth", facts | {"nms_iou": 0.5}, 1)[0].detector
+    words = "its candidates_per_level 400, the detector's 1000, its nms_iou 0.6, the detector's 0.5"
+    assert found[2].missing == f"m.xml is of other settings: export again ({words})"
+    del facts["nms_iou"], facts["candidates_per_level"]  # as in an older file: the detector's own are there
+    assert exported_formats(tmp_path / "m.pth", facts | {"nms_iou": 0.5, "candidates_per_level": 7}, 1)[0].detector
+
+
+def test_a_file_without_suppression_is_of_another_kind(tmp_path, monkeypatch):
+    (tmp_path / "m.pth").write_bytes(b"weights")
+    (tmp_path / "m.onnx").touch()
+    facts = FACTS | {"weights_sha256": hashlib.sha256(b"weights").hexdigest(), "nms_iou": 0.5}
+
+    class Opened(LiveDetector):
+        def __init__(self, path, threads):
+            super().__init__(None, facts | {"nms": {"iou": 0.5, "most": 100}})
+
+    monkeypatch.setattr(formats, "Detector", Opened)
+    found = exported_formats(tmp_path / "m.pth", facts, 1)[0]
+    assert found.detector is None and found.missing == "m.onnx was made with --nms outside: export again"
+
+
+def test_metadata_changed_by_hand_is_named(tmp_path, monkeypatch):
+    metadata = json.dumps(FACTS | {"min_size": -5})
+    monkeypatch.setitem(formats.Detector.openers, ".onnx", lambda *_: (None, metadata))
+    for name in ("m.pth", "m.onnx"):
+        (tmp_path / name).touch()
+    found = exported_formats(tmp_path / "m.pth", FACTS, 1)[0]
+    assert found.detector is None and found.missing.startswith("m.onnx: its metadata 'dense_det' was changed: ")
 
 
 def test_the_bin_counts_with_an_xml_alone(tmp_path):

@@ -1,10 +1,14 @@
 """The graph of tensors finds what Detectron2's inference finds, to the last bit."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from detectron2.modeling import build_model
 from torch import nn
 
+from dense_det.config import load_cfg
 from dense_det.deploy.graph import best, cell_centres, clipped, deploy_graph, divide, of_class
 from dense_det.deploy.parity import found_by
 from dense_det.suppression import finish
@@ -137,6 +141,15 @@ def test_what_cannot_be_exported(make_detector):
         deploy_graph(nn.Identity())
     with pytest.raises(ValueError, match="cls_tower.0.*deformable .*USE_DEFORMABLE False"):
         deploy_graph(make_detector("fcos", opts=["MODEL.FCOS.USE_DEFORMABLE", True]))
+
+
+@pytest.mark.parametrize("name", ["panoptic_centermask_vovnet", "panoptic_vovnet", "mask_rcnn_vovnet"])
+def test_what_is_no_dense_detector_cannot_be_exported(name):
+    config = Path(__file__).parents[2] / "configs" / f"{name}.yaml"
+    with torch.device("meta"):
+        model = build_model(load_cfg(config, ["MODEL.DEVICE", "meta"]))
+    with pytest.raises(ValueError, match=f"^{type(model).__name__} cannot be exported: RetinaNet, FCOS and CenterMask"):
+        deploy_graph(model)
 
 
 @pytest.mark.parametrize(

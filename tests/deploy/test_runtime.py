@@ -389,12 +389,37 @@ def test_a_damaged_model_is_named(tmp_path, content):
         Detector(tmp_path / "model.xml")
 
 
-@pytest.mark.parametrize("metadata", ["{", "[]", "{}", '{"classes": ["a"]}', '{"classes": 5}'])
+@pytest.mark.parametrize("metadata", ["{", "[]", "{}", '{"classes": ["a"]}', '{"classes": 5}', "[" * 10**5])
 def test_metadata_changed_by_hand(tmp_path, monkeypatch, metadata):
     (tmp_path / "model.onnx").touch()
     monkeypatch.setitem(Detector.openers, ".onnx", lambda *_: (None, metadata))
     with pytest.raises(ValueError, match="model.onnx: its metadata 'dense_det' was changed"):
         Detector(tmp_path / "model.onnx")
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        ({"classes": "ab"}, "names of classes, a threshold for each, got 'ab'"),
+        ({"classes": ["a", 5]}, "names of classes"),
+        ({"classes": []}, "names of classes"),
+        ({"thresholds": [0.5]}, r"names .* a threshold for each, got \['Table', 'Picture'\], \[0.5\]"),
+        ({"thresholds": [0.5, "0.3"]}, r"thresholds, least_score and nms.iou from 0 to 1, got \[0.5, '0.3', 0, 0\]"),
+        ({"thresholds": [0.5, float("nan")]}, "thresholds"),
+        ({"thresholds": [0.5, 30]}, "thresholds"),
+        ({"thresholds": [0.5, None]}, "thresholds"),
+        ({"least_score": [0.1]}, "thresholds, least_score"),
+        ({"min_size": "32"}, r"whole min_size, max_size, detections_per_image and nms.most, got \['32', 60, 1, 1\]"),
+        ({"min_size": -5}, "whole min_size"),
+        ({"max_size": 60.5}, "whole min_size, max_size"),
+        ({"detections_per_image": "300"}, r"whole .*, got \[32, 60, '300', 1\]"),
+        ({"detections_per_image": None}, "whole min_size"),
+        ({"nms": {"iou": 0.5, "most": -1}}, r"whole .*, got \[32, 60, 1, -1\]"),
+    ],
+)
+def test_values_that_no_export_writes(make_detector, facts, expected):
+    with pytest.raises(ValueError, match=f"model.onnx: its metadata .* was changed: ValueError: expected {expected}"):
+        make_detector(**facts)
 
 
 def test_what_is_wrong(make_detector, tmp_path, monkeypatch):

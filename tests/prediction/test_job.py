@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import tarfile
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,16 +22,17 @@ from dense_det.deploy.export import export_onnx
 from dense_det.deploy.facts import build_facts
 from dense_det.deploy.graph import deploy_graph
 from dense_det.distillation.manifest import Manifest
+from dense_det.distillation.planning import PlanSettings, make_plan
 from dense_det.distillation.processes import run_here
 from dense_det.distillation.rule import Rule
 from dense_det.distillation.shard_file import ImagePredictions, ShardPredictions
-from dense_det.distillation.work_folder import InputImage, WorkFolder
+from dense_det.distillation.work_folder import InputImage, WorkFolder, write_json
 from dense_det.engine.model import build_model, load_model
 from dense_det.prediction import job as job_module
 from dense_det.prediction import listing
 from dense_det.prediction.found import CORNERS, kept, title, write_found
 from dense_det.prediction.job import Prediction
-from dense_det.prediction.listing import list_images
+from dense_det.prediction.listing import list_images, mark_of
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -116,6 +117,11 @@ def test_another_threshold_draws_anew(training, pictures, tmp_path):
     assert set(few) < set(many) and sparse != crowded
     (tmp_path / "out" / "pictures" / "mine.jpg").write_bytes(b"")
     assert boxes(0.1) == (many, crowded) and (tmp_path / "out" / "pictures" / "mine.jpg").exists()
+    alone = Prediction(str(training), [str(pictures)], tmp_path / "out", load_cfg, load_model, 0.5, workers=1)
+    number = len(many) + 2  # crops and both pictures
+    told = f"{number} pictures and crops that showed other boxes are removed: --pictures and --crops draw anew"
+    assert told in list(alone.lines()) and not (tmp_path / "out" / "crops").exists()
+    assert [path.name for path in (tmp_path / "out" / "pictures").iterdir()] == ["mine.jpg"]
 
 
 def test_what_was_drawn_is_not_looked_at(training, pictures):
@@ -358,7 +364,7 @@ def test_files_of_others_stay(training, pictures, tmp_path):
 def test_tables_of_others_stay(training, pictures, tmp_path, name):
     words = (str(training), [str(pictures)], tmp_path, load_cfg, load_model)
     (tmp_path / name).write_text("mine")
-    with pytest.raises(ValueError, match=rf"{name} is there, and no .*/plan.json .*: move it away, or give another"):
+    with pytest.raises(ValueError, match=rf"{name} is there, and no .*/predict.json .*: move it away, or give another"):
         list(Prediction(*words, workers=1).lines())
     assert (tmp_path / name).read_text() == "mine" and not (tmp_path / "work").exists()
     (tmp_path / name).unlink()
@@ -368,16 +374,58 @@ def test_tables_of_others_stay(training, pictures, tmp_path, name):
         (tmp_path / name).write_text("mine")
 
 
-@pytest.mark.parametrize("labelled", ["labelled", "validation"])
-def test_a_distillation_s_plan_stays(training, pictures, tmp_path, labelled):
+@pytest.mark.parametrize("labelled", [None, "labelled", "validation"])
+@pytest.mark.parametrize("found", [(), ("found.json",), ("found.json", "found.csv")])
+def test_a_distillation_s_plan_stays_and_files_of_others_beside_it(training, pictures, tmp_path, labelled, found):
     work = WorkFolder(tmp_path / "work")
-    plan = replace(list_images(work, [str(pictures)], []), **{labelled: {"per_class": {"Table": 3}, "num_images": 5}})
-    work.write_plan(plan)
-    before = {path: path.read_bytes() for path in work.root.rglob("*") if path.is_file()}
-    with pytest.raises(ValueError, match="work is a plan of tools/pseudo_label.py, .*: give another --out"):
+    plan = make_plan(work, PlanSettings((str(pictures),)))
+    if labelled:
+        work.write_plan(replace(plan, **{labelled: {"per_class": {"Table": 3}, "num_images": 5}}))
+    for name in found:
+        (tmp_path / name).write_text("mine")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(ValueError, match=r"and no .*predict.json tells that .*: .*give another --out"):
         list(Prediction(str(training), [str(pictures)], tmp_path, load_cfg, load_model, workers=1).lines())
-    assert before == {path: path.read_bytes() for path in work.root.rglob("*") if path.is_file()}
-    assert not (tmp_path / "found.json").exists()
+    assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+
+def test_a_folder_of_the_days_before_the_mark_goes_on(training, pictures, tmp_path):
+    words = (str(training), [str(pictures)], tmp_path, load_cfg, load_model)
+    first = list(Prediction(*words, workers=1).lines())
+    mark = mark_of(WorkFolder(tmp_path / "work"))
+    mark.unlink()
+    assert list(Prediction(*words, workers=1).lines())[-2:] == first[-2:] and mark.exists()
+    mark.unlink()
+    (tmp_path / "found.csv").rename(tmp_path / "elsewhere.csv")
+    with pytest.raises(ValueError, match="found.json is there, and no .*predict.json tells"):
+        list(Prediction(*words, workers=1).lines())
+
+
+@pytest.mark.parametrize(
+    "change", [{"fusion": {"kind": "wbf", "iou": 0.5}}, {"version": 1}], ids=["several views", "another version"]
+)
+def test_answers_of_several_views_are_not_of_here(training, pictures, tmp_path, change):
+    words = (str(training), [str(pictures)], tmp_path, load_cfg, load_model)
+    list(Prediction(*words, workers=1).lines())
+    work = WorkFolder(tmp_path / "work")
+    manifest = replace(work.read_manifest(), **change)
+    mark_of(work).unlink()
+    work.manifest_path.unlink()
+    write_json(work.manifest_path, asdict(manifest) | {"sha256": manifest.sha256})
+    with pytest.raises(ValueError, match="found.json is there, and no .*predict.json tells"):
+        list(Prediction(*words, workers=1).lines())
+
+
+def test_metadata_of_a_file_changed_by_hand(pictures, tmp_path, monkeypatch):
+    facts = {"classes": ["Table"], "thresholds": [0.5], "min_size": 0, "max_size": 0, "config_sha256": "c" * 64}
+    changed = facts | {"detections_per_image": "300"}
+    monkeypatch.setitem(runtime.Detector.openers, ".xml", lambda *_: (None, json.dumps(changed)))
+    for name in ("m.xml", "m.bin"):
+        (tmp_path / name).touch()
+    words = (str(tmp_path / "m.xml"), [str(pictures)], tmp_path / "out", load_cfg, load_model)
+    with pytest.raises(ValueError, match="m.xml: its metadata 'dense_det' was changed: .*detections_per_image"):
+        list(Prediction(*words, workers=1).lines())
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_name_that_is_no_utf8(training, pictures, tmp_path):

@@ -121,6 +121,27 @@ def test_who_fails_leaves_the_others_their_rows(monkeypatch, tmp_path, capsys):
     assert runs == ["retina_snet"] and (tmp_path / "roofline.png").is_file()
 
 
+def test_a_certain_gpu_is_used_and_named(monkeypatch, tmp_path):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    current = []
+    monkeypatch.setattr("torch.cuda.set_device", current.append)
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda device: f"GPU of {device}")
+    tool.main([SNET, "--size", "64", "64", "--device", "cuda:1", "--markdown", str(tmp_path / "costs.md")])
+    assert current == ["cuda:1"] and "wrote this, on GPU of cuda:1." in (tmp_path / "costs.md").read_text()
+
+
+def test_what_is_compiled_is_compiled_before_it_is_timed(monkeypatch):
+    told = []
+    monkeypatch.setattr(tool, "compile_subject", lambda subject, *words: told.append((subject.name, *words)))
+    monkeypatch.setattr(tool.Report, "measure", lambda *_: told.append("measure"))
+    monkeypatch.setattr(tool.Report, "sweep", lambda *_: None)
+    monkeypatch.setattr(tool.Report, "compare_processes", lambda *words: told.append(words[-1]))
+    words = "--size 64 64 --latency --sweep --compile --batch 2 --seconds 0.01 --device cpu".split()
+    tool.main([SNET, *words])
+    assert told == [("retina_snet", "cpu", 2), "measure", True]
+
+
 def test_a_device_that_is_not_there_is_refused_at_once(capsys):
     with pytest.raises(SystemExit):
         tool.main([SNET, "--device", "tpu"])

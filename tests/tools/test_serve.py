@@ -1,6 +1,7 @@
 """tools/serve.py: where the page is, and what it says instead of one."""
 
 import importlib.util
+import json
 import socket
 from http.server import ThreadingHTTPServer
 from pathlib import Path
@@ -45,6 +46,16 @@ def test_a_port_that_is_taken_or_none(detector, capsys):
         assert "error: " in capsys.readouterr().err
     assert tool.main(["a.onnx", "--port", "65536"]) == 2
     assert "--port is between 0 and 65535, got 65536" in capsys.readouterr().err
+
+
+def test_metadata_changed_by_hand(tmp_path, monkeypatch, capsys):
+    facts = {"thresholds": [0.5], "classes": ["Table"], "min_size": "32", "max_size": 60}
+    monkeypatch.setitem(tool.Detector.openers, ".onnx", lambda *_: (None, json.dumps(facts)))
+    (tmp_path / "a.onnx").touch()
+    assert tool.main([str(tmp_path / "a.onnx")]) == 2
+    assert (
+        "a.onnx: its metadata 'dense_det' was changed: ValueError: expected whole min_size" in capsys.readouterr().err
+    )
 
 
 def test_a_file_that_is_not_there(tmp_path, capsys):
