@@ -110,6 +110,17 @@ def test_the_file_is_for_training(tmp_path, labelled_work):
     assert all(r["pseudo"] for r in records)
 
 
+def test_a_class_whose_density_is_off_among_others_is_told(tmp_path, labelled_work):
+    """At .55 two Tables and one Text are kept, of 1 and 3 that people labelled on as many images."""
+    work = labelled_work()
+    labelled = {"json_file": "", "images": 3, "instances": 4, "per_class": {"Table": 1, "Text": 3}}
+    work.write_plan(dataclasses.replace(work.read_plan(), labelled=labelled))
+    words = ("--rule", "fixed", "--value", "0.55")
+    (note,) = (line for line in run_select(tmp_path, *words) if line.startswith("note"))
+    assert note.startswith("note: class 'Text': 0.333 kept boxes an image, the labelled set has 1: more than a factor")
+    assert run_select(tmp_path, *words, "--per-class", "--force")[4].startswith("against it: class 'Text': 0.333")
+
+
 def test_refusals(tmp_path, labelled_work):
     work = labelled_work()
     with pytest.raises(ValueError, match="nothing is written"):

@@ -69,9 +69,10 @@ def main(args) -> Iterator[str]:
     kept = count_kept(work, plan, rule)
     yield from _table(manifest, plan, instances, thresholds, kept, num_images, found)
     num_labelled = plan.labelled["images"] if plan.labelled else 0
-    reasons = _unknown_classes(plan, manifest)
-    reasons += refusals(manifest.classes, kept, num_images, instances, num_labelled, args.per_class)
-    if reasons:
+    words = manifest.classes, kept, num_images, instances, num_labelled
+    reasons, odd = refusals(*words, args.per_class), refusals(*words, per_class=True)
+    yield from (f"note: {reason}" for reason in odd if reason not in reasons)  # of one class among others
+    if reasons := _unknown_classes(plan, manifest) + reasons:
         for reason in reasons:
             yield f"against it: {reason}"
         if not args.force:
