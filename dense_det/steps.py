@@ -78,8 +78,13 @@ class Steps:
 
     @property
     def seconds(self) -> dict[str, float]:
-        """Of each step, however often it was begun; of those that were never killed, whose part nobody has measured."""
+        """Of each step, however often it was begun, but for those that were killed: nobody has measured that part."""
         return {name: took for name, took in self._took.items() if took is not None}
+
+    @property
+    def num_untimed(self) -> int:
+        """Steps that were killed once."""
+        return len(self._took) - len(self.seconds)
 
     def __enter__(self) -> "Steps":
         """ValueError: others are at work in the folder."""

@@ -64,11 +64,11 @@ def distil(args) -> Iterator[str]:
     with Steps(ROOT, out, lambda line: print(line, flush=True), num_cpus()) as steps:
         job = Distillation(recipe, out, steps, args.workers, ConfigDoors(config_digests, initial_weights), whole)
         for results in job.rounds(args.rounds):
-            table = job.table(results)
-            write_table(out / "table.md", recipe.title, table, steps.seconds, args.workers)
+            table, times = job.table(results), time_words(steps.seconds, args.workers, steps.num_untimed)
+            write_table(out / "table.md", recipe.title, table, steps.seconds, times)
             yield f"\n{table}\n"
     if args.write:
-        write_between(page, *marks, f"{table}\n\n{time_words(steps.seconds, args.workers)}")
+        write_between(page, *marks, f"{table}\n\n{times}")
     yield f"all of it: {out} (table.md, steps.json, logs/, round-1/{report_name(recipe.first)})"
 
 

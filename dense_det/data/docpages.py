@@ -10,7 +10,7 @@ from dense_det.atomic_file import atomic_file
 from dense_det.data.cache import cache_folder
 from dense_det.data.classes import label_names
 from dense_det.data.docpages_coco import PageEntry, choose_pages, coco_json
-from dense_det.data.docpages_sources import folder_sources, frozen_sources
+from dense_det.data.docpages_sources import folder_sources, frozen_sources, missing_packages
 from dense_det.data.docpages_work import label_sources, render_entries
 from dense_det.data.frozen_list import SPLITS
 
@@ -59,16 +59,16 @@ def prepare_docpages(
         "without": sorted(without), "code": code_digest(),
     }  # fmt: skip
     earlier = _earlier(out, request)
-    if earlier is not None and not earlier["problems"]:
+    lacking = missing_packages(earlier["problems"]) if earlier is not None else set()
+    if earlier is not None and not lacking:
         return {**earlier, "folder": str(out), "already_there": True}
 
     if pdfs is not None:
         sources, problems = folder_sources(pdfs, seed)
     else:
         sources, problems = frozen_sources(frozen_list, debs, cache_folder() / "packages", without)
-    if earlier is not None and earlier.get("missing") == problems:  # still
+    if earlier is not None and not missing_packages(problems) < lacking:  # still
         return {**earlier, "folder": str(out), "already_there": True}
-    missing = list(problems)
     labelled, unreadable = label_sources(sources, out / "parts", request["code"], workers)
     problems += unreadable
     entries = [
@@ -88,7 +88,7 @@ def prepare_docpages(
         _write_json(out / f"{split}.json", tree)
         counts[split] = _count(tree)
     manifest = {
-        "request": request, "counts": counts, "problems": problems, "missing": missing,
+        "request": request, "counts": counts, "problems": problems,
         "pages": [entry.provenance() for entry in entries],
     }  # fmt: skip
     _write_json(out / "manifest.json", manifest)

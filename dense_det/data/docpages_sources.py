@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ logger = logging.getLogger(__name__)
 
 # every so many-th document of a folder is for validation
 _VAL_EVERY = 5
+_MISSING = "missing package "
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def frozen_sources(frozen_list, debs, cache: Path, without: Collection[str] = ()
         missing = {name: f"not in {debs}" for name in versions if name not in there}
     else:
         packages, missing = fetch_packages(versions, cache)
-    problems = [f"package {name} {versions[name]}: {why}" for name, why in sorted(missing.items())]
+    problems = [f"{_MISSING}{name} {versions[name]}: {why}" for name, why in sorted(missing.items())]
     sources = []
     for package in packages:
         if package.version != versions[package.name]:
@@ -93,6 +94,11 @@ def frozen_sources(frozen_list, debs, cache: Path, without: Collection[str] = ()
         sources += found
         problems += lacking
     return sources, problems
+
+
+def missing_packages(problems: Iterable[str]) -> set[str]:
+    """Those that could not be had at all, among the problems of frozen_sources."""
+    return {problem[len(_MISSING) :].split()[0] for problem in problems if problem.startswith(_MISSING)}
 
 
 def _package_sources(package: Package, frozen: list[FrozenPdf], cache: Path) -> tuple[list[Source], list[str]]:

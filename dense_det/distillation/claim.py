@@ -18,7 +18,7 @@ import socket
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from dense_det.atomic_file import create_file
@@ -35,12 +35,14 @@ class Claim:
         owner: what our file says.
         dead: numbers of the abandoned ones.
 
-    `ends` counts these; `deaths_at` does, by the id of the image that they name.
+    `deaths` counts these, but for those that gave up; `deaths_at` does, by the id of the image that they name.
     """
 
     def __init__(self, shards: Shards, shard: int, number: int, owner: dict, dead: list[int]):
         self.paths = [shards.claim(shard, n) for n in range(number + 1)]
-        self.ends, self.deaths_at = len(dead), Counter(_images(self.paths[n] for n in dead))
+        owners = [_owner_or_none(self.paths[n]) or {} for n in dead]
+        self.deaths = sum(not owner.get("gave_up") for owner in owners)
+        self.deaths_at = Counter(owner["image"] for owner in owners if owner.get("image") is not None)
         self._shards, self._shard, self._owner = shards, shard, owner
         self._touched, self._gave_up = time.monotonic(), False
 
@@ -103,12 +105,10 @@ def claim_numbers(shards: Shards, shard: int) -> list[int]:
     return [int(match[1]) for name in names if (match := pattern.fullmatch(name))]
 
 
-def _images(paths: Iterable[Path]) -> Iterator[int]:
-    """Ids of the images that the claims at `paths` name."""
-    for path in paths:
-        with contextlib.suppress(FileNotFoundError):
-            if (owner := _owner(path)) and owner.get("image") is not None:
-                yield owner["image"]
+def _owner_or_none(path: Path) -> dict | None:
+    with contextlib.suppress(FileNotFoundError):
+        return _owner(path)
+    return None
 
 
 def is_abandoned(path: Path) -> bool:

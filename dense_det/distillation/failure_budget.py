@@ -29,7 +29,7 @@ class FailureBudget:
             (work.validation, set(range(plan.num_validation_shards))),
         ]
         self._left = math.inf if rate >= 1 else int(rate * _total(plan)) - plan.num_bad
-        self.suspicious = _SUSPICIOUS if rate < 1 else 1 if rate == math.inf else None
+        self.suspicious = None if rate == 1 else _SUSPICIOUS
 
     def left(self) -> float:
         """Negative when finished shards hold too many already, infinite at a rate of 1; reads each of them once."""

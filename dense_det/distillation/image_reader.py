@@ -27,6 +27,10 @@ class BadImage(ValueError):
     """A planned image that gives no pixels; the message says why."""
 
 
+class PassingFault(BadImage):
+    """The machine is at fault, and not the image: it may be well in an hour, or elsewhere."""
+
+
 class ImageReader:
     """Reads one image after the other; keeps the last tar file or PDF open, since shards are read in their order.
 
@@ -45,21 +49,21 @@ class ImageReader:
         """(H, W, 3) uint8 RGB, upright, as training reads it, or smaller.
 
         Raises:
-            BadImage: missing, changed since it was planned, or not decodable.
-            ImportError, MemoryError, OSError: the machine's fault, see is_passing.
+            BadImage: missing, changed since it was planned, or not decodable; PassingFault where the machine is at
+                fault.
+            MemoryError: no memory.
         """
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of odd EXIF and large images
                 pixels = self._page(image) if image.page is not None else self._picture(image)
-        except BadImage:
+        except (BadImage, MemoryError):
             raise
         except FileNotFoundError as error:
             raise BadImage("no such file") from error
         except Exception as error:  # decoders of broken files raise anything
-            if is_passing(error):
-                raise
-            raise BadImage(_reason(error)) from error
+            kind = PassingFault if _is_passing(error) else BadImage
+            raise kind(_reason(error)) from error
         if not self._is_planned(pixels, image):
             raise BadImage(f"{pixels.shape[1]}x{pixels.shape[0]} pixels, planned {image.width}x{image.height}")
         return pixels
@@ -112,9 +116,8 @@ class ImageReader:
         return render_page(self._document, image.page + 1, (image.width, image.height))[:, :, ::-1]
 
 
-def is_passing(error: Exception) -> bool:
-    """Whether an error is of the machine, and not of the image: it may be well in an hour, or elsewhere."""
-    return isinstance(error, (ImportError, MemoryError)) or (isinstance(error, OSError) and error.errno in _PASSING)
+def _is_passing(error: Exception) -> bool:
+    return isinstance(error, ImportError) or (isinstance(error, OSError) and error.errno in _PASSING)
 
 
 def _reason(error: Exception) -> str:

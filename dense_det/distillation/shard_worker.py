@@ -18,7 +18,7 @@ from pathlib import Path
 
 from dense_det.distillation.claim import Claim, claimed
 from dense_det.distillation.failure_budget import FailureBudget, TooManyFailures
-from dense_det.distillation.image_reader import BadImage, is_passing
+from dense_det.distillation.image_reader import BadImage, PassingFault
 from dense_det.distillation.lanes import Lanes
 from dense_det.distillation.shard_file import ShardPredictions
 from dense_det.distillation.share import Task, suspects_last
@@ -108,25 +108,24 @@ def label_shard(
         return None
     start = time.perf_counter()
     predictions, failures, num_faults, fault = [], [], 0, None
-    if claim.ends:
-        logger.warning("%s: runs that ended at it: %d; its images are looked at one by one", task, claim.ends)
+    if claim.deaths:
+        logger.warning("%s: processes that died at it: %d; its images are looked at one by one", task, claim.deaths)
     images = shards.read_inputs(task.shard)
-    for image, label in _one_by_one(lanes, images, claim) if claim.ends else lanes.label_all(images):
+    for image, label in _one_by_one(lanes, images, claim) if claim.deaths else lanes.label_all(images):
         if stop():
             return None
         claim.touch()
         try:
             predictions.append(label())
         except BadImage as error:
+            if isinstance(error, PassingFault):
+                claim.give_up()
+                raise _of_the_machine(image, str(error)) from error
             failures.append(_failure(image, str(error)))
         except Exception as error:  # one odd image shall not end the run
             if _is_the_machine_s(error):
                 claim.give_up()
-                raise OSError(
-                    f"{image.file_name}: {type(error).__name__}: {error}: the machine's fault, not the image's. Mend "
-                    "it (memory: fewer --num-workers, smaller --views) and run the same again: finished shards stay, "
-                    "and this one comes last"
-                ) from error
+                raise _of_the_machine(image, f"{type(error).__name__}: {error}") from error
             logger.warning("the teacher failed on image %d, %s", image.id, image.file_name, exc_info=True)
             failures.append(_failure(image, f"the teacher failed: {type(error).__name__}: {error}"))
             num_faults, fault = num_faults + 1, error
@@ -147,10 +146,16 @@ def label_shard(
 
 
 def _is_the_machine_s(error: Exception) -> bool:
-    """Whether an error tells of what is not installed, of a disk far away, of memory or of the GPU; torch and
-    onnxruntime have plain classes for the last two."""
+    """Whether an error tells of memory or of the GPU; torch and onnxruntime have plain classes for that."""
     text = str(error).lower()
-    return is_passing(error) or any(word in text for word in ("memory", "bad_alloc", "cuda"))
+    return isinstance(error, MemoryError) or any(word in text for word in ("memory", "bad_alloc", "cuda"))
+
+
+def _of_the_machine(image: InputImage, reason: str) -> OSError:
+    return OSError(
+        f"{image.file_name}: {reason}: the machine's fault, not the image's. Mend it (memory: fewer --num-workers, "
+        "smaller --views) and run the same again: finished shards stay, and this one comes last"
+    )
 
 
 def _failure(image: InputImage, reason: str) -> Failure:

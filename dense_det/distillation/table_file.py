@@ -16,16 +16,19 @@ _KINDS = {
 }
 
 
-def write_table(path: Path, title: str, table: str, seconds: dict[str, float], workers: int) -> None:
-    """The table as Markdown, with the time that steps took, by kind and each."""
+def write_table(path: Path, title: str, table: str, seconds: dict[str, float], times: str) -> None:
+    """The table as Markdown, with the time that steps took, by kind (see time_words) and each."""
     with atomic_file(path) as file:
-        file.write(f"# {title}\n\n{table}\n\n{time_words(seconds, workers)}\n\n")
+        file.write(f"# {title}\n\n{table}\n\n{times}\n\n")
         for name, value in seconds.items():
             file.write(f"- {name}: {value / 60:.1f} min\n")
 
 
-def time_words(seconds: dict[str, float], workers: int) -> str:
-    """How many minutes the steps of a job took that ended, by kind, `workers` students at a time; "" of no steps."""
+def time_words(seconds: dict[str, float], workers: int, num_untimed: int = 0) -> str:
+    """How many minutes the steps of a job took that ended, by kind, `workers` students at a time; "" of no steps.
+
+    `num_untimed` more were killed once: their time is not known.
+    """
     kinds: dict[str, list[float]] = {}
     for name, value in seconds.items():
         kind = next((kind for kind, pattern in _KINDS.items() if re.search(pattern, name)), "the rest")
@@ -35,4 +38,5 @@ def time_words(seconds: dict[str, float], workers: int) -> str:
     if students:
         at_once = min(workers, len(students))
         parts.append(f"{mean(students):.1f} for each of {len(students)} student(s), {at_once} at a time")
+    parts += [f"not known for {num_untimed} step(s) that were killed once"] if num_untimed else []
     return f"Minutes: {', '.join(parts)}. Written on {cpu_name()}, {num_cpus()} cores." if parts else ""

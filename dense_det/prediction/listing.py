@@ -38,8 +38,8 @@ def list_images(work: WorkFolder, sources: list[str], skip: Iterable) -> Plan:
     begun = _read_plan(work)
     if not begun_here(work):
         raise ValueError(
-            f"{work.root} has a list of images, and no {mark_of(work).name} tells that tools/predict.py made it: give "
-            "another --out"
+            f"{work.root} has a list of images, and no {mark_of(work)} tells that tools/predict.py made it: give "
+            "another --out, or make that file, if you know that it did"
         )
     _mark(work)
     with tempfile.TemporaryDirectory(prefix=".again-", dir=work.root) as folder:
@@ -57,17 +57,17 @@ def mark_of(work: WorkFolder) -> Path:
 
 
 def begun_here(work: WorkFolder) -> bool:
-    """Whether the mark is there, or what runs of the days before it left: what was found, and the answers of one view
-    on images without labelled ones beside them."""
+    """Whether the mark is there, or what runs of the days before it left: the answers of one detector in one view on
+    images without labelled ones, in shards of this size or with what was found beside them."""
     if mark_of(work).exists():
         return True
-    if not (work.plan_path.exists() and all((work.root.parent / name).exists() for name in FOUND)):
-        return False
     try:
         plan, manifest = work.read_plan(), work.read_manifest()
     except ValueError:
         return False
-    return manifest.fusion == {"kind": "none"} and not (plan.labelled or plan.validation)
+    there = [(work.root.parent / name).exists() for name in FOUND]
+    is_one = manifest.fusion == {"kind": "none"} and not (plan.labelled or plan.validation)
+    return is_one and (all(there) or (not any(there) and plan.shard_size == SHARD_SIZE))
 
 
 def _mark(work: WorkFolder) -> None:

@@ -56,10 +56,10 @@ def test_the_dead_are_followed_at_once_and_remembered_until_the_shard_is_finishe
         die(shards)
     assert names(shards) == left
     with claimed(shards, 0) as own:
-        assert own.ends == 2 and len(names(shards)) == 3
+        assert own.deaths == 2 and len(names(shards)) == 3
     assert names(shards) == left, "stopped before the end"
     with claimed(shards, 0) as own:
-        assert own.ends == 2
+        assert own.deaths == 2
         finish(shards)
     assert names(shards) == []
 
@@ -69,7 +69,7 @@ def test_a_claim_says_at_which_image_its_process_died(tmp_path):
     for images in ((), (7,), (7, 8), (7, None), (6, 7)):
         die(shards, images)
     with claimed(shards, 0) as own:
-        assert own.ends == 5 and own.deaths_at == {7: 2, 8: 1}
+        assert own.deaths == 5 and own.deaths_at == {7: 2, 8: 1}
         own.look_at(7)
     with claimed(shards, 0) as own:
         assert own.deaths_at[7] == 2, "an end of another kind is no death"
@@ -86,7 +86,7 @@ def test_who_gave_up_is_followed_at_once_and_remembered(tmp_path):
             own.give_up()
     assert names(shards) == ["shard-000000.0.json", "shard-000000.1.json"]
     with claimed(shards, 0) as own:
-        assert own.ends == 2 and not own.deaths_at
+        assert own.deaths == 0 and not own.deaths_at
         own.give_up()
         finish(shards)
     assert names(shards) == [], "somebody else was faster"
@@ -131,6 +131,6 @@ def test_a_claim_that_says_nothing_ages(tmp_path, content):
     old = time.time() - claim.SILENCE_SECONDS - 60
     os.utime(shards.claim(0, 0), (old, old))
     with claimed(shards, 0) as own:
-        assert own.ends == 1 and not own.deaths_at
+        assert own.deaths == 1 and not own.deaths_at
         finish(shards)
     assert names(shards) == []

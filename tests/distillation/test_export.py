@@ -102,6 +102,9 @@ def test_a_zip_holds_the_images_by_the_names_of_the_xml(tmp_path, scans):
     with zipfile.ZipFile(tmp_path / "review.zip") as archive:
         assert archive.namelist() == [name for _, name, _ in of_cvat(tmp_path / "review.xml")]
         assert all(archive.read(name) == (root / name).read_bytes() for name in archive.namelist())
+    (tmp_path / "mine.json").write_text('{"images": []}')
+    with pytest.raises(ValueError, match="mine.json is a file of labels itself"):
+        send(tmp_path, "mine.json", "--reviewed", tmp_path / "mine.json")
     with pytest.raises(ValueError, match="--zip is for CVAT, whose --out ends with .xml, got .*review.json"):
         send(tmp_path, "review.json", "--zip")
     (root / "b" / "1.jpg").unlink()

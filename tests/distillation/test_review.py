@@ -298,7 +298,7 @@ def test_labels_are_not_overwritten_by_what_is_exported_of_them(tmp_path, labell
     labels = tmp_path / "pseudo.json"
     run(select, tmp_path / "work", "--out", labels)
     before = labels.read_bytes()
-    with pytest.raises(ValueError, match=r"pseudo\.json is the file of labels itself: name another one"):
+    with pytest.raises(ValueError, match=r"pseudo\.json is a file of labels itself: name another one"):
         run(export, tmp_path / "work", labels, "--out", tmp_path / "work" / ".." / "pseudo.json")
     assert labels.read_bytes() == before
 

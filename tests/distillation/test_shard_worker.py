@@ -14,7 +14,7 @@ import pytest
 
 from dense_det.distillation import shard_worker
 from dense_det.distillation.failure_budget import TooManyFailures
-from dense_det.distillation.image_reader import BadImage
+from dense_det.distillation.image_reader import BadImage, PassingFault
 from dense_det.distillation.input_writer import InputWriter
 from dense_det.distillation.lanes import Lanes
 from dense_det.distillation.shard_file import ImagePredictions, ShardPredictions
@@ -207,6 +207,19 @@ def test_what_is_the_machine_s_fault_is_tried_again(tmp_path, error):
     assert work.images.finished() == {0, 2, 3, 4, 5}, "all behind it"
     assert [report.failures for report in run(work)] == [0], "no image is blamed, however often"
     assert not list(work.root.glob("claims/*"))
+
+
+def test_a_disk_that_is_slow_blames_no_image(tmp_path):
+    class Slow(FakeReader):
+        def read(self, image):
+            raise PassingFault("OSError: Stale file handle")
+
+    work = make_work(tmp_path)
+    plan = work.read_plan()
+    with pytest.raises(OSError, match="/1.jpg: OSError: Stale file handle: the machine's fault, not the image's"):
+        list(label_share(work, plan, Share(0, 1).tasks(plan), Lanes([FakeLabeller()], Slow(())), 1.0, never))
+    assert work.images.finished() == set()
+    assert [sum(report.failures for report in run(work)), len(list(work.root.glob("claims/*")))] == [0, 0]
 
 
 def test_failures_of_validation_images_count(tmp_path):

@@ -14,7 +14,8 @@ def test_the_table_s_file_with_its_minutes(tmp_path, monkeypatch):
         "round-2-run-work": 60.0,
     }
     students = {"labels-alone-seed0": 60.0, "round-1-run-with-votes-seed12": 120.0}
-    table_file.write_table(tmp_path / "table.md", "cards", "| a |", seconds | students, 8)
+    times = table_file.time_words(seconds | students, 8)
+    table_file.write_table(tmp_path / "table.md", "cards", "| a |", seconds | students, times)
     text = (tmp_path / "table.md").read_text()
     words = "0.3 for data, 1.5 for the teacher, 1.5 for labels, 1.5 for each of 2 student(s), 2 at a time"
     assert (
@@ -25,3 +26,9 @@ def test_the_table_s_file_with_its_minutes(tmp_path, monkeypatch):
 
 def test_no_steps_need_no_words():
     assert table_file.time_words({}, 2) == ""
+
+
+def test_what_was_killed_once_has_no_time():
+    assert "Minutes: 1.0 for the teacher, not known for 3 step(s) that were killed once. W" in table_file.time_words(
+        {"teacher": 60.0}, 2, 3
+    )

@@ -57,8 +57,8 @@ def add_arguments(parser) -> None:
 def main(args) -> Iterator[str]:
     if not args.out.endswith((".json", ".xml")):
         raise ValueError(f"--out ends with .json (Label Studio) or .xml (CVAT), got {args.out}")
-    if os.path.realpath(args.out) == os.path.realpath(args.labels):
-        raise ValueError(f"--out {args.out} is the file of labels itself: name another one")
+    if os.path.realpath(args.out) in {os.path.realpath(file) for file in (args.labels, args.reviewed) if file}:
+        raise ValueError(f"--out {args.out} is a file of labels itself: name another one")
     if args.zip and not args.out.endswith(".xml"):
         raise ValueError(f"--zip is for CVAT, whose --out ends with .xml, got {args.out}")
     if args.size < 1:
