@@ -4,8 +4,6 @@ import math
 
 from dense_det.distillation.work_folder import Plan, WorkFolder
 
-_SUSPICIOUS = 8  # a list may name a few files of a folder that is no more
-
 
 class TooManyFailures(ValueError):
     """More images cannot be labelled than --max-failure-rate allows, or a disk is not there; the shard at hand is not
@@ -18,9 +16,8 @@ class FailureBudget:
 
     Args:
         rate: share of all images, those of validation and bad files among them, that may fail: cannot be read, or the
-            teacher fails on them. 1: all may. math.inf: all, but a shard whose images are all away ends the work.
-
-    `suspicious`: so many failures of a shard whose images are all away tell of a lost disk; None: none do.
+            teacher fails on them. 1: all may. math.inf: all, but a shard whose images are all away ends the work, as at
+            a rate below 1 (`needs_disk`).
     """
 
     def __init__(self, work: WorkFolder, plan: Plan, rate: float):
@@ -29,7 +26,7 @@ class FailureBudget:
             (work.validation, set(range(plan.num_validation_shards))),
         ]
         self._left = math.inf if rate >= 1 else int(rate * _total(plan)) - plan.num_bad
-        self.suspicious = None if rate == 1 else _SUSPICIOUS
+        self.needs_disk = rate != 1
 
     def left(self) -> float:
         """Negative when finished shards hold too many already, infinite at a rate of 1; reads each of them once."""

@@ -129,10 +129,9 @@ class Extractor:
 
     def __call__(self, image: InputImage) -> str:
         name = self.name_of(image)
-        path = Path(name)
-        if (image.member is not None or image.page is not None) and not path.exists():
+        if name != image.file_name and not Path(name).exists():
             try:
-                save_image(path, self.reader.read(image))
+                save_image(name, self.reader.read(image))
             except BadImage as error:
                 raise ValueError(f"{full_name(image)} was labelled, but cannot be extracted: {error}") from error
         return name

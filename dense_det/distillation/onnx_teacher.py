@@ -28,6 +28,7 @@ class OnnxTeacher:
     """
 
     has_masks = False
+    own_edge = OWN_SIZE
     thresholds: Mapping[str, float] = {}
     detections_per_image: int | None = None
 

@@ -17,6 +17,7 @@ from dense_det.distillation.progress import Outlook
 from dense_det.distillation.shard_worker import label_share, label_tasks, never
 from dense_det.distillation.share import Share, Task, suspects_last
 from dense_det.distillation.work_folder import WorkFolder
+from dense_det.environment import num_cpus
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ def num_cores() -> int:
     """How many images at a time pay: one a core, and one alone where a GPU does the work."""
     if torch.cuda.is_available():
         return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return num_cpus()
 
 
 def run_workers(work: WorkFolder, open_labeller: Callable, share: Share, num: int, rate: float) -> Iterator[str]:

@@ -26,7 +26,7 @@ from dense_det.distillation.work_folder import Failure, InputImage, Plan, WorkFo
 
 logger = logging.getLogger(__name__)
 
-# a shard with so many images that all fail, for a reason beyond each image, tells of a broken teacher
+# a shard with so many images that all fail, for a reason beyond each image, tells of a broken teacher or a lost disk
 _SUSPICIOUS = 8
 # one may be chance: a machine that was switched off, memory that another process took
 _DEATHS = 2
@@ -193,9 +193,8 @@ def _require_a_teacher(
 
 
 def _require_few(task: Task, failures: list[Failure], num_labelled: int, budget: FailureBudget, claim: Claim) -> None:
-    if (
-        not failures
-    ):  # two workers may have overdrawn together what both saw as left: a sound shard is no worse for that
+    # two workers may have overdrawn together what both saw as left: a sound shard is no worse for that
+    if not failures:
         return
     examples = "\n".join(f"  {failure.file_name}: {failure.reason}" for failure in failures[:5])
     if len(failures) > budget.left():
@@ -207,7 +206,7 @@ def _require_few(task: Task, failures: list[Failure], num_labelled: int, budget:
             "--max-failure-rate."
         )
     # else half of the images might be written off before the rate is reached
-    is_suspicious = budget.suspicious is not None and not num_labelled and len(failures) >= budget.suspicious
+    is_suspicious = budget.needs_disk and not num_labelled and len(failures) >= _SUSPICIOUS
     if is_suspicious and all(_is_away(failure.file_name) for failure in failures):
         claim.give_up()
         raise TooManyFailures(

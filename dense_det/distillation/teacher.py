@@ -112,10 +112,10 @@ def build_teacher(cfg, load_model: Callable, classes, floor: float, detections_p
         raise ValueError(f"the network has {num_classes} classes, but {len(classes)} names: {', '.join(classes)}")
     identity_of = {"MODEL": cfg.MODEL.clone(), "INPUT": cfg.INPUT, "TEST": cfg.TEST}
     identity_of["MODEL"].WEIGHTS = identity_of["MODEL"].DEVICE = ""  # where it lies and where it runs
-    identity = "".join(node.dump() for node in identity_of.values())
+    words = "".join(node.dump() for node in identity_of.values())
     if heads is cfg.MODEL.FCOS:  # once the floor was compared with the class alone: such predictions do not mix
-        identity += "floor of the score"
-    config_sha256 = hashlib.sha256(identity.encode()).hexdigest()
+        words += "floor of the score"
+    config_sha256 = hashlib.sha256(words.encode()).hexdigest()
 
     cfg.MODEL.RETINANET.SCORE_THRESH_TEST = cfg.MODEL.ROI_HEADS.SCORE_THRESH_TEST = floor
     # it is compared with a probability, or the product of two, of which the score is the root, or less

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from dense_det.environment import cpu_name
+from dense_det.environment import cpu_name, num_cpus
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PYTHON = shlex.quote(sys.executable)
@@ -118,7 +118,7 @@ def check_pdf(facts: dict) -> Finding:
 
 
 def check_cpu(facts: dict) -> Finding:
-    return Finding(f"{_cores()} cores, {cpu_name()}")
+    return Finding(f"{num_cpus()} cores, {cpu_name()}")
 
 
 def check_gpu(facts: dict) -> Finding:
@@ -134,8 +134,8 @@ def check_openmp(facts: dict) -> Finding:
     found = f"OMP_WAIT_POLICY {policy}, OMP_NUM_THREADS {threads}"
     if policy.upper() != "PASSIVE":
         return Finding(f"{found}: waiting threads spin, much slower on a busy machine", "unset OMP_WAIT_POLICY")
-    if threads.isdecimal() and int(threads) > _cores():
-        return Finding(f"{found}: more threads than the {_cores()} cores", "unset OMP_NUM_THREADS")
+    if threads.isdecimal() and int(threads) > num_cpus():
+        return Finding(f"{found}: more threads than the {num_cpus()} cores", "unset OMP_NUM_THREADS")
     return Finding(found)
 
 
@@ -160,10 +160,6 @@ def check_dense_det(facts: dict) -> Finding:
     if "error" in ours:
         return Finding(ours["error"], f"mend the lines above; if there are none: {_pip_install('-e', str(CHECKOUT))}")
     return Finding(f"{ours['version']} in {ours['folder']}, its networks are registered")
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _free_memory() -> int:

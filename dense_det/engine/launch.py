@@ -9,6 +9,8 @@ import torch
 import torch.distributed as dist
 from detectron2.utils import comm
 
+from dense_det.environment import num_cpus
+
 
 def launch(main, args, num_gpus: int | None = None, num_procs: int | None = None) -> None:
     """Run `main(args)` in the processes asked for; under torchrun, join its group.
@@ -80,5 +82,4 @@ def _run(main, args) -> None:
 
 
 def _share_cores(local_size: int) -> None:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    torch.set_num_threads(max(1, cores // local_size))
+    torch.set_num_threads(max(1, num_cpus() // local_size))

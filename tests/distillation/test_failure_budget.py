@@ -26,7 +26,7 @@ def test_bad_files_and_failures_count_together(tmp_path):
     finish(work, 0, 4)
     assert budget.left() == -2 == FailureBudget(work, PLAN, 0.4).left()
     assert FailureBudget(work, PLAN, 1).left() == FailureBudget(work, PLAN, math.inf).left() == math.inf
-    assert [FailureBudget(work, PLAN, rate).suspicious for rate in (0.5, 1, math.inf)] == [8, None, 8]
+    assert [FailureBudget(work, PLAN, rate).needs_disk for rate in (0.5, 1, math.inf)] == [True, False, True]
 
 
 def test_validation_images_count(tmp_path):
