@@ -43,6 +43,7 @@ def build_train_loader(cfg, start_iter: int = 0, histogram: bool = True) -> Data
             f"choose a multiple of {processes}"
         )
     records = load_records(cfg.DATASETS.TRAIN)
+    mixed = is_mixed(cfg.DATALOADER.LABELLED_SHARE, records)
     if cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS:
         records = filter_images_with_only_crowd_annotations(records)
         if not records:
@@ -56,7 +57,7 @@ def build_train_loader(cfg, start_iter: int = 0, histogram: bool = True) -> Data
     repeats = build_repeats(cfg, records)
     dataset = PositionedImages(records, build_mapper(cfg, is_train=True, with_annotations=True), cfg.SEED)
     stream = (repeats, cfg.SEED, start_iter * batch_size, comm.get_rank(), processes)
-    sampler = build_mixed_sampler(cfg, records, stream) or PositionSampler(*stream)
+    sampler = build_mixed_sampler(cfg, records, stream) if mixed else PositionSampler(*stream)
     return _loader(
         dataset,
         cfg.DATALOADER.NUM_WORKERS,
@@ -65,26 +66,43 @@ def build_train_loader(cfg, start_iter: int = 0, histogram: bool = True) -> Data
     )
 
 
-def build_mixed_sampler(cfg, records: list[dict], stream: tuple) -> MixedSampler | None:
-    """Batches of which DATALOADER.LABELLED_SHARE is labelled by people; None where it is 0.
+def is_mixed(share: float, records: list[dict]) -> bool:
+    """Whether `share`, DATALOADER.LABELLED_SHARE, applies: to data sets of pseudo-labels beside others.
+
+    A file of pseudo-labels alone is not mixed: where a person reviewed a few of its images, these few would fill most
+    of every batch. Nor is one of which every image was reviewed.
 
     Raises:
-        ValueError: a share that leaves nothing to one kind, or data sets of one kind only.
+        ValueError: a share that leaves nothing to one kind.
     """
-    share = cfg.DATALOADER.LABELLED_SHARE
-    if not share:
-        return None
-    if not 0.001 <= share <= 0.999:
+    if share and not 0.001 <= share <= 0.999:
         raise ValueError(f"DATALOADER.LABELLED_SHARE is between 0.001 and 0.999, or 0 (do not mix), got {share}")
-    kinds = ([], [])
+    # a file of pseudo-labels says of each image whether it is still the teacher's; others say nothing
+    return share > 0 and {None, True} <= {record.get("pseudo") for record in records}
+
+
+def build_mixed_sampler(cfg, records: list[dict], stream: tuple) -> MixedSampler:
+    """Batches of which DATALOADER.LABELLED_SHARE is labelled by people.
+
+    Raises:
+        ValueError: a kind of which no image is left.
+    """
+    share, kinds = cfg.DATALOADER.LABELLED_SHARE, ([], [])
     for index, record in enumerate(records):
         kinds[bool(record.get("pseudo"))].append(index)
     for what, of_kind in zip(("labelled", "pseudo-labelled"), kinds, strict=True):
         if not of_kind:
             raise ValueError(
                 f"DATALOADER.LABELLED_SHARE {share} mixes labelled and pseudo-labelled images, but DATASETS.TRAIN "
-                f"{list(cfg.DATASETS.TRAIN)} have no {what} one with an object"
+                f"{list(cfg.DATASETS.TRAIN)} have no {what} one with an object; 0 does not mix"
             )
+    logger.info(
+        "each batch: %g %% of the %d labelled images, %g %% of the %d pseudo-labelled ones (DATALOADER.LABELLED_SHARE)",
+        100 * share,
+        len(kinds[0]),
+        100 - 100 * share,
+        len(kinds[1]),
+    )
     return MixedSampler(*kinds, share, cfg.SOLVER.IMS_PER_BATCH, *stream)
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from dense_det.config import get_cfg
 from dense_det.data.catalog import register_coco
-from dense_det.data.loader import build_repeats, build_test_loader, build_train_loader, load_records
+from dense_det.data.loader import build_repeats, build_test_loader, build_train_loader, is_mixed, load_records
 
 NUM_IMAGES = 7
 
@@ -206,10 +206,34 @@ def test_what_a_person_reviewed_is_labelled(pages, tmp_path):
     (tmp_path / "reviewed.json").write_text(json.dumps({"info": {"pseudo_labels": {}}, **coco}))
     register_coco("loader_reviewed", tmp_path / "reviewed.json", tmp_path)
     try:
-        kinds = [record["pseudo"] for record in load_records(["loader_reviewed"])]
-        assert kinds == [True, False] + [True] * (len(kinds) - 2) and len(kinds) > 2
+        records = load_records(["loader_reviewed"])
+        assert [record["pseudo"] for record in records] == [True, False] + [True] * (NUM_IMAGES - 2)
+        assert is_mixed(0.6, [*records, {}])
+        assert not is_mixed(0.6, [*({**record, "pseudo": False} for record in records), {}])  # all reviewed
+        assert not is_mixed(0.6, records)  # or the one image would fill 6 of 10 places
     finally:
         DatasetCatalog.remove("loader_reviewed")
+        MetadataCatalog.remove("loader_reviewed")
+
+
+def test_pseudo_labels_without_an_object_cannot_be_mixed(pages, tmp_path):
+    coco = json.loads((tmp_path / "loader_pages.json").read_text())
+    coco["annotations"] = []
+    (tmp_path / "empty.json").write_text(json.dumps({"info": {"pseudo_labels": {}}, **coco}))
+    register_coco("loader_empty", tmp_path / "empty.json", tmp_path)
+    try:
+        cfg = page_cfg()
+        cfg.DATASETS.TRAIN = ("loader_pages", "loader_empty")
+        with pytest.raises(ValueError, match="no pseudo-labelled one with an object; 0 does not mix"):
+            build_train_loader(cfg)
+    finally:
+        DatasetCatalog.remove("loader_empty")
+        MetadataCatalog.remove("loader_empty")
+
+
+def _labelled(cfg) -> list[int]:
+    """Images of the person's file in each of four batches."""
+    return [sum(image["image_id"] < 100 for image in batch) for batch in batches(cfg, 4)]
 
 
 def test_pseudo_labels_have_their_share_of_every_batch(pages, tmp_path):
@@ -222,12 +246,12 @@ def test_pseudo_labels_have_their_share_of_every_batch(pages, tmp_path):
     register_coco("loader_pseudo", tmp_path / "pseudo.json", tmp_path)
     try:
         cfg = page_cfg(batch=5)
-        cfg.DATALOADER.LABELLED_SHARE = 0.6
-        with pytest.raises(ValueError, match="no pseudo-labelled one"):
-            build_train_loader(cfg)
         cfg.DATASETS.TRAIN = ("loader_pages", "loader_pseudo")
-        seen = batches(cfg, 4)
-        assert [sum(image["image_id"] < 100 for image in batch) for batch in seen] == [3] * 4
+        assert _labelled(cfg) == [3] * 4  # 6:4, where nobody says otherwise
+        cfg.DATALOADER.LABELLED_SHARE = 0.2
+        assert _labelled(cfg) == [1] * 4
+        cfg.DATALOADER.LABELLED_SHARE = 0.0  # as the images come: the person's are half of them, and at any place
+        assert len(set(_labelled(cfg))) > 1
         cfg.DATALOADER.LABELLED_SHARE = 6
         with pytest.raises(ValueError, match="between"):
             build_train_loader(cfg)
