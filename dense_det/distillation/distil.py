@@ -127,6 +127,14 @@ class Distillation:
         folder = self.out / "teacher"
         return Model(config=str(folder / "config.yaml"), weights=str(folder / "model_best.pth"))
 
+    def _exported(self, teacher: Model, folder: Path) -> Model:
+        """A teacher as a file of tools/export_model.py, which compares both on labelled images."""
+        file = folder / "teacher.onnx"
+        words = ("tools/export_model.py", teacher.config, "--weights", teacher.weights, "--out", str(file))
+        step = Step(f"{folder.name}-export", (*words, "--images", self.recipe.data.labelled_images), file)
+        self.steps.run([step])
+        return Model(onnx=str(file), class_map=teacher.class_map)
+
     def _teacher_training(self) -> Step:
         opts = ("SEED", str(self.recipe.seeds[0]))
         return self._training("teacher", self.recipe.teacher, self.out / "teacher", None, opts)
@@ -161,6 +169,8 @@ class Distillation:
     def _label(self, teacher: Model, ways: dict[str, Labels], number: int) -> dict[str, Path]:
         """A COCO file for the students of each way; ways that look at images alike share the looking."""
         data, made, seen, folder = self.recipe.data, {}, set(), self._round(number)
+        if self.recipe.teacher.deployed:
+            teacher = self._exported(teacher, folder)
         for name, way in ways.items():
             work = self._work(number, name)
             if work not in seen:

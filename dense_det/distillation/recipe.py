@@ -51,6 +51,7 @@ class Model:
     weights: of a teacher that is trained already; "" trains it on the labelled images.
     onnx: a teacher's ONNX file, instead of all that.
     class_map: {the teacher's class: ours, or None}, for --class-map.
+    deployed: a teacher labels by its file of tools/export_model.py, which takes about half of the time.
     """
 
     config: str = ""
@@ -58,6 +59,7 @@ class Model:
     weights: str = ""
     onnx: str = ""
     class_map: dict | None = None
+    deployed: bool = False
 
 
 _OF_ONE_TEACHER = "--views", "--class-map", "--opts"
@@ -123,6 +125,9 @@ class Recipe:
         tree = dataclasses.asdict(self) | {"title": "", "labels": {}}
         if not self.data.truth:
             del tree["data"]["truth"]  # as before there was such a key
+        for model in (tree["teacher"], tree["student"]):
+            if not model["deployed"]:
+                del model["deployed"]
         return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()
 
     def only(self, ways: list[str]) -> "Recipe":
@@ -185,6 +190,8 @@ def parse_recipe(tree: dict, path) -> Recipe:
             raise ValueError(f"{path}: labels.{name}.truth needs data.truth, a COCO file of the unlabelled images")
     if bool(teacher.config) == bool(teacher.onnx):
         raise ValueError(f"{path}: the teacher is either a config (weights: those that it has) or an onnx file")
+    if student.deployed or (teacher.deployed and not teacher.config):
+        raise ValueError(f"{path}: deployed is for a teacher with a config; an onnx file is one already")
     if teacher.opts and (teacher.weights or teacher.onnx):
         raise ValueError(
             f"{path}: teacher.opts are for its training, and this one is trained already: leave them out, or give a "

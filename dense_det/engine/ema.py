@@ -36,11 +36,10 @@ class WeightAverage:
     def _mix(self, averages, weights, num_averaged) -> None:
         step = int(num_averaged)
         weight = 1 - min(self.decay, (1 + step) / (10 + step))
-        for average, current in zip(averages, weights, strict=True):
-            if average.is_floating_point():
-                average.lerp_(current, weight)
-            else:
-                average.copy_(current)
+        if averages[0].is_floating_point():  # AveragedModel hands over tensors of one type at a time
+            torch._foreach_lerp_(averages, weights, weight)
+        else:
+            torch._foreach_copy_(averages, weights)
 
     def state_dict(self) -> dict:
         return {"model": self._average.module.state_dict(), "num_updates": int(self._average.n_averaged)}

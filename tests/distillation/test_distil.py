@@ -221,6 +221,23 @@ def test_an_onnx_teacher_is_not_trained(distillation, tmp_path):
     assert json.loads(Path(words[-1]).read_text()) == onnx["class_map"]
 
 
+def test_a_deployed_teacher_labels_by_its_file_in_each_round(distillation, tmp_path):
+    job, steps = distillation(
+        lambda folder: 20.0 if "round" in str(folder) else 1.0, teacher={"config": "teacher.yaml", "deployed": True}
+    )
+    list(job.rounds(2))
+    best = tmp_path / "out/round-1/students/fused-seed0"
+    for number, folder in ((1, tmp_path / "out/teacher"), (2, best)):
+        file = tmp_path / f"out/round-{number}/teacher.onnx"
+        (export,) = (s.words for s in steps.seen if s.result == file)
+        assert export == (
+            "tools/export_model.py", str(folder / "config.yaml"), "--weights", str(folder / "model_best.pth"),
+            "--out", str(file), "--images", str(tmp_path / "images"),
+        )  # fmt: skip
+        runs = [s.words for s in steps.seen if s.words[1] == "run" and f"round-{number}" in s.words[2]]
+        assert runs and all(words[3:5] == ("--onnx", str(file)) for words in runs)
+
+
 @pytest.mark.parametrize("wrong", [
     {"data": {"validation": "{}/vall.json"}}, {"data": {"labelled_images": "{}/imags"}},
     {"data": {"unlabelled": "{}/scams/*.jpg"}},

@@ -37,6 +37,9 @@ def test_the_digest_changes_with_results_and_not_with_words():
     data = tree()["data"]
     assert parse_recipe(tree(data=data | {"truth": ""}), "a.yaml").sha256() == first
     assert parse_recipe(tree(data=data | {"truth": "t.json"}), "a.yaml").sha256() != first
+    for deployed in (False, True):
+        other = parse_recipe(tree(teacher=tree()["teacher"] | {"deployed": deployed}), "a.yaml")
+        assert (other.sha256() == first) == (not deployed)
     # each way of labelling is compared by itself, so that others may follow
     assert parse_recipe(tree(labels={"plain": {}}), "a.yaml").sha256() == first
 
@@ -62,6 +65,8 @@ def test_some_ways_of_labelling():
         ({"student": {"config": "a.yaml", "weights": "b.pth"}}, "MODEL.WEIGHTS in its opts is what it begins from"),
         ({"teacher": {"config": "a.yaml", "weights": "b.pth", "opts": "A 1"}}, "teacher.opts are for its training"),
         ({"teacher": {"onnx": "b.onnx", "opts": "A 1"}}, "teacher.opts are for its training"),
+        ({"teacher": {"onnx": "b.onnx", "deployed": True}}, "deployed is for a teacher with a config"),
+        ({"student": {"config": "a.yaml", "deployed": True}}, "deployed is for a teacher with a config"),
         ({"labels": {}}, "labels need one entry"),
         (
             {"labels": {"a": {"run": "--veiws 64"}}},
