@@ -14,15 +14,14 @@ from detectron2.checkpoint import DetectionCheckpointer
 from detectron2.checkpoint.c2_model_loading import align_and_update_state_dicts
 
 from dense_det.atomic_file import atomic_file
-from dense_det.suggest import unknown
 from dense_det.weights.convert import OPEN_GATE, convert
 from dense_det.weights.report import Report
 from dense_det.weights.source import Pixels
+from dense_det.weights.weights_file import weights_file
 
 logger = logging.getLogger(__name__)
 
 NUMBERED = re.compile(r"model_(\d+)\.pth")
-SUFFIXES = (".pth", ".pt", ".pkl", ".tar", ".bin", ".safetensors")
 
 # of a part's tensors: with fewer, a file is not for this network
 LEAST_SHARE = 0.5
@@ -46,13 +45,7 @@ def read_checkpoint(path, trust_pickle: bool = False) -> dict:
         ValueError: an address (nothing is downloaded), a pickle without `trust_pickle`, or a .safetensors file
             without that package.
     """
-    if "://" in str(path):
-        raise ValueError(f"{path}: weights are read from files, nothing is downloaded: fetch it and give the path")
-    path = Path(path)
-    if not path.is_file():
-        files = path.parent.iterdir() if path.parent.is_dir() else []
-        there = sorted(p.name for p in files if p.suffix in SUFFIXES)
-        raise FileNotFoundError(unknown(f"weights file in {path.parent}/", path.name, there))
+    path = weights_file(path)
     if path.suffix == ".safetensors":
         return {"model": _load_safetensors(path)}
     checkpoint = _load_trusted(path) if trust_pickle else _load_safely(path)
@@ -74,7 +67,7 @@ def _load_safely(path: Path) -> dict:
     except pickle.UnpicklingError as error:
         raise ValueError(
             f"{path}: holds more than tensors and plain values, so it is a pickle that may run any code, or damaged. "
-            "If you made it yourself: --trust-pickle"
+            "If you trust it: tools/convert_weights.py FILE OUT --config-file CONFIG --trust-pickle makes a safe file"
         ) from error
     except (RuntimeError, EOFError, OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
         if isinstance(error, DamagedCheckpoint):
@@ -112,8 +105,8 @@ def read_weights(
 ) -> tuple[dict[str, torch.Tensor], Report]:
     """What a file holds for a network: its tensors under the network's names, and what became of each.
 
-    Averaged weights (SOLVER.EMA_DECAY) are preferred to raw ones. Files of other people's networks are renamed
-    and completed: see dense_det/weights.
+    Averaged weights (SOLVER.EMA_DECAY) are preferred to raw ones, but for other people's "ema", which has many layouts.
+    Files of other people's networks are renamed and completed: see dense_det/weights.
 
     Args:
         targets: the network's state dict; names and shapes are read.
@@ -123,10 +116,14 @@ def read_weights(
         ValueError: less than half of what the file should fill is in it; and what `read_checkpoint` raises.
     """
     checkpoint = read_checkpoint(path, trust_pickle)
-    state = checkpoint["ema"]["model"] if "ema" in checkpoint else checkpoint["model"]
+    ema = checkpoint.get("ema")
+    averaged = ema.get("model") if isinstance(ema, dict) else None
+    state = averaged if isinstance(averaged, dict) else checkpoint["model"]
     if not isinstance(state, dict):
         raise DamagedCheckpoint(f"{path}: expected tensors by name, got a {type(state).__name__}")
-    state = {k: torch.as_tensor(np.array(v) if isinstance(v, np.ndarray) else v) for k, v in _tensors(state)}
+    # files also keep versions and the like beside tensors
+    state = {k: v for k, v in state.items() if isinstance(v, torch.Tensor | np.ndarray)}
+    state = {k: torch.as_tensor(np.array(v) if isinstance(v, np.ndarray) else v) for k, v in state.items()}
     weights, report = convert(state, targets, gate_bias)
     if report.share < LEAST_SHARE and checkpoint.get("matching_heuristics"):
         caffe2 = checkpoint.get("__author__") == "Caffe2"
@@ -136,11 +133,6 @@ def read_weights(
     if not report.loaded or report.share < LEAST_SHARE:
         raise ValueError(_too_few(path, report))
     return weights, report
-
-
-def _tensors(state: dict):
-    """The (name, tensor or array) of a state dict; files also keep versions and the like beside them."""
-    return ((name, value) for name, value in state.items() if isinstance(value, torch.Tensor | np.ndarray))
 
 
 def _too_few(path, report: Report) -> str:
@@ -247,7 +239,7 @@ class Checkpointer(DetectionCheckpointer):
         A damaged one is named in a warning and the one before is tried.
 
         Raises:
-            ValueError: there is none, or all are damaged.
+            ValueError: there is none, all are damaged, or it lacks a part that is asked for.
         """
         candidates = resumable(self.save_dir)
         for path in candidates:
@@ -256,6 +248,11 @@ class Checkpointer(DetectionCheckpointer):
             except ValueError as error:
                 logger.warning("%s; trying the one before", error)
                 continue
+            if lacking := [key for key in self.checkpointables if key not in checkpoint]:
+                raise ValueError(
+                    f"{path} lacks {', '.join(lacking)}, which this config asks for (ema: SOLVER.EMA_DECAY). Resume as "
+                    f"its training was set up, or start a new one with MODEL.WEIGHTS {path} and another OUTPUT_DIR"
+                )
             self._log_incompatible_keys(self._load_model(checkpoint))
             for key, checkpointable in self.checkpointables.items():
                 checkpointable.load_state_dict(checkpoint[key])
@@ -269,8 +266,17 @@ class Checkpointer(DetectionCheckpointer):
 
 
 def resumable(folder) -> list[Path]:
-    """The checkpoints of a run that training can go on from, newest first."""
-    folder = Path(folder)
-    numbered = sorted((p for p in folder.glob("model_*.pth") if NUMBERED.fullmatch(p.name)), reverse=True)
-    final = folder / "model_final.pth"
-    return ([final] if final.is_file() else []) + numbered
+    """The checkpoints of a run that training can go on from, those with most iterations first."""
+    final = Path(folder) / "model_final.pth"
+    iterations = {final: _iteration(final)} if final.is_file() else {}
+    numbers = {path: NUMBERED.fullmatch(path.name) for path in final.parent.glob("model_*.pth")}
+    iterations |= {path: int(number[1]) for path, number in numbers.items() if number}
+    return sorted(iterations, key=iterations.get, reverse=True)
+
+
+def _iteration(path: Path) -> float:
+    """What the final checkpoint has in it: a run that was extended went on beyond it."""
+    try:
+        return torch.load(path, map_location="cpu", mmap=True, weights_only=True)["iteration"]  # reads no tensor
+    except Exception:  # a damaged pickle can raise anything: as the newest, it is read whole and named
+        return float("inf")

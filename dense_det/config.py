@@ -2,15 +2,17 @@
 
 import hashlib
 import json
+import re
+from functools import reduce
 from importlib.resources import files
+from operator import getitem
 from pathlib import Path
 
-import yaml
 from detectron2.config import CfgNode as CN
 from detectron2.config import get_cfg as get_detectron2_cfg
 
-from dense_det import yaml_formula
-from dense_det.suggest import no_folder, unknown
+from dense_det.config_file import read_chain
+from dense_det.suggest import unknown
 
 
 def add_dense_det_config(cfg: CN) -> CN:
@@ -217,7 +219,8 @@ def load_cfg(path, opts=()) -> CN:
         if key not in known:
             raise ValueError(f"command line: {_unknown_key(key, known)}")
     try:
-        cfg.merge_from_list(opts)
+        for key, value in zip(opts[::2], opts[1::2], strict=True):
+            cfg.merge_from_list([key, _like(reduce(getitem, key.split("."), cfg), value)])
     except (ValueError, AssertionError, KeyError) as error:
         raise ValueError(f"command line: {error}") from error
     return cfg
@@ -228,7 +231,7 @@ def config_digests(path) -> dict[str, str]:
 
     Raises as load_cfg does where a file of the chain cannot be read.
     """
-    texts = {str(file): json.dumps(tree, sort_keys=True, default=str) for file, tree in _chain(Path(path))}
+    texts = {str(file): json.dumps(tree, sort_keys=True, default=str) for file, tree in read_chain(Path(path))}
     return {file: hashlib.sha256(text.encode()).hexdigest() for file, text in texts.items()}
 
 
@@ -239,48 +242,24 @@ def initial_weights(path, opts=()) -> str:
 
 def _merge_file(cfg: CN, path: Path) -> None:
     """Merge the `_BASE_` chain of `path`, naming file and key when something is wrong."""
-    for file, said in _chain(path):
+    for file, said in read_chain(path):
         tree = {key: value for key, value in said.items() if key != "_BASE_"}
         known = _key_names(cfg)
         for key in _key_names(tree):
             if key not in known:
                 raise ValueError(f"{file}: {_unknown_key(key, known)}")
         try:
-            cfg.merge_from_other_cfg(CN(tree))
+            cfg.merge_from_other_cfg(CN(_like(cfg, tree)))
         except (ValueError, AssertionError, KeyError) as error:
             raise ValueError(f"{file}: {error}") from error
 
 
-def _chain(path: Path, children: tuple[Path, ...] = ()) -> list[tuple[Path, dict]]:
-    """The file and those that its `_BASE_` leads to, ground first, each with what it says itself."""
-    if path.resolve() in children:
-        raise ValueError(f"{path}: _BASE_ leads back to this file")
-    tree = read_yaml(path)
-    base = tree.get("_BASE_")
-    below = _chain(path.parent / Path(base).expanduser(), (*children, path.resolve())) if base is not None else []
-    return [*below, (path, tree)]
-
-
-def read_yaml(path: Path) -> dict:
-    """What a config file itself says, `_BASE_` not followed.
-
-    Raises:
-        FileNotFoundError: no such file; the nearest names of its folder are suggested.
-        ValueError: YAML that does not parse, is not safe, is empty, or is no mapping.
-    """
-    if not path.is_file():
-        if not path.parent.is_dir():
-            raise FileNotFoundError(no_folder(path.parent))
-        names = sorted(p.name for p in path.parent.glob("*.yaml"))
-        raise FileNotFoundError(unknown(f"config file in {path.parent}/", path.name, names))
-    try:
-        tree = yaml_formula.read(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not a safe YAML file: {error}") from error
-    if not isinstance(tree, dict):
-        got = "none" if tree is None else f"a {type(tree).__name__}"
-        raise ValueError(f"{path}: expected KEY: VALUE lines, got {got}")
-    return tree
+def _like(default, value):
+    """A whole number as a real one where the default is real, at any depth: yacs takes no 0 for 0.0."""
+    if isinstance(default, dict) and isinstance(value, dict):
+        return {key: _like(default[key], part) for key, part in value.items()}
+    is_whole = type(value) is int or (isinstance(value, str) and re.fullmatch("[+-]?[0-9]+", value))
+    return float(value) if type(default) is float and is_whole else value
 
 
 def _key_names(tree: dict, prefix: str = "") -> list[str]:

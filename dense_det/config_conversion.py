@@ -6,7 +6,8 @@ from pathlib import Path
 
 from detectron2.config import CfgNode
 
-from dense_det.config import get_cfg, read_yaml
+from dense_det.config import get_cfg
+from dense_det.config_file import read_chain
 
 RENAMED = {
     "MODEL.VOVNET.CONV_BODY": "MODEL.BOTTOM_UP.VARIANT",
@@ -96,9 +97,11 @@ def convert_config(path) -> Conversion:
     """The config at `path`, with its `_BASE_` chain, for `load_cfg`.
 
     Raises:
-        FileNotFoundError, ValueError: as `read_yaml`; a value that does not fit our key.
+        FileNotFoundError, ValueError: as `read_chain`; a value that does not fit our key.
     """
-    theirs = _read_chain(Path(path))
+    theirs = {}
+    for _, said in read_chain(Path(path)):
+        theirs |= {key: _literal(value) for key, value in _flatten(said).items() if key != "_BASE_"}
     known = _flatten(get_cfg())
     result = Conversion()
     ours = {"INPUT.RANDOM_FLIP": "horizontal"}  # Detectron2's default, which is not ours
@@ -127,16 +130,6 @@ def convert_config(path) -> Conversion:
     except (ValueError, AssertionError, KeyError) as error:
         raise ValueError(f"{path}: {error}") from error
     return result
-
-
-def _read_chain(path: Path, children: tuple[Path, ...] = ()) -> dict:
-    """{"MODEL.FPN.NORM": value, ...} of a file on top of its `_BASE_`s."""
-    if path.resolve() in children:
-        raise ValueError(f"{path}: _BASE_ leads back to this file")
-    tree = read_yaml(path)
-    base = tree.pop("_BASE_", None)
-    ground = _read_chain(path.parent / Path(base).expanduser(), (*children, path.resolve())) if base else {}
-    return ground | {key: _literal(value) for key, value in _flatten(tree).items()}
 
 
 def _pyramid(theirs: dict, result: Conversion) -> dict:

@@ -27,8 +27,9 @@ MAY_IMPORT = {
     "centermask": {"layers"},
     # the job wing; the wings meet in Detectron2's registries and cfg, by name
     "yaml_formula": set(),
-    "config": {"yaml_formula"},
-    "config_conversion": {"config"},
+    "config_file": {"yaml_formula"},
+    "config": {"config_file"},
+    "config_conversion": {"config", "config_file"},
     "weights": set(),
     "checkpoint": {"weights"},
     "data": set(),
@@ -58,6 +59,7 @@ MAY_IMPORT = {
         "depthwise",
         "group_norm",
         "batch_norm",
+        "weights",
     },
     # beside the house: runs where nothing else does; a child process tries whether the package itself ("") imports
     "doctor": {""},

@@ -70,6 +70,30 @@ def test_resume_takes_the_newest(tmp_path):
     assert [p.name for p in resumable(tmp_path)] == ["model_0000010.pth", "model_0000009.pth", "model_0000005.pth"]
 
 
+def test_a_run_that_was_extended_goes_on_from_what_it_saved_since(tmp_path):
+    saved(tmp_path, 5, 9)
+    for iteration, names in ((7, ["0000009", "final", "0000005"]), (9, ["final", "0000009", "0000005"])):
+        Checkpointer(linear(7), str(tmp_path), counter=Counter(7)).save("model_final", iteration=iteration)
+        assert [p.name for p in resumable(tmp_path)] == [f"model_{name}.pth" for name in names]
+    (tmp_path / "model_0000012.pth").write_bytes(b"PK")
+    assert resume(tmp_path) == (7, 7)
+
+
+@pytest.mark.parametrize("content", [b"PK", b"", b"<html>404</html>"])
+def test_a_damaged_final_checkpoint_is_named_too(tmp_path, caplog, content):
+    (saved(tmp_path, 5, 9) / "model_final.pth").write_bytes(content)
+    assert resume(tmp_path) == (9, 9)
+    assert "model_final.pth" in caplog.text
+
+
+def test_a_part_that_the_checkpoint_lacks_is_named(tmp_path):
+    saved(tmp_path, 5)
+    model = linear(-1)
+    with pytest.raises(ValueError, match=r"model_0000005.pth lacks ema, .*SOLVER.EMA_DECAY.*MODEL.WEIGHTS"):
+        Checkpointer(model, str(tmp_path), counter=Counter(), ema=Counter()).resume()
+    assert model.weight[0, 0] == -1  # nothing was loaded
+
+
 @pytest.mark.parametrize("damage", ["truncate", "empty", "bit", "text"])
 def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(tmp_path, caplog, damage):
     last = saved(tmp_path, 5, 10) / "model_0000010.pth"
@@ -117,7 +141,7 @@ def test_a_pickle_runs_nothing_unless_it_is_trusted(tmp_path, suffix):
         torch.save({"model": Evil(proof)}, path)
     else:
         path.write_bytes(pickle.dumps({"model": Evil(proof)}))
-    with pytest.raises(ValueError, match="--trust-pickle"):
+    with pytest.raises(ValueError, match="convert_weights.py FILE OUT --config-file CONFIG --trust-pickle"):
         read_checkpoint(path)
     assert not proof.exists()
     read_checkpoint(path, trust_pickle=True)
@@ -148,6 +172,14 @@ def test_averaged_weights_are_preferred_for_use(tmp_path):
     model = linear(0)
     load_weights(model, path)
     assert model.bias.tolist() == [2, 2, 2]
+
+
+@pytest.mark.parametrize("ema", [None, {"module": linear(2).state_dict()}, {"model": None}, linear(2).state_dict()])
+def test_averaged_weights_in_another_layout_are_left(tmp_path, ema):
+    torch.save({"model": linear(1).state_dict(), "ema": ema}, tmp_path / "model.pth")
+    model = linear(0)
+    load_weights(model, tmp_path / "model.pth")
+    assert model.bias.tolist() == [1, 1, 1]
 
 
 def test_incomplete_weights_are_an_error_where_all_are_needed(tmp_path):

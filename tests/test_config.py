@@ -17,6 +17,16 @@ def test_a_leaf_overrides_its_base_and_options_override_the_leaf(tmp_path):
     assert (cfg.SOLVER.MAX_ITER, cfg.SOLVER.BASE_LR, cfg.SEED) == (6, 0.5, 7)
 
 
+def test_a_whole_number_stands_for_a_real_one(tmp_path):
+    leaf = write(tmp_path / "leaf.yaml", "SOLVER: {EMA_DECAY: 0, CLIP_GRADIENTS: {CLIP_VALUE: 2}, MAX_ITER: 5}")
+    cfg = load_cfg(leaf, ["DATALOADER.LABELLED_SHARE", "0", "SOLVER.WEIGHT_DECAY", 1, "SOLVER.MAX_ITER", "6"])
+    values = cfg.SOLVER.EMA_DECAY, cfg.SOLVER.CLIP_GRADIENTS.CLIP_VALUE, cfg.DATALOADER.LABELLED_SHARE
+    assert values == (0.0, 2.0, 0.0) and all(type(value) is float for value in values)
+    assert (cfg.SOLVER.WEIGHT_DECAY, cfg.SOLVER.MAX_ITER, type(cfg.SOLVER.MAX_ITER)) == (1.0, 6, int)
+    with pytest.raises(ValueError, match="SOLVER.MAX_ITER"):
+        load_cfg(leaf, ["SOLVER.MAX_ITER", "6.5"])
+
+
 def test_digests_of_a_config_tell_which_file_of_its_chain_changed(tmp_path):
     base = write(tmp_path / "base.yaml", "SOLVER: {MAX_ITER: 5, BASE_LR: 0.5}\n")
     leaf = write(tmp_path / "leaf.yaml", "_BASE_: base.yaml\nSEED: 3\n")

@@ -10,7 +10,8 @@ from detectron2.structures import Boxes, Instances, PolygonMasks
 from detectron2.utils.events import EventStorage
 
 import dense_det  # noqa: F401  registers
-from dense_det.config import load_cfg, read_yaml
+from dense_det.config import load_cfg
+from dense_det.config_file import read_yaml
 from dense_det.distillation.recipe import parse_recipe
 from dense_det.engine.trainer import Trainer
 from dense_det.zoo.entries import parse_zoo

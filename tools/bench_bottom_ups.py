@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from dense_det.config import read_yaml
+from dense_det.config_file import read_yaml
 from dense_det.distillation.work_folder import write_json
 from dense_det.environment import cpu_name
 from dense_det.marked_page import write_between

@@ -9,7 +9,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from dense_det.config import config_digests, initial_weights, read_yaml
+from dense_det.config import config_digests, initial_weights
+from dense_det.config_file import read_yaml
 from dense_det.distillation.distil import Distillation, report_name
 from dense_det.distillation.ingredients import ConfigDoors
 from dense_det.distillation.recipe import parse_recipe
@@ -42,9 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
                         help="only these labels of the recipe; others that are finished stay in the table")  # fmt: skip
     parser.add_argument("--workers", type=int, default=num_cpus(), metavar="N",
                         help="processes that label, and trainings side by side (default: one a core)")  # fmt: skip
-    parser.add_argument(
-        "--write", action="store_true", help="put table and minutes into README.md, where they have a place"
-    )
+    parser.add_argument("--write", action="store_true", help="put table and minutes into README.md, at their place")
     return parser
 
 

@@ -8,6 +8,7 @@ import sys
 from dense_det.data.anchors import box_shapes, choose_anchors, measure_anchors
 from dense_det.data.catalog import register_coco
 from dense_det.data.loader import load_records
+from dense_det.engine.anchor_strides import anchor_strides
 
 EPILOG = """example:
   python tools/fit_anchors.py --config-file configs/retina_vovnet.yaml --train-json train.json --train-images images/"""
@@ -36,7 +37,7 @@ def main(argv=None) -> int:
             register_coco("fit_anchors", args.train_json, args.train_images)
             cfg.DATASETS.TRAIN = ("fit_anchors",)
         shapes = box_shapes(load_records(cfg.DATASETS.TRAIN), cfg.INPUT.MIN_SIZE_TEST, cfg.INPUT.MAX_SIZE_TEST)
-        strides = [2 ** int(level[1:]) for level in cfg.MODEL.RETINANET.IN_FEATURES]  # p3 has stride 8
+        strides = anchor_strides(cfg)
         present = cfg.MODEL.ANCHOR_GENERATOR
         before = measure_anchors(shapes, present.SIZES, present.ASPECT_RATIOS, strides)
         after = choose_anchors(shapes, strides, args.anchors)

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from dense_det.config import read_yaml
+from dense_det.config_file import read_yaml
 from dense_det.distillation.work_folder import write_json
 from dense_det.environment import num_cpus
 from dense_det.steps import Failures, Steps

@@ -57,12 +57,15 @@ def box_shapes(dataset_dicts: list[dict], min_size: int, max_size: int) -> np.nd
     """(R, 2) widths and heights of all boxes but crowds and empty ones, in pixels of the resized images.
 
     Args:
-        min_size, max_size: of the network's input, as INPUT.MIN_SIZE_TEST and MAX_SIZE_TEST.
+        min_size, max_size: of the network's input, as INPUT.MIN_SIZE_TEST and MAX_SIZE_TEST; a min_size of 0 leaves
+            images as they are.
     """
     shapes = []
     for record in dataset_dicts:
         height, width = record["height"], record["width"]
-        new_height, new_width = ResizeShortestEdge.get_output_shape(height, width, min_size, max_size)
+        new_height, new_width = height, width
+        if min_size:
+            new_height, new_width = ResizeShortestEdge.get_output_shape(height, width, min_size, max_size)
         boxes = xyxy_boxes([a for a in record.get("annotations", ()) if not a.get("iscrowd", 0)])
         shapes.append((boxes[:, 2:] - boxes[:, :2]) * [new_width / width, new_height / height])
     shapes = np.concatenate([np.zeros((0, 2)), *shapes])

@@ -9,10 +9,10 @@ EXAMPLES = """examples:
   two CPU processes, another learning rate, a folder for the results:
     python tools/train_net.py --config-file configs/retina_vovnet_19_slim.yaml --num-procs 2 \\
         SOLVER.BASE_LR 0.002 OUTPUT_DIR output/cards
-  go on after an interruption:
-    python tools/train_net.py --config-file configs/retina_vovnet.yaml --resume OUTPUT_DIR output/cards
-  evaluate:
-    python tools/train_net.py --config-file configs/retina_vovnet.yaml --eval-only \\
+  go on after an interruption, with the config and the data that it was begun with:
+    python tools/train_net.py --config-file output/cards/config.yaml --resume
+  evaluate on them, or on others (--val-json, --val-images):
+    python tools/train_net.py --config-file output/cards/config.yaml --eval-only \\
         MODEL.WEIGHTS output/cards/model_best.pth
   several machines or a cluster: torchrun --nproc_per_node N tools/train_net.py ...
 """

@@ -16,6 +16,7 @@ from detectron2.utils import comm
 from dense_det.atomic_file import atomic_file
 from dense_det.data.preview import draw_batch
 from dense_det.engine.norm_statistics import recompute_norm_statistics
+from dense_det.suggest import unknown
 
 logger = logging.getLogger(__name__)
 
@@ -116,12 +117,13 @@ class Evaluation(HookBase):
     Args:
         period: iterations between evaluations; 0 is only after the last.
         evaluate: () -> nested dict of metrics on the main process, anything elsewhere.
-        metric: "task/metric" to maximise; NaN and a missing metric count as worse than all.
+        metric: "task/metric" to maximise; NaN counts as worse than all, and so does a test set without annotations.
         save_best: called on every new best.
         patience: evaluations without a new best before training stops; 0 is never.
 
     Raises:
         EarlyStop: out of Detectron2's loop.
+        ValueError: an evaluation that does not know `metric`.
     """
 
     def __init__(self, period: int, evaluate: Callable, metric: str, save_best: Callable, patience: int = 0):
@@ -134,27 +136,34 @@ class Evaluation(HookBase):
         self.best_iteration = -1
         self.without_gain = 0
         self.last = 0
+        self.pending = False
 
     def before_train(self) -> None:
         # killed between a checkpoint and the evaluation that follows it, or amid that: catch up, as if never stopped
         start = self.trainer.start_iter
         if self.last == start:
             self._stop_without_gain(start)  # as it had, before it was killed
-        elif is_due(start, self.period) or start == self.trainer.max_iter:
+        elif self.pending or self._is_due(start):
             self._run(start)
 
     def after_step(self) -> None:
         done = self.trainer.iter + 1
-        if is_due(done, self.period) or done == self.trainer.max_iter:
+        if self._is_due(done):
             self._run(done)
 
+    def _is_due(self, done: int) -> bool:
+        return is_due(done, self.period) or done == self.trainer.max_iter
+
     def _run(self, done: int) -> None:
-        metrics = flatten_results_dict(self.evaluate() or {})
+        # plain floats: a checkpoint with NumPy's could not be read without trust
+        metrics = {name: float(value) for name, value in flatten_results_dict(self.evaluate() or {}).items()}
         if metrics:
-            self.trainer.storage.put_scalars(**{k: float(v) for k, v in metrics.items()}, smoothing_hint=False)
+            self.trainer.storage.put_scalars(**metrics, smoothing_hint=False)
         # only the main process knows the metrics; all must agree on stopping
-        value = comm.all_gather(metrics.get(self.metric, math.nan))[0]
-        self.last = done
+        metrics = comm.all_gather(metrics)[0]
+        self._require_metric(metrics)
+        value = metrics.get(self.metric, math.nan)
+        self.last, self.pending = done, False
         if value > self.best:  # False for NaN
             self.best, self.best_iteration, self.without_gain = value, done, 0
             self.save_best()
@@ -165,13 +174,26 @@ class Evaluation(HookBase):
         )
         self._stop_without_gain(done)
 
+    def _require_metric(self, metrics: dict[str, float]) -> None:
+        """A test set without annotations has no task's metrics ("bbox/AP"), only losses, and any metric will do."""
+        # those of single classes ("bbox/AP-card") may be hundreds
+        known = [name for name in metrics if "/" in name and "-" not in name]
+        if known and self.metric not in metrics:
+            raise ValueError(
+                f"TEST.BEST_METRIC: {unknown('metric of this detector and test set', self.metric, known)}; "
+                "with another, --resume goes on from the last checkpoint"
+            )
+
     def _stop_without_gain(self, done: int) -> None:
         if self.patience and self.without_gain >= self.patience and done < self.trainer.max_iter:
             logger.info("stopping: no better %s in %d evaluations", self.metric, self.without_gain)
             raise EarlyStop(done)
 
     def state_dict(self) -> dict:
-        return {k: getattr(self, k) for k in ("best", "best_iteration", "without_gain", "last")}
+        state = {k: getattr(self, k) for k in ("best", "best_iteration", "without_gain", "last")}
+        # saved before its evaluation, for which a resume with another MAX_ITER or EVAL_PERIOD would see no reason
+        done = self.trainer.iter + 1
+        return state | {"pending": self.last != done and self._is_due(done)}
 
     def load_state_dict(self, state: dict) -> None:
         self.__dict__.update(state)

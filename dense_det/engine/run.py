@@ -1,5 +1,6 @@
 """What one process of a run does: record what it is, then train or evaluate."""
 
+import functools
 import json
 import logging
 import os
@@ -16,7 +17,8 @@ from detectron2.utils.logger import setup_logger
 
 from dense_det.atomic_file import atomic_file
 from dense_det.engine.model import load_model
-from dense_det.engine.setup import Job, register
+from dense_det.engine.run_datasets import RECORD, register
+from dense_det.engine.setup import Job
 from dense_det.engine.trainer import Trainer, evaluate
 from dense_det.environment import code_version, cpu_name
 
@@ -29,22 +31,34 @@ TALKATIVE = ("detectron2.data.common", "detectron2.data.dataset_mapper", "detect
 def run(job: Job) -> None:
     """Train, or evaluate MODEL.WEIGHTS; everything that is left behind lies in OUTPUT_DIR."""
     register(job.datasets)
-    cfg = job.cfg
+    cfg = _with_one_seed(job.cfg)
     folder = Path(cfg.OUTPUT_DIR) / ("evaluation" if job.eval_only else "")
     start_logging(folder)
-    facts = record(cfg, folder) if comm.is_main_process() else {}
     seed_all_rng(max(cfg.SEED, 0) + comm.get_rank())
     begun, whole = time.monotonic(), True
     if job.eval_only:
-        evaluate(cfg, load_model(cfg), folder)
+        work = functools.partial(evaluate, cfg, load_model(cfg), folder)
     else:
         trainer = Trainer(cfg, job.resume)
-        whole = trainer.start_iter == 0
-        trainer.train()
+        work, whole = trainer.train, trainer.start_iter == 0
+    # once all is built: a resume that cannot go on leaves the records of the run that it met
+    facts = record(cfg, folder, {"datasets": job.datasets, "classes": job.classes}) if comm.is_main_process() else {}
+    work()
     if comm.is_main_process():
         # of a resumed run, the time of its last part says nothing
         _write_facts(folder, facts | {"seconds": round(time.monotonic() - begun, 1) if whole else None})
         logger.info("results, curves and pictures: %s", folder.resolve())
+
+
+def _with_one_seed(cfg):
+    """Under torchrun each process has set up its own job, and drawn its own SEED where none was given."""
+    seed = comm.all_gather(cfg.SEED)[0]
+    if seed != cfg.SEED:
+        cfg = cfg.clone()
+        cfg.defrost()
+        cfg.SEED = seed
+        cfg.freeze()
+    return cfg
 
 
 def start_logging(folder=None) -> None:
@@ -58,8 +72,8 @@ def start_logging(folder=None) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def record(cfg, folder) -> dict:
-    """config.yaml, environment.txt and run.json (command, git commit, versions) of a run; returns the last."""
+def record(cfg, folder, more: dict) -> dict:
+    """config.yaml, environment.txt and run.json (command, git commit, versions, `more`) of a run; returns the last."""
     folder = Path(folder)
     with atomic_file(folder / "config.yaml") as file:
         file.write(cfg.dump())
@@ -75,11 +89,12 @@ def record(cfg, folder) -> dict:
         "threads": torch.get_num_threads(),
         "processes": comm.get_world_size(),
         "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY"),
+        **more,
     }
     _write_facts(folder, facts)
     return facts
 
 
 def _write_facts(folder: Path, facts: dict) -> None:
-    with atomic_file(folder / "run.json") as file:
+    with atomic_file(folder / RECORD) as file:
         json.dump(facts, file, indent=1)

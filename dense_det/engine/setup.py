@@ -1,5 +1,6 @@
 """From the command line to a job that any process can run: config, data sets, classes, anchors, folder."""
 
+import functools
 import logging
 import os
 import secrets
@@ -15,14 +16,21 @@ from dense_det.checkpoint import resumable
 from dense_det.config import load_cfg
 from dense_det.data.anchors import box_shapes, choose_anchors, measure_anchors
 from dense_det.data.cache import cache_folder
-from dense_det.data.catalog import register_coco
 from dense_det.data.check import check_once
+from dense_det.engine.anchor_strides import anchor_strides
 from dense_det.engine.launch import require_processes
 from dense_det.engine.model import build_without_data
+from dense_det.engine.run_datasets import choose_datasets, register, training_record
 from dense_det.suggest import unknown
 from dense_det.tta import build_tta
+from dense_det.weights.weights_file import weights_file
 
 logger = logging.getLogger(__name__)
+# what says how a network's numbers are read, beside what its tensors' shapes tell
+SAME_MEANING = (
+    "MODEL.ANCHOR_GENERATOR", "MODEL.PIXEL_MEAN", "MODEL.PIXEL_STD", "MODEL.BOTTOM_UP.ACTIVATION",
+    "MODEL.RETINANET.BBOX_REG_WEIGHTS", "MODEL.FCOS.BOX_QUALITY",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -32,11 +40,13 @@ class Job:
     Args:
         cfg: complete and frozen.
         datasets: (name, COCO file, image folder) of those given on the command line, to register.
+        classes: their names in the order of the network's.
         resume, eval_only: as on the command line.
     """
 
     cfg: object
     datasets: tuple[tuple[str, str, str], ...]
+    classes: tuple[str, ...]
     resume: bool
     eval_only: bool
 
@@ -52,12 +62,16 @@ def setup(args) -> Job:
     _require_registered(cfg)
     _choose_device(cfg, args)
     cfg.MODEL.TRUST_PICKLE = cfg.MODEL.TRUST_PICKLE or args.trust_pickle
-    datasets = _choose_datasets(cfg, args)
+    datasets = choose_datasets(cfg, args)
     register(datasets)
     _require_datasets(cfg, args.eval_only)
     if cfg.DATASETS.CHECK and int(os.environ.get("RANK", 0)) == 0:
         _check(cfg, args.eval_only)
-    _set_classes(cfg, args.eval_only)
+    classes = _set_classes(cfg, args.eval_only)
+    if args.eval_only and not cfg.MODEL.WEIGHTS:
+        raise ValueError("--eval-only needs MODEL.WEIGHTS: a checkpoint, such as output/mine/model_best.pth")
+    if cfg.MODEL.WEIGHTS and not args.resume:
+        weights_file(cfg.MODEL.WEIGHTS)
     if not args.eval_only:
         _require_masks(cfg)
         _require_trainable(cfg, args.resume)
@@ -65,16 +79,11 @@ def setup(args) -> Job:
     if args.fit_anchors and not args.eval_only:
         _fit_anchors(cfg)
     if args.eval_only or args.resume:
-        _require_same_meaning(cfg, Path(cfg.MODEL.WEIGHTS).parent if args.eval_only else Path(cfg.OUTPUT_DIR))
+        folder = Path(cfg.MODEL.WEIGHTS).parent if args.eval_only else Path(cfg.OUTPUT_DIR)
+        _require_same_meaning(cfg, classes, folder)
     _require_buildable(cfg)
     cfg.freeze()
-    return Job(cfg, datasets, args.resume, args.eval_only)
-
-
-def register(datasets) -> None:
-    """Make the command line's data sets known by name in this process."""
-    for name, json_file, image_root in datasets:
-        register_coco(name, json_file, image_root)
+    return Job(cfg, datasets, tuple(classes), args.resume, args.eval_only)
 
 
 def _require_registered(cfg) -> None:
@@ -90,25 +99,6 @@ def _require_registered(cfg) -> None:
 def _choose_device(cfg, args) -> None:
     if args.num_procs or (cfg.MODEL.DEVICE.startswith("cuda") and not torch.cuda.is_available()):
         cfg.MODEL.DEVICE = "cpu"
-
-
-def _choose_datasets(cfg, args) -> tuple[tuple[str, str, str], ...]:
-    """Data sets of the command line; their name is their file's path."""
-    chosen = []
-    for split, key in (("train", "TRAIN"), ("val", "TEST")):
-        json_file, images = getattr(args, f"{split}_json"), getattr(args, f"{split}_images")
-        if json_file:
-            name = str(Path(json_file).resolve())
-            chosen.append((name, name, str(Path(images).resolve())))
-            cfg.DATASETS[key] = (name,)
-    if args.pseudo_json:
-        name = str(Path(args.pseudo_json).resolve())
-        chosen.append((name, name, str(Path(args.pseudo_images or Path(name).anchor).resolve())))
-        cfg.DATASETS.TRAIN = (*cfg.DATASETS.TRAIN, name)
-    if args.train_json and not args.val_json and "DATASETS.TEST" not in args.opts:
-        logger.warning("no --val-json: training without evaluation, so without a best checkpoint")
-        cfg.DATASETS.TEST = ()
-    return tuple(chosen)
 
 
 def _require_datasets(cfg, eval_only: bool) -> None:
@@ -151,8 +141,8 @@ def _more_files(cfg, name: str) -> list[str]:
     return [meta.sem_seg_root]
 
 
-def _set_classes(cfg, eval_only: bool) -> None:
-    """NUM_CLASSES of every head, once, from the categories of the data."""
+def _set_classes(cfg, eval_only: bool) -> list[str]:
+    """NUM_CLASSES of every head, once, from the categories of the data, whose names are returned."""
     names = list(cfg.DATASETS.TEST) if eval_only else [*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST]
     classes = {}
     for name in names:
@@ -167,6 +157,7 @@ def _set_classes(cfg, eval_only: bool) -> None:
     if cfg.MODEL.META_ARCHITECTURE == "PanopticFPN":
         cfg.MODEL.SEM_SEG_HEAD.NUM_CLASSES = len(MetadataCatalog.get(names[0]).stuff_classes)
     logger.info("%d classes: %s", len(first), ", ".join(first[:12]) + (" ..." if len(first) > 12 else ""))
+    return first
 
 
 def _require_masks(cfg) -> None:
@@ -192,6 +183,16 @@ def _require_trainable(cfg, resume: bool) -> None:
         logger.warning(
             "MODEL.BACKBONE.FREEZE_AT %d without MODEL.WEIGHTS freezes random layers", cfg.MODEL.BACKBONE.FREEZE_AT
         )
+    if cfg.TEST.BEST_METRIC.startswith("segm/") and not cfg.MODEL.MASK_ON:
+        raise ValueError(
+            f"TEST.BEST_METRIC is {cfg.TEST.BEST_METRIC}, but MODEL.MASK_ON is False and nothing has masks: bbox/AP "
+            "judges boxes"
+        )
+    if cfg.SOLVER.CHECKPOINT_PERIOD < 1:
+        raise ValueError(
+            f"SOLVER.CHECKPOINT_PERIOD is a number of steps from 1 on, got {cfg.SOLVER.CHECKPOINT_PERIOD}: one above "
+            "SOLVER.MAX_ITER writes the last checkpoint alone"
+        )
     folder = Path(cfg.OUTPUT_DIR)
     if resume and not resumable(folder):
         logger.warning("--resume, but %s holds no checkpoint: starting from the beginning", folder)
@@ -202,7 +203,7 @@ def _require_trainable(cfg, resume: bool) -> None:
         )
 
 
-def _require_same_meaning(cfg, folder: Path) -> None:
+def _require_same_meaning(cfg, classes: list[str], folder: Path) -> None:
     """Weights mean nothing under other anchors or pixel values, and no tensor's shape would tell: compare with the
     config.yaml that the training left beside them.
     """
@@ -216,14 +217,23 @@ def _require_same_meaning(cfg, folder: Path) -> None:
             f"the weights in {folder} were trained with other MODEL.FCOS.USE_RELU or IN_FEATURES than this config "
             f"gives: use --config-file {path}"
         )
-    for key in ("ANCHOR_GENERATOR", "PIXEL_MEAN", "PIXEL_STD"):
-        if cfg.MODEL[key] != trained.MODEL[key]:
+    for key in SAME_MEANING:
+        if _value(cfg, key) != _value(trained, key):
             raise ValueError(
-                f"the weights in {folder} were trained with other MODEL.{key} than this config gives: "
+                f"the weights in {folder} were trained with other {key} than this config gives: "
                 f"use --config-file {path} (or repeat --fit-anchors with the same data to resume)"
             )
+    if classes != (trained_on := training_record(folder).get("classes", classes)):
+        raise ValueError(
+            f"the weights in {folder} were trained on the classes {trained_on}, but the data have {classes}: the same "
+            "names in the same order are needed, which is that of their ids in the COCO file"
+        )
     if cfg.INPUT.FORMAT != trained.INPUT.FORMAT:
         raise ValueError(f"the weights in {folder} were trained on {trained.INPUT.FORMAT}: use --config-file {path}")
+
+
+def _value(cfg, key: str):
+    return functools.reduce(getattr, key.split("."), cfg)
 
 
 def _require_buildable(cfg) -> None:
@@ -255,10 +265,11 @@ def _check(cfg, eval_only: bool) -> None:
             max_size=cfg.INPUT.MAX_SIZE_TRAIN,
             max_detections=cfg.TEST.DETECTIONS_PER_IMAGE,
         )
-        if report.errors:
+        # a test set without objects is evaluated without a figure: what is found is written
+        if any(not eval_only or finding.kind != "no-annotations" for finding in report.errors):
             raise ValueError(
                 f"{report.to_text()}\ndata set {name} has errors: tools/check_data.py --fix OUT writes a cleaned copy "
-                "(DATASETS.CHECK False trains all the same)"
+                f"(DATASETS.CHECK False {'evaluates' if eval_only else 'trains'} all the same)"
             )
         logger.info("data set %s: no errors, %d warnings (tools/check_data.py shows them)", name, len(report.warnings))
 
@@ -269,14 +280,12 @@ def _fit_anchors(cfg) -> None:
     Raises:
         ValueError: a detector that has no anchors.
     """
-    if cfg.MODEL.PROPOSAL_GENERATOR.NAME == "DenseDetFCOS":
-        raise ValueError(
-            "--fit-anchors: FCOS has no anchors to fit; leave it out (MODEL.FCOS.SIZES_OF_INTEREST parts levels)"
-        )
+    try:
+        strides = anchor_strides(cfg)
+    except ValueError as error:
+        raise ValueError(f"--fit-anchors: {error}: leave it out") from error
     sizes = [cfg.INPUT.MIN_SIZE_TEST, cfg.INPUT.MAX_SIZE_TEST]
     shapes = box_shapes([d for name in cfg.DATASETS.TRAIN for d in DatasetCatalog.get(name)], *sizes)
-    levels = cfg.MODEL.RETINANET.IN_FEATURES
-    strides = [2 ** int(level[1:]) for level in levels]
     node = cfg.MODEL.ANCHOR_GENERATOR
     before = measure_anchors(shapes, node.SIZES, node.ASPECT_RATIOS, strides)
     # as many per location as before: the head costs the same

@@ -29,11 +29,13 @@ class Step(SimpleTrainer):
         device: "cpu" or "cuda".
         dtype: run the forward under torch.amp.autocast in this type; None is float32.
 
-    `batch` is the batch of the last step, for pictures and for messages.
+    `batch` is the batch of the last step, for pictures and for messages. What is loaded from a checkpoint is the
+    optimizer's memory of the steps; its settings stay as they were built, the learning rate as at the first step.
 
     Raises:
         FloatingPointError: from `run_step`, when a loss is not finite; names the iteration and the images.
             Weights are as before the step.
+        ValueError: from `load_state_dict`, on the state of another optimizer or other parameters.
     """
 
     def __init__(self, model, data_loader, optimizer, device: str, dtype: torch.dtype | None = None):
@@ -76,5 +78,27 @@ class Step(SimpleTrainer):
         return {**super().state_dict(), "grad_scaler": self.grad_scaler.state_dict()}
 
     def load_state_dict(self, state_dict: dict) -> None:
+        groups = self.optimizer.param_groups
+        _require_same_optimizer(state_dict["optimizer"]["param_groups"], groups)
+        settings = [{name: value for name, value in group.items() if name != "params"} for group in groups]
         super().load_state_dict(state_dict)
+        for group, built in zip(self.optimizer.param_groups, settings, strict=True):
+            group.update(built)
         self.grad_scaler.load_state_dict(state_dict["grad_scaler"])
+
+
+def _require_same_optimizer(saved: list[dict], built: list[dict]) -> None:
+    """Compare parameter groups: torch would take the state of the one for the other's, or name neither."""
+    theirs, ours = ("AdamW" if "betas" in groups[0] else "SGD" for groups in (saved, built))
+    if theirs != ours:
+        raise ValueError(
+            f"SOLVER.OPTIMIZER is {ours}, but the checkpoint's is {theirs}, whose state fits no other: resume with "
+            f"{theirs}, or start a new training from its weights (MODEL.WEIGHTS and another OUTPUT_DIR)"
+        )
+    theirs, ours = ([len(group["params"]) for group in groups] for groups in (saved, built))
+    if theirs != ours:
+        raise ValueError(
+            f"this config gives the optimizer groups of {ours} parameters, the checkpoint has groups of {theirs}: it "
+            "is of another network, other frozen layers, or other SOLVER.BIAS_LR_FACTOR or WEIGHT_DECAY_BIAS. Resume "
+            "with the config.yaml beside the checkpoint"
+        )

@@ -31,11 +31,11 @@ logger = logging.getLogger(__name__)
 class Trainer(DefaultTrainer):
     """Train `cfg`; `resume` goes on from the last whole checkpoint in OUTPUT_DIR, bit-identically on a CPU.
 
-    The batch of iteration t depends on SEED and t alone, and every state is in the checkpoint. Several
-    processes share a batch of SOLVER.IMS_PER_BATCH images.
+    The batch of iteration t depends on SEED and t alone, and every state is in the checkpoint; learning rate, weight
+    decay and momentum are those of `cfg`. Several processes share a batch of SOLVER.IMS_PER_BATCH images.
 
     Raises:
-        ValueError: an unknown optimizer, `resume` with damaged checkpoints only.
+        ValueError: an unknown optimizer, `resume` with damaged checkpoints only or with those of another optimizer.
     """
 
     def __init__(self, cfg, resume: bool = False):
@@ -61,6 +61,14 @@ class Trainer(DefaultTrainer):
         # the loader starts where the checkpoint stopped; wrapping comes last, so that all processes start alike
         self._trainer.data_loader = build_train_loader(cfg, self.start_iter)
         self._trainer.model = _distributed(self.network)
+
+    def load_state_dict(self, state: dict) -> None:
+        super().load_state_dict(state)
+        # the checkpoint's base rates are those of its cfg: only where in its schedule the training is, is taken from it
+        groups = self.scheduler.optimizer.param_groups
+        self.scheduler.base_lrs = [group["initial_lr"] for group in groups]
+        for group, rate in zip(groups, self.scheduler.get_lr(), strict=True):
+            group["lr"] = rate
 
     @property
     def batch(self) -> list[dict]:
@@ -150,8 +158,9 @@ class Trainer(DefaultTrainer):
         try:
             TrainerBase.train(self, self.start_iter, self.max_iter)
         except EarlyStop as stop:
+            self.iter = stop.done - 1  # of a run that had stopped before and is resumed, no step was made
             if comm.is_main_process():
-                self.checkpointer.save("model_final", iteration=stop.done - 1)
+                self.checkpointer.save("model_final", iteration=self.iter)
         return self.report()
 
     def report(self) -> OrderedDict:

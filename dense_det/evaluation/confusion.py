@@ -9,6 +9,7 @@ from dense_det.atomic_file import atomic_file
 from dense_det.evaluation.detections import Detections
 from dense_det.evaluation.ground_truth import GroundTruth
 from dense_det.evaluation.matching import UNMATCHED, match
+from dense_det.evaluation.plain_text import plain_text
 
 BACKGROUND = "background"
 
@@ -58,10 +59,10 @@ def plot_confusion(path, matrix, class_names, title: str) -> None:
         size = font if count < 10_000 or len(names) <= 15 else font * 0.75
         color = "white" if shares[row, column] > 0.55 else "black"
         axes.text(column, row, str(count), ha="center", va="center", fontsize=size, color=color)
-    ticks = range(len(names))
-    axes.set_xticks(ticks, names, rotation=45 if cell > 0.3 else 90, ha="right" if cell > 0.3 else "center",
+    ticks, labels = range(len(names)), [plain_text(name) for name in names]
+    axes.set_xticks(ticks, labels, rotation=45 if cell > 0.3 else 90, ha="right" if cell > 0.3 else "center",
                     rotation_mode="anchor" if cell > 0.3 else "default", fontsize=font)  # fmt: skip
-    axes.set_yticks(ticks, names, fontsize=font)
+    axes.set_yticks(ticks, labels, fontsize=font)
     axes.set_xticks(np.arange(len(names) + 1) - 0.5, minor=True)
     axes.set_yticks(np.arange(len(names) + 1) - 0.5, minor=True)
     axes.grid(which="minor", color="0.88", linewidth=0.6)

@@ -6,6 +6,7 @@ from matplotlib.lines import Line2D
 
 from dense_det.atomic_file import atomic_file
 from dense_det.drawing import class_color
+from dense_det.evaluation.plain_text import plain_text
 
 MAX_COLORED = 12
 
@@ -33,7 +34,7 @@ def plot_pr_curves(path, class_names, curves50, curves75, counts) -> None:
         axes.plot(*_line(curves75[k]), color=color, linewidth=1.1, linestyle=(0, (1, 1.5)), zorder=2)
         (line,) = axes.plot(*_line(curves50[k]), color=color, linewidth=2, zorder=3)
         average_precision = curves50[k].average_precision()
-        line.set_label(f"{class_names[k]}  {100 * average_precision:.1f}  ({counts[k]})")
+        line.set_label(f"{plain_text(class_names[k])}  {100 * average_precision:.1f}  ({counts[k]})")
         handles.append((average_precision, line))
         if best := curves50[k].best():
             axes.plot(best.recall, best.precision, "o", color=color, markeredgecolor="white", markersize=9, zorder=4)

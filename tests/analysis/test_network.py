@@ -8,7 +8,8 @@ from torch import nn
 from dense_det.analysis.complexity import costs_of_parts, count_parameters, parameters_of_parts
 from dense_det.analysis.cost_rows import part_costs
 from dense_det.analysis.network import NUM_ROIS, Network, image_without_data, is_detector, part_of
-from dense_det.config import find_config, load_cfg, read_yaml
+from dense_det.config import find_config, load_cfg
+from dense_det.config_file import read_yaml
 
 ROOT = Path(__file__).parents[2]
 

@@ -136,4 +136,5 @@ def test_box_shapes_at_the_size_of_the_network():
     ]
     # 500 -> 250 halves the first; the second is limited by 500 / 1000
     assert box_shapes(records, 250, 500).tolist() == [[50, 10], [50, 5]]
+    assert box_shapes(records, 0, 500).tolist() == [[100, 20], [100, 10]]  # MIN_SIZE_TEST 0 resizes nothing
     assert box_shapes([], 250, 500).shape == (0, 2)

@@ -1,10 +1,12 @@
 import itertools
 import math
 
+import numpy as np
 import pytest
 import torch
-from detectron2.engine import TrainerBase
+from detectron2.engine import HookBase, TrainerBase
 
+from dense_det.checkpoint import read_checkpoint
 from dense_det.engine.hooks import EarlyStop, Evaluation, PreciseNorms, SeedStep
 
 
@@ -54,10 +56,47 @@ def test_training_stops_when_patience_ends():
     assert loop.iter + 1 == stop.value.done == 6 and hook.best_iteration == 2 and saved == [4]
 
 
-def test_a_metric_that_is_missing_counts_as_no_gain():
-    hook = Evaluation(1, lambda: {"segm": {"AP": 1}}, "bbox/AP", lambda: pytest.fail("nothing to save"), patience=2)
-    with pytest.raises(EarlyStop):
+@pytest.mark.parametrize(
+    "metrics",
+    [
+        {"bbox": {"AP": math.nan, "AP50": 1}},  # of no class there is a box
+        {},  # a test set without annotations
+        {"val_total_loss": 1},
+        None,  # all but the main process
+    ],
+)
+def test_what_cannot_be_measured_counts_as_no_gain(metrics):
+    hook = Evaluation(1, lambda: metrics, "bbox/AP", lambda: pytest.fail("nothing to save"), patience=2)
+    with pytest.raises(EarlyStop) as stop:
         Loop(hook).train(0, 9)
+    assert stop.value.done == 2
+
+
+@pytest.mark.parametrize(
+    ("metric", "told"),
+    [("bbox/AP_50", "did you mean 'bbox/AP50'.*Known: bbox/AP, bbox/AP50, "), ("segm/AP", "Known: bbox/AP, bbox/AP50")],
+)
+def test_an_unknown_metric_is_answered_by_the_first_evaluation(metric, told):
+    results = {"bbox": {"AP": 1, "AP50": 2, "AP-card": 3}, "quad": {"IoU": 4}, "val_total_loss": 5}
+    loop = Loop(Evaluation(2, lambda: results, metric, lambda: pytest.fail("nothing to save")))
+    with pytest.raises(ValueError, match=f"TEST.BEST_METRIC: .*'{metric}'.*{told}") as error:
+        loop.train(0, 9)
+    assert loop.iter + 1 == 2 and "card" not in str(error.value) and "loss" not in str(error.value)
+    Loop(Evaluation(2, lambda: results, "bbox/AP-card", lambda: None)).train(0, 2)
+
+
+def test_an_unknown_metric_stops_all_processes(monkeypatch):
+    monkeypatch.setattr("detectron2.utils.comm.all_gather", lambda own: [{"bbox/AP": 1.0}, own])
+    with pytest.raises(ValueError, match="TEST.BEST_METRIC"):
+        Loop(Evaluation(2, lambda: None, "segm/AP", lambda: None)).train(0, 2)
+
+
+def test_a_best_value_of_numpy_does_not_make_the_checkpoint_a_pickle(tmp_path):
+    """Detectron2's evaluators of pixels give np.float64."""
+    hook = evaluation([np.float64(3)], [])
+    Loop(hook).train(0, 2)
+    torch.save({"model": {}, "best": hook.best}, tmp_path / "model.pth")
+    assert read_checkpoint(tmp_path / "model.pth")["best"] == 3
 
 
 def test_a_resumed_run_catches_up_with_the_evaluation_it_missed():
@@ -75,6 +114,24 @@ def test_a_run_killed_amid_its_last_evaluation_catches_up_whatever_the_period():
     Loop(hook).train(5, 5)
     assert saved == [7] and hook.last == 5
     Loop(hook).train(5, 5)  # once
+
+
+@pytest.mark.parametrize(("period", "longer"), [(2, 7), (5, 8)])  # the end was no period; the period was another
+def test_a_run_with_another_plan_catches_up_with_the_evaluation_it_missed(period, longer):
+    """model_final.pth is written before the last evaluation, and so does not know its result."""
+
+    class Save(HookBase):
+        def after_step(self):
+            states.append(hook.state_dict())
+
+    saved, states = [], []
+    hook = evaluation([1, 2, 50], saved)
+    Loop(Save(), hook).train(0, 5)  # evaluated after 2, 4 and 5
+    hook = evaluation([50, 48, 49], saved)
+    hook.load_state_dict(states[-1])
+    hook.period = period + 1
+    Loop(hook).train(5, longer)
+    assert saved == [1, 2, 50, 50] and hook.best == 50 and hook.best_iteration == 5
 
 
 def test_a_run_that_had_stopped_stays_stopped():

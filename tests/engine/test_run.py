@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -57,6 +58,16 @@ def test_a_training_leaves_one_folder_with_everything(finished):
     assert "NUM_CLASSES: 2" in (finished / "config.yaml").read_text()
     facts = json.loads((finished / "run.json").read_text())
     assert set(facts) >= {"command", "git", "torch", "OMP_WAIT_POLICY", "cpu"} and facts["seconds"] > 0
+    assert facts["classes"] == ["red", "blue"] and len(facts["datasets"]) == 2
+
+
+def test_its_config_is_all_that_an_evaluation_needs(finished, tmp_path):
+    shutil.copytree(finished, tmp_path / "run")
+    words = ["--config-file", str(tmp_path / "run/config.yaml"), "--eval-only", "MODEL.WEIGHTS"]
+    words += [str(tmp_path / "run/model_best.pth"), "OUTPUT_DIR", str(tmp_path / "again")]
+    subprocess.run([sys.executable, TRAIN_NET, *words], check=True, capture_output=True)
+    first, again = (json.loads((tmp_path / f"{name}/evaluation/metrics.json").read_text()) for name in ("run", "again"))
+    assert again["bbox/AP"] == first["bbox/AP"]
 
 
 def test_the_averaged_weights_are_the_best_ones_kept(finished):
@@ -118,6 +129,21 @@ def test_kill_9_in_the_middle_loses_nothing_that_was_saved(finished, words, tmp_
     assert_same(state(finished / "model_final.pth"), state(tmp_path / "model_final.pth"))
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("MODEL.RETINANET.NUM_CONVS", 2), "the checkpoint has groups of .*config.yaml beside the checkpoint"),
+        (("SOLVER.OPTIMIZER", "SGD"), "SOLVER.OPTIMIZER is SGD, but the checkpoint's is AdamW"),
+    ],
+)
+def test_a_resume_that_cannot_go_on_leaves_the_records_of_the_run(finished, words, tmp_path, options, told):
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
+    with pytest.raises(ValueError, match=told):
+        train(words(tmp_path, *options, flags=["--resume"]))
+    for name in ("config.yaml", "run.json", "environment.txt"):
+        assert (tmp_path / name).read_bytes() == (finished / name).read_bytes(), name
+
+
 @pytest.mark.usefixtures("one_thread")  # as each of the two has
 def test_two_processes_share_a_batch_and_compute_the_same(words, tmp_path):
     options = ["TEST.EVAL_PERIOD", 0, "SOLVER.MAX_ITER", 3, "SOLVER.CHECKPOINT_PERIOD", 1]
@@ -142,6 +168,7 @@ def test_evaluation_alone_gives_the_same_numbers(finished, words, tmp_path):
 def test_a_loss_that_is_not_finite_stops_the_run_and_names_iteration_and_images(words, tmp_path):
     with pytest.raises(FloatingPointError, match=r"iteration \d.*Image ids of this batch: \d+ \(.*train\d+.png\)"):
         train(words(tmp_path, "SOLVER.BASE_LR", 1e30, "SOLVER.OPTIMIZER", "SGD", "SOLVER.WARMUP_ITERS", 0))
+    assert (tmp_path / "config.yaml").is_file() and (tmp_path / "run.json").is_file()
     for path in tmp_path.glob("model_*.pth"):
         assert all(torch.isfinite(tensor).all() for tensor in read_checkpoint(path)["model"].values()), path
 
@@ -150,7 +177,12 @@ def test_early_stop_ends_with_everything_in_place(words, tmp_path):
     options = ["SOLVER.BASE_LR", 1e-12, "SOLVER.EARLY_STOP_PATIENCE", 1, "SOLVER.MAX_ITER", 100, "TEST.EVAL_PERIOD", 1]
     train(words(tmp_path, *options))
     assert (tmp_path / "model_final.pth").is_file() and (tmp_path / "evaluation" / "metrics.json").is_file()
-    assert read_checkpoint(tmp_path / "model_final.pth")["iteration"] < 5
+    first = read_checkpoint(tmp_path / "model_final.pth")
+    assert first["iteration"] < 5
+    train(words(tmp_path, *options, flags=["--resume"]))  # makes no step, and so must count none
+    second = read_checkpoint(tmp_path / "model_final.pth")
+    assert [c["trainer"]["iteration"] for c in (first, second)] == [first["iteration"]] * 2
+    assert second["iteration"] == first["iteration"]
 
 
 def test_evaluation_in_many_views_reads_images_as_they_are(finished, words, tmp_path):

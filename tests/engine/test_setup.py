@@ -27,7 +27,63 @@ def test_a_machine_without_gpu_is_used_as_it_is(words, tmp_path):
 def test_a_frozen_norm_needs_weights(words, tmp_path):
     with pytest.raises(ValueError, match="FrozenBN without MODEL.WEIGHTS.*identity"):
         job(words(tmp_path, "MODEL.BOTTOM_UP.NORM", "FrozenBN"))
-    job(words(tmp_path, "MODEL.BOTTOM_UP.NORM", "FrozenBN", "MODEL.WEIGHTS", "weights.pth"))
+    (tmp_path / "weights.pth").touch()
+    job(words(tmp_path, "MODEL.BOTTOM_UP.NORM", "FrozenBN", "MODEL.WEIGHTS", str(tmp_path / "weights.pth")))
+
+
+def test_weights_are_looked_for_before_anything_starts(words, tmp_path):
+    with pytest.raises(ValueError, match="--eval-only needs MODEL.WEIGHTS"):
+        job(words(tmp_path, flags=["--eval-only"]))
+    (tmp_path / "model_best.pth").touch()
+    for flags in ([], ["--eval-only"]):
+        with pytest.raises(FileNotFoundError, match="model_bets.pth'; did you mean 'model_best.pth'"):
+            job(words(tmp_path, "MODEL.WEIGHTS", str(tmp_path / "model_bets.pth"), flags=flags))
+
+
+def test_checkpoints_are_steps_apart(words, tmp_path):
+    with pytest.raises(ValueError, match="CHECKPOINT_PERIOD is a number of steps from 1 on, got 0"):
+        job(words(tmp_path, "SOLVER.CHECKPOINT_PERIOD", 0))
+
+
+@pytest.mark.parametrize("option", [
+    ("MODEL.BOTTOM_UP.ACTIVATION", "SiLU"), ("MODEL.RETINANET.BBOX_REG_WEIGHTS", "(1.0,1.0,2.0,2.0)"),
+    ("MODEL.PIXEL_STD", "[2.0,2.0,2.0]"),
+])  # fmt: skip
+def test_weights_mean_what_they_did_in_training(words, tmp_path, option):
+    (tmp_path / "config.yaml").write_text(job(words(tmp_path)).cfg.dump())
+    (tmp_path / "model_best.pth").touch()
+    best = ("MODEL.WEIGHTS", str(tmp_path / "model_best.pth"))
+    job(words(tmp_path, *best, flags=["--eval-only"]))
+    with pytest.raises(ValueError, match=f"were trained with other {option[0]} than this config gives"):
+        job(words(tmp_path, *best, *option, flags=["--eval-only"]))
+
+
+def test_classes_are_in_the_order_of_the_training(words, tmp_path):
+    (tmp_path / "config.yaml").write_text(job(words(tmp_path)).cfg.dump())
+    (tmp_path / "model_best.pth").touch()
+    evaluate = words(tmp_path, "MODEL.WEIGHTS", str(tmp_path / "model_best.pth"), flags=["--eval-only"])
+    for classes, message in (
+        (["red", "blue"], None),
+        (["blue", "red"], r"trained on the classes .'blue', 'red'.*but the data"),
+    ):
+        (tmp_path / "run.json").write_text(json.dumps({"classes": classes}))
+        if message is None:
+            job(evaluate)
+        else:
+            with pytest.raises(ValueError, match=message):
+                job(evaluate)
+
+
+def test_a_test_set_without_objects_can_be_evaluated(words, pages, tmp_path):
+    val = json.loads((pages / "val.json").read_text()) | {"annotations": []}
+    (tmp_path / "val.json").write_text(json.dumps(val))
+    (tmp_path / "model_best.pth").touch()
+    command = words(tmp_path, "MODEL.WEIGHTS", str(tmp_path / "model_best.pth"), flags=["--eval-only"])
+    command[command.index("--val-json") + 1] = str(tmp_path / "val.json")
+    job(command)
+    command.remove("--eval-only")
+    with pytest.raises(ValueError, match="no-annotations"):
+        job(command)
 
 
 def test_a_second_training_does_not_run_over_the_first(words, tmp_path):
@@ -151,6 +207,11 @@ def test_a_mask_head_wants_masks(words, pages, tmp_path):
 def test_fcos_has_no_anchors_to_fit(words, tmp_path):
     with pytest.raises(ValueError, match="no anchors to fit"):
         job(words(tmp_path, *FCOS, flags=["--fit-anchors"]))
+
+
+def test_masks_are_judged_where_there_are_some(words, tmp_path):
+    with pytest.raises(ValueError, match="TEST.BEST_METRIC is segm/AP, but MODEL.MASK_ON is False.*bbox/AP"):
+        job(words(tmp_path, "TEST.BEST_METRIC", "segm/AP"))
 
 
 def test_distances_keep_their_meaning(words, tmp_path):

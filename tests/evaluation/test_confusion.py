@@ -49,3 +49,8 @@ def test_the_picture_grows_with_the_classes(tmp_path, num_classes):
     height, width = imread(tmp_path / "m.png").shape[:2]
     side = {1: 2 * 0.8, 3: 4 * 0.8, 40: 41 * 0.26}[num_classes] * 110  # inches a cell, times dots an inch
     assert side < width < side + 400 and side < height < side + 400
+
+
+def test_names_with_dollars_are_no_formulas(tmp_path):
+    plot_confusion(tmp_path / "m.png", np.eye(3, dtype=np.int64), ["a_$x_$", r"US$ \frac$"], "title")
+    assert (tmp_path / "m.png").stat().st_size

@@ -31,3 +31,8 @@ def test_many_classes_are_grey_but_for_the_twelve_largest(tmp_path):
     pixels = (imread(tmp_path / "pr.png")[:, :, :3] * 255).round().astype(int).reshape(-1, 3)
     assert all((pixels == class_color(k)).all(1).any() for k in range(12))
     assert not (pixels == class_color(12)).all(1).any()
+
+
+def test_names_with_dollars_are_no_formulas(tmp_path):
+    plot_pr_curves(tmp_path / "pr.png", ["a_$x_$", r"US$ \frac$"], [CURVE] * 2, [CURVE] * 2, [2, 2])
+    assert (tmp_path / "pr.png").stat().st_size

@@ -1,0 +1,46 @@
+import json
+
+import pytest
+
+from dense_det.config import load_cfg
+from dense_det.engine.arguments import build_parser, parse
+from dense_det.engine.run_datasets import choose_datasets, training_record
+
+
+@pytest.fixture
+def run(pages, tmp_path):
+    """The folder of a training whose data no other test has registered; its data sets as (name, file, images)."""
+    names = [str(tmp_path / f"{split}.json") for split in ("train", "val")]
+    sets = f"DATASETS: {{TRAIN: [{names[0]}], TEST: [{names[1]}]}}"
+    (tmp_path / "config.yaml").write_text(f"{(pages / 'tiny.yaml').read_text()}\n{sets}\n")
+    return tmp_path, tuple((name, name, str(tmp_path / "images")) for name in names)
+
+
+def chosen(folder, *words):
+    args = parse(build_parser(), ["--config-file", str(folder / "config.yaml"), *words])
+    cfg = load_cfg(args.config_file, args.opts)
+    return choose_datasets(cfg, args), cfg.DATASETS
+
+
+def test_the_config_of_a_training_brings_its_data(run):
+    """As README says it: --config-file output/mine/config.yaml --eval-only, without --val-json."""
+    folder, datasets = run
+    assert chosen(folder)[0] == ()  # nobody knows where they are
+    unused = ("other", str(folder / "other.json"), str(folder))
+    (folder / "run.json").write_text(json.dumps({"datasets": [*datasets, unused]}))
+    assert chosen(folder)[0] == datasets
+
+
+def test_the_command_line_comes_first(run):
+    folder, datasets = run
+    (folder / "run.json").write_text(json.dumps({"datasets": datasets}))
+    again, names = chosen(folder, "--val-json", str(folder / "more.json"), "--val-images", str(folder))
+    more = str(folder / "more.json")
+    assert again == ((more, more, str(folder)), datasets[0]) and names.TEST == (more,)
+
+
+def test_a_record_that_is_none(tmp_path):
+    assert training_record(tmp_path) == {}
+    for text in ("{", "[1]", ""):
+        (tmp_path / "run.json").write_text(text)
+        assert training_record(tmp_path) == {}
