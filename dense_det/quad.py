@@ -8,6 +8,8 @@ import numpy as np
 MAX_HULL = 14  # points of the hull among which corners are looked for: 1,001 quadrilaterals
 # only the middle of a side tells its line: predicted masks have round corners
 MIDDLE = (0.12, 0.88)
+LEAST_SIDE = 4  # pixels: a shorter side has too few points for a line
+PIXEL = np.array([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]])  # its corners, from its centre
 FAR_CORNER = 0.15  # of the quadrilateral's diagonal: lines that meet farther from a corner than this are no sides
 
 
@@ -32,7 +34,8 @@ def mask_to_quad(mask: np.ndarray) -> np.ndarray | None:
     """(4, 2) float64 corners of the quadrilateral that a mask (H, W) shows, clockwise; None for an empty mask.
 
     The largest quadrilateral between points of the hull gives the sides, a line fitted to the outline along each
-    side gives the corners, to a fraction of a pixel: pixel (x, y) covers [x, x + 1] by [y, y + 1].
+    side gives the corners, to a fraction of a pixel: pixel (x, y) covers [x, x + 1] by [y, y + 1]. Of a mask too
+    small for lines the corners are those of its pixels.
 
     A mask does not tell which way a document is held: the first corner is the top left one if the document was
     turned by less than 45 degrees, either way.
@@ -64,15 +67,15 @@ def _outline(mask: np.ndarray) -> np.ndarray | None:
     return max(contours, key=cv2.contourArea).reshape(-1, 2) + 0.5
 
 
-def _largest_quad(outline: np.ndarray) -> np.ndarray:
+def _largest_quad(points: np.ndarray) -> np.ndarray:
     """(4, 2) the quadrilateral of the largest area between points of the hull, in the hull's order."""
-    hull = cv2.convexHull(outline.astype(np.float32)).reshape(-1, 2).astype(np.float64)
+    hull = cv2.convexHull(points.astype(np.float32)).reshape(-1, 2).astype(np.float64)
     tolerance = 0.5
     while len(hull) > MAX_HULL:
         hull = cv2.approxPolyDP(hull.astype(np.float32), tolerance, True).reshape(-1, 2).astype(np.float64)
         tolerance *= 1.5
     if len(hull) < 4:  # a line, or a triangle: no sides to find
-        return cv2.boxPoints(cv2.minAreaRect(outline.astype(np.float32))).astype(np.float64)
+        return cv2.boxPoints(cv2.minAreaRect(points.astype(np.float32))).astype(np.float64)
     choices = np.array(list(combinations(range(len(hull)), 4)))
     x, y = hull[choices, 0], hull[choices, 1]
     area = np.abs((x * np.roll(y, -1, axis=1) - y * np.roll(x, -1, axis=1)).sum(1))
@@ -80,15 +83,23 @@ def _largest_quad(outline: np.ndarray) -> np.ndarray:
 
 
 def _refine(corners: np.ndarray, outline: np.ndarray) -> np.ndarray:
-    """Corners where lines along the outline meet; a corner whose lines tell nothing stays."""
+    """Corners where lines along the outline meet; a corner whose lines tell nothing is the outer one of its pixel.
+
+    Where lines tell none as a side is too short, the largest quadrilateral between the corners of the outline's pixels.
+    """
     centre = corners.mean(0)
     lines = [_fit_side(corners[k], corners[(k + 1) % 4], outline, centre) for k in range(4)]
     diagonal = np.linalg.norm(corners.max(0) - corners.min(0))
-    refined = corners.copy()
+    # an outline is of pixel centres: where no line was moved to the pixels' edge, half a pixel away from the centre is
+    refined = corners + 0.5 * np.sign(corners - centre)
+    found = False
     for k in range(4):
         meeting = _meet(lines[k - 1], lines[k])
         if meeting is not None and np.linalg.norm(meeting - corners[k]) <= FAR_CORNER * diagonal:
-            refined[k] = meeting
+            refined[k], found = meeting, True
+    shortest = np.linalg.norm(corners - np.roll(corners, 1, axis=0), axis=1).min()
+    if not found and shortest < LEAST_SIDE:
+        return _largest_quad((outline[:, None] + PIXEL).reshape(-1, 2))
     return refined
 
 
@@ -97,7 +108,7 @@ def _fit_side(start: np.ndarray, end: np.ndarray, outline: np.ndarray, centre: n
     pixels; None where too few points lie there."""
     along = end - start
     length = np.linalg.norm(along)
-    if length < 4:
+    if length < LEAST_SIDE:
         return None
     along = along / length
     normal = np.array([along[1], -along[0]])

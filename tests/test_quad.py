@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dense_det.quad import mask_to_quad, masks_to_quads, start_at_top_left
+from dense_det.quad import _refine, mask_to_quad, masks_to_quads, start_at_top_left
 
 
 def turned(width, height, degrees, centre=(150, 120)) -> np.ndarray:
@@ -36,6 +36,30 @@ def test_an_upright_one_to_its_pixels_edges():
     mask = np.zeros((60, 80), bool)
     mask[20:50, 10:70] = True
     assert np.allclose(mask_to_quad(mask), [[10, 20], [70, 20], [70, 50], [10, 50]], atol=0.05)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (1, 5), (5, 1), (3, 20), (20, 2), (1, 40)])
+def test_a_tiny_mask_is_its_pixels(size):
+    width, height = size
+    mask = np.zeros((60, 60), bool)
+    mask[5 : 5 + height, 7 : 7 + width] = True
+    box = [[7, 5], [7 + width, 5], [7 + width, 5 + height], [7, 5 + height]]
+    assert np.allclose(mask_to_quad(mask), box, atol=1e-4)
+
+
+def test_a_row_of_pixels_along_the_diagonal_has_an_area():
+    mask = np.eye(3, dtype=bool)
+    # of the hull (0, 0), (1, 0), (3, 2), (3, 3), (2, 3), (0, 1), half a pixel is cut at one end or at both
+    assert 3 <= cv2.contourArea(mask_to_quad(mask).astype(np.float32)) <= 5
+
+
+def test_where_lines_tell_two_corners_alone_the_others_are_the_outer_ones_of_their_pixels():
+    y, x = np.mgrid[10:31, 10:41]
+    around = (x == 10) | (x == 40) | (y == 10) | (y == 30)
+    no_left_side = around & ((x > 10) | (y == 10) | (y == 30))
+    outline = np.stack([x[no_left_side], y[no_left_side]], axis=1) + 0.5
+    corners = np.array([[10.5, 10.5], [40.5, 10.5], [40.5, 30.5], [10.5, 30.5]])
+    assert np.allclose(_refine(corners, outline), [[10, 10], [41, 10], [41, 31], [10, 31]], atol=1e-4)
 
 
 def test_a_card_seen_from_the_side():

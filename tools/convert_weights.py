@@ -23,7 +23,7 @@ def main(argv=None) -> None:
         "--config-file configs/retina_vovnet.yaml MODEL.BOTTOM_UP.NORM FrozenBN",
     )
     parser.add_argument("weights", type=Path, metavar="FILE", help=".pth, .pth.tar, .safetensors or .pkl")
-    parser.add_argument("out", type=Path, metavar="OUT", help="checkpoint to write")
+    parser.add_argument("out", type=Path, metavar="OUT", help="checkpoint to write, .pth")
     parser.add_argument("--config-file", type=Path, required=True, metavar="CONFIG", help="whose network it is for")
     parser.add_argument(
         "--trainable-gates",
@@ -33,6 +33,10 @@ def main(argv=None) -> None:
     parser.add_argument("--trust-pickle", action="store_true", help="FILE may run code: only if you trust it")
     parser.add_argument("opts", nargs="*", default=[], metavar="KEY VALUE", help="overrides of the config")
     args = parser.parse_intermixed_args(argv)
+    if args.out.suffix == ".safetensors":  # has no place for the pixels that belong to weights
+        sys.exit(f"error: OUT {args.out}: a torch checkpoint is written, call it {args.out.with_suffix('.pth')}")
+    if args.out.resolve() == args.weights.resolve():
+        sys.exit(f"error: OUT {args.out} is FILE, which would be lost: give another name")
     try:
         cfg = load_cfg(args.config_file, [*args.opts, "MODEL.DEVICE", "meta"])
         with torch.device("meta"):  # names and shapes are all that is needed

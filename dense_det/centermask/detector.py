@@ -71,7 +71,8 @@ class DenseDetCenterMask(GeneralizedRCNN):
 
     @torch.no_grad()
     def validation_losses(self, batched_inputs: list[dict]) -> dict[str, Tensor]:
-        """The losses of annotated images as evaluation sees them: no state of the model or of training changes.
+        """The losses of annotated images as evaluation sees them: no state of the model or of training changes,
+        nor that of the random numbers.
 
         They are divided by what these images hold: means over images of very different numbers of objects compare to
         each other, and only roughly to the training's.
@@ -80,6 +81,7 @@ class DenseDetCenterMask(GeneralizedRCNN):
             batched_inputs: dicts with "image" and "instances", as in training.
         """
         training = self.training
+        cuda = [self.device] if self.device.type == "cuda" else []  # the CPU's generator is kept in any case
         self.eval()
         fcos = self.proposal_generator
         try:
@@ -88,8 +90,8 @@ class DenseDetCenterMask(GeneralizedRCNN):
             targets = [x["instances"].to(self.device) for x in batched_inputs]
             outputs = self.head([features[name] for name in self.head_in_features])
             proposals = fcos.predict(outputs, images.image_sizes, fcos.train_selection)
-            # Detectron2 logs the number of samples into the current storage: not into the training's
-            with EventStorage():
+            # Detectron2 draws samples, and logs their number into the current storage: not into the training's
+            with torch.random.fork_rng(cuda), EventStorage():
                 return fcos.losses(outputs, targets) | self.roi_heads.losses(features, proposals, targets)
         finally:
             self.train(training)

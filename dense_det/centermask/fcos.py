@@ -35,7 +35,7 @@ class DenseDetFCOS(nn.Module):
     Args:
         head: L features -> L logits, L distances, L qualities.
         in_features: names of the L levels.
-        strides: of the levels.
+        strides: of the levels, rising.
         num_classes: K.
         limits: see fcos_targets.size_limits.
         radius: of centre sampling, in strides; 0 takes the whole box.
@@ -89,6 +89,12 @@ class DenseDetFCOS(nn.Module):
             if feature not in input_shape:
                 raise ValueError(f"MODEL.FCOS.IN_FEATURES: {unknown('output of the backbone', feature, input_shape)}")
         shapes = [input_shape[feature] for feature in fcos.IN_FEATURES]
+        strides = [shape.stride for shape in shapes]
+        if not strides or strides != sorted(set(strides)):
+            raise ValueError(
+                "MODEL.FCOS.IN_FEATURES: levels, finest first, as MODEL.FCOS.SIZES_OF_INTEREST begins with the "
+                f"smallest objects: got {list(fcos.IN_FEATURES)} with strides {strides}"
+            )
         head = FCOSHead(
             in_channels=shapes[0].channels,
             num_levels=len(shapes),
@@ -106,7 +112,7 @@ class DenseDetFCOS(nn.Module):
         return {
             "head": head,
             "in_features": list(fcos.IN_FEATURES),
-            "strides": [shape.stride for shape in shapes],
+            "strides": strides,
             "num_classes": fcos.NUM_CLASSES,
             "limits": size_limits(fcos.SIZES_OF_INTEREST, len(shapes)),
             "radius": fcos.POS_RADIUS if fcos.CENTER_SAMPLE else 0.0,

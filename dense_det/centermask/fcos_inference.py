@@ -18,7 +18,7 @@ class Selection:
         with_quality: compare the threshold with class score times quality, not with the class score alone.
         pre_nms_topk: most boxes of a level that go into suppression.
         nms_threshold: IoU above which the lower of two boxes of a class is suppressed.
-        post_nms_topk: most boxes of an image.
+        post_nms_topk: most boxes of an image; below 0 all.
         clip: cut boxes to the image.
     """
 

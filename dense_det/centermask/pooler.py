@@ -22,7 +22,7 @@ class AdaptivePooler(nn.Module):
         criterion: "ratio" (levels_by_ratio) or "area" (FPN, arXiv 1612.03144, equation 1).
 
     Raises:
-        ValueError: another criterion.
+        ValueError: another criterion, or strides that are not so.
     """
 
     def __init__(self, *, resolution: int, strides: list[int], sampling_ratio: int, criterion: str):
@@ -32,7 +32,11 @@ class AdaptivePooler(nn.Module):
         self.criterion = criterion
         self.resolution = resolution
         self.min_level, self.max_level = (stride.bit_length() - 1 for stride in (strides[0], strides[-1]))
-        assert strides == [2**k for k in range(self.min_level, self.max_level + 1)], strides
+        if strides != [2**k for k in range(self.min_level, self.max_level + 1)]:
+            raise ValueError(
+                f"MODEL.ROI_HEADS.IN_FEATURES: consecutive levels, finest first, as p3, p4, p5: each has twice the "
+                f"stride of the one before, got strides {strides}"
+            )
         self.level_poolers = nn.ModuleList(
             ROIAlign(resolution, 1 / stride, sampling_ratio, aligned=True) for stride in strides
         )
@@ -61,7 +65,7 @@ class AdaptivePooler(nn.Module):
         return self.pool(features, F.pad(boxes, (1, 0)), areas, areas / (size[0] * size[1]))
 
     def pool(self, features: list[Tensor], rois: Tensor, areas: Tensor, shares: Tensor) -> Tensor:
-        """(R, C, resolution, resolution) of rois (R, 5): number of the image, xyxy.
+        """(R, C, resolution, resolution) of rois (R, 5): number of the image, xyxy; in the features' type.
 
         Args:
             areas: (R,) of the boxes, in pixels.
@@ -75,7 +79,9 @@ class AdaptivePooler(nn.Module):
         pooled = features[0].new_zeros(rois.shape[0], features[0].shape[1], self.resolution, self.resolution)
         for level, (feature, pool) in enumerate(zip(features, self.level_poolers, strict=True)):
             rows = torch.nonzero(levels == level)[:, 0]
-            pooled = pooled.index_put((rows,), pool(feature, rois[rows]))
+            # ROIAlign rounds the RoIs to the features' type: in bfloat16 1028 pixels are 1024
+            of_level = pool(feature.float(), rois[rows]).to(pooled.dtype)
+            pooled = pooled.index_put((rows,), of_level)
         return pooled
 
 

@@ -8,6 +8,9 @@ import numpy as np
 from dense_det.data.check_kinds import MASK_TOLERANCE_PX
 from dense_det.data.check_values import is_pixel, is_too_deep
 
+# a pixel, but for rounding: polygons of less are drawn as nothing, or as a pixel or two that teach nothing
+_MIN_AREA_PX2 = 0.99
+
 
 def inspect_mask(segmentation, box, size: tuple[int, int] | None) -> tuple[str | None, list | dict | None]:
     """As `inspect_segmentation`, and a mask without a pixel, or one that reaches out of its xywh `box`.
@@ -30,12 +33,12 @@ def inspect_mask(segmentation, box, size: tuple[int, int] | None) -> tuple[str |
 
 
 def _polygon_extent(polygons: list) -> np.ndarray | None:
-    """xyxy around polygons; None if none of them has an area."""
+    """xyxy around polygons that have an area; None if all together have less than a pixel's."""
     points = [np.asarray(polygon, np.float64).reshape(-1, 2) for polygon in polygons]
-    solid = [p for p in points if abs(np.sum(p[:, 0] * np.roll(p[:, 1], -1) - p[:, 1] * np.roll(p[:, 0], -1))) > 1e-6]
-    if not solid:
+    areas = [abs(np.sum(p[:, 0] * np.roll(p[:, 1], -1) - p[:, 1] * np.roll(p[:, 0], -1))) / 2 for p in points]
+    if sum(areas) < _MIN_AREA_PX2:
         return None
-    every = np.concatenate(solid)
+    every = np.concatenate([p for p, area in zip(points, areas, strict=True) if area > 1e-6])
     return np.concatenate([every.min(0), every.max(0)])
 
 

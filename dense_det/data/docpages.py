@@ -11,7 +11,7 @@ from dense_det.data.cache import cache_folder
 from dense_det.data.classes import label_names
 from dense_det.data.docpages_coco import PageEntry, choose_pages, coco_json
 from dense_det.data.docpages_sources import folder_sources, frozen_sources, missing_packages
-from dense_det.data.docpages_work import label_sources, render_entries
+from dense_det.data.docpages_work import label_sources, render_entries, require_own_folder
 from dense_det.data.frozen_list import SPLITS
 
 logger = logging.getLogger(__name__)
@@ -47,12 +47,14 @@ def prepare_docpages(
         without: packages of the list to leave out.
 
     Raises:
-        ValueError: an unknown class, no such folder, or nothing that pages could be made from.
+        ValueError: an unknown class, no such folder, an `out` with files of somebody else, or nothing that pages
+            could be made from.
     """
     names = label_names(labels, classes)
     if long_side < 64 or (num_pages is not None and num_pages < 1):
         raise ValueError(f"sizes start at 64 pixels and counts at 1, got {long_side} pixels and {num_pages} pages")
     out = Path(out) if out is not None else cache_folder() / "docpages"
+    require_own_folder(out, ("manifest.json", *(f"{split}.json" for split in SPLITS), "images"))
     request = {
         "labels": labels, "classes": list(names), "num_pages": num_pages, "long_side": long_side, "seed": seed,
         "pdfs": _listing(pdfs), "frozen_list": _digest(frozen_list) if pdfs is None else None,

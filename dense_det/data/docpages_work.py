@@ -3,6 +3,7 @@
 import json
 import logging
 import multiprocessing
+from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
@@ -33,6 +34,27 @@ class LabelledPage:
     height: float
     regions: tuple
     unfit: str | None
+
+
+def require_own_folder(out: Path, names: Iterable[str]) -> None:
+    """Refuse a folder where files of somebody else have `names`, those that a preparation replaces.
+
+    An earlier preparation left parts/, or a manifest.json with its request.
+
+    Raises:
+        ValueError: one of `names` is there, and neither of the two.
+    """
+    try:
+        manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        manifest = None
+    if (out / "parts").is_dir() or (isinstance(manifest, dict) and "request" in manifest):
+        return
+    if there := [name for name in names if (out / name).exists()]:
+        raise ValueError(
+            f"{out} holds {', '.join(there)}, but no parts/ or manifest.json of an earlier preparation: these files "
+            "may be yours, and would be replaced; choose another --out"
+        )
 
 
 def label_sources(sources: list[Source], parts: Path, code: str, workers: int):

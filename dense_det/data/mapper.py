@@ -1,5 +1,8 @@
 """From a record of the data set to a picture and its boxes."""
 
+import os
+from contextlib import nullcontext
+
 import numpy as np
 import torch
 from detectron2.data import DatasetMapper, detection_utils
@@ -147,7 +150,9 @@ def read_image(path, image_format: str = "BGR") -> np.ndarray:
     Raises:
         OSError: a missing file, one that is no image, or one of floats.
     """
-    with Image.open(path) as image:
+    # opened here: of a name Pillow maps an uncompressed TIFF into memory, and scrambles one that its EXIF data turn
+    opened = open(path, "rb") if isinstance(path, str | os.PathLike) else nullcontext(path)
+    with opened as file, Image.open(file) as image:
         if (pixels := decoded_jpeg(image)) is not None:
             return pixels[:, :, ::-1] if image_format == "BGR" else pixels
         if image.mode == FLOAT_MODE:

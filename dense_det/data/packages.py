@@ -1,12 +1,16 @@
 """Debian packages -> the files inside: fetched with apt-get, opened without being installed, without root."""
 
+import gzip
 import io
 import logging
+import lzma
 import os
 import shutil
 import subprocess
 import tarfile
 import tempfile
+import zlib
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -15,6 +19,9 @@ from dense_det.atomic_file import atomic_file
 logger = logging.getLogger(__name__)
 
 _AR_MAGIC = b"!<arch>\n"
+
+# what tarfile and the decoders below it say of changed or missing bytes
+_DAMAGE = (tarfile.TarError, lzma.LZMAError, zlib.error, gzip.BadGzipFile, EOFError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,33 +130,37 @@ def unpack_files(package: Package, folder, suffixes: tuple[str, ...] = (".pdf",)
     folder = Path(folder)
     files = []
     with _member(package.path, "data.tar") as archive:
-        try:
-            for entry in archive:
-                inner = PurePosixPath(entry.name)
-                if not entry.isfile() or inner.suffix.lower() not in suffixes:
-                    continue
-                if inner.is_absolute() or ".." in inner.parts:
-                    raise ValueError(f"{package.path.name}: {entry.name} would leave its folder")
-                target = folder / inner
-                if not target.is_file() or target.stat().st_size != entry.size:
-                    with atomic_file(target, "wb") as file:
-                        shutil.copyfileobj(archive.extractfile(entry), file)
-                files.append(target)
-        except (tarfile.TarError, EOFError) as error:
-            raise ValueError(f"{package.path.name} is damaged: {error}") from error
+        for entry in archive:
+            inner = PurePosixPath(entry.name)
+            if not entry.isfile() or inner.suffix.lower() not in suffixes:
+                continue
+            if inner.is_absolute() or ".." in inner.parts:
+                raise ValueError(f"{package.path.name}: {entry.name} would leave its folder")
+            target = folder / inner
+            if not target.is_file() or target.stat().st_size != entry.size:
+                with atomic_file(target, "wb") as file:
+                    shutil.copyfileobj(archive.extractfile(entry), file)
+            files.append(target)
     return sorted(files)
 
 
-def _member(path: Path, stem: str) -> tarfile.TarFile:
-    """The tar archive control.tar.* or data.tar.* inside a .deb, opened as a stream."""
+@contextmanager
+def _member(path: Path, stem: str):
+    """The tar archive control.tar.* or data.tar.* inside a .deb, opened to be read within the block.
+
+    Raises:
+        ValueError: there is none, or it shows damage when it is opened or within the block.
+    """
     for name, content in _ar_members(path):
         if name.startswith(stem):
             if name.endswith(".zst"):
                 content = _unpacked_by_dpkg(path, stem)
             try:
-                return tarfile.open(fileobj=io.BytesIO(content), mode="r:*")
-            except tarfile.TarError as error:
+                with tarfile.open(fileobj=io.BytesIO(content), mode="r:*") as archive:
+                    yield archive
+            except _DAMAGE as error:
                 raise ValueError(f"{path.name} is damaged: {name}: {error}") from error
+            return
     raise ValueError(f"{path.name} is no Debian package: it has no {stem}")
 
 

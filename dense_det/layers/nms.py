@@ -16,11 +16,21 @@ def best_by_nms(boxes: Tensor, scores: Tensor, classes: Tensor, iou: float, most
         boxes: (R, 4) xyxy.
         scores, classes: (R,).
         iou: above it, the lower of two boxes of a class is suppressed.
-        most: boxes wanted.
+        most: boxes wanted; below 0 all, as in Detectron2's fast_rcnn_inference.
 
     Returns:
         Tensor: (at most `most`,) rows, by falling score.
+
+    Raises:
+        ValueError: `most` is 0.
     """
+    if most == 0:
+        raise ValueError(
+            "the most boxes of an image (TEST.DETECTIONS_PER_IMAGE, of FCOS MODEL.FCOS.POST_NMS_TOPK_TRAIN and _TEST) "
+            "are 1 or more, or -1 for all of them, got 0"
+        )
+    if most < 0:
+        return batched_nms(boxes, scores, classes, iou)
     first = 3 * most
     if len(boxes) > 2 * first and not torch.jit.is_tracing():
         order = scores.sort(descending=True, stable=True).indices[:first]

@@ -67,7 +67,9 @@ def test_detections_are_at_the_size_of_the_output(build):
 def test_validation_losses_change_nothing(build, record):
     model = build().train()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    random = torch.get_rng_state()
     losses = model.validation_losses([record()])
+    assert torch.equal(torch.get_rng_state(), random)
     assert set(losses) == ALL_LOSSES and not any(loss.requires_grad for loss in losses.values())
     assert model.training
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())

@@ -135,6 +135,17 @@ def test_predictions_are_in_pixels(build, use_relu):
     assert second.scores.item() == pytest.approx(math.sqrt(0.5 / (1 + math.exp(-5))))
 
 
+def test_without_a_limit_all_boxes_are_given_and_none_is_no_limit(build):
+    fcos = build(MASK_ON=False, FCOS__POST_NMS_TOPK_TEST=-1, FCOS__POST_NMS_TOPK_TRAIN=0).proposal_generator.eval()
+    given = [[torch.full_like(x, fill) for x in kind] for kind, fill in zip(outputs(fcos), (-9, 0.1, 0))]
+    for x, y in ((2, 3), (4, 5), (9, 1)):  # boxes apart
+        given[0][0][0, 1, y, x] = 5.0
+    first, second = fcos.predict(given, [(96, 128)] * 2, fcos.test_selection)
+    assert (len(first), len(second)) == (3, 0)
+    with pytest.raises(ValueError, match="POST_NMS_TOPK_TRAIN.* got 0"):
+        fcos.predict(given, [(96, 128)] * 2, fcos.train_selection)
+
+
 def test_proposals_only_where_a_head_waits_for_them(build):
     images = ImageList(torch.zeros(2, 3, 96, 128), [(96, 128)] * 2)
     for mask_on in (True, False):
@@ -154,7 +165,12 @@ def test_proposals_only_where_a_head_waits_for_them(build):
         ({"FCOS__IN_FEATURES": ["p3", "p8"]}, "FCOS.IN_FEATURES.*p3"),
         ({"FCOS__SIZES_OF_INTEREST": [64]}, "4 rising bounds between 5 levels"),
         ({"FCOS__NORM": "BNN"}, "norm"),
+        ({"FCOS__IN_FEATURES": ["p7", "p6", "p5", "p4", "p3"]}, "FCOS.IN_FEATURES: levels, finest first.*128, 64"),
+        ({"FCOS__IN_FEATURES": ["p3", "p3", "p4", "p5", "p6"]}, "FCOS.IN_FEATURES: levels, finest first"),
+        ({"FCOS__IN_FEATURES": []}, "FCOS.IN_FEATURES: levels, finest first"),
         ({"ROI_HEADS__IN_FEATURES": ["res4"]}, "ROI_HEADS.IN_FEATURES"),
+        ({"ROI_HEADS__IN_FEATURES": ["p3", "p5"]}, "ROI_HEADS.IN_FEATURES: consecutive levels"),
+        ({"ROI_HEADS__IN_FEATURES": ["p5", "p4", "p3"]}, "ROI_HEADS.IN_FEATURES: consecutive levels"),
         ({"ROI_MASK_HEAD__ASSIGN_CRITERION": "ratios"}, "ASSIGN_CRITERION.*ratio"),
     ],
 )

@@ -70,6 +70,38 @@ def test_one_image_by_tensors_alone(criterion):
     assert torch.equal(alone, pooler(features, [Boxes(boxes)], [(500, 490)]))
 
 
+def ramp(dtype) -> list[torch.Tensor]:
+    """Levels of an image of 1280 x 32: in p3 each column says how far it is from column 129, which starts at 1032."""
+    columns = (torch.arange(160.0) - 129).expand(1, 1, 4, 160)
+    return [columns.to(dtype), torch.zeros(1, 1, 2, 80, dtype=dtype), torch.zeros(1, 1, 1, 40, dtype=dtype)]
+
+
+# cells of 8 pixels with their middles at 1032 and 1040: half a column before, and behind, the middle of column 129.
+# In bfloat16 1028 and 1044 are 1024 and 1040.
+RAMP_BOX, ON_RAMP = [1028.0, 0, 1044, 32], [-0.5, 0.5]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_coordinates_are_not_rounded_to_the_type_of_the_features(dtype):
+    pooled = make()(ramp(dtype), [Boxes(torch.tensor([RAMP_BOX]))], [(32, 1280)])
+    assert pooled.dtype == dtype and pooled[0, 0, 0].tolist() == pooled[0, 0, 1].tolist() == ON_RAMP
+
+
+def test_coordinates_are_not_rounded_under_autocast():
+    features = [feature.requires_grad_() for feature in ramp(torch.bfloat16)]
+    with torch.autocast("cpu", torch.bfloat16):
+        pooled = make().pool_one_image(features, torch.tensor([RAMP_BOX]), (32, 1280))
+    assert pooled[0, 0, 0].tolist() == ON_RAMP
+    pooled.sum().backward()
+    assert features[0].grad.dtype == torch.bfloat16 and features[0].grad.sum() == 4  # of 4 cells
+
+
+@pytest.mark.parametrize("strides", [[8, 32], [32, 16, 8], [8, 8], [12, 24]])
+def test_levels_that_are_not_consecutive(strides):
+    with pytest.raises(ValueError, match=rf"ROI_HEADS.IN_FEATURES: consecutive levels, finest first.*\[{strides[0]}, "):
+        AdaptivePooler(resolution=2, strides=strides, sampling_ratio=0, criterion="ratio")
+
+
 def test_no_boxes_and_an_unknown_criterion():
     assert make()(levels(), [Boxes(torch.zeros(0, 4))], [(128, 128)]).shape == (0, 2, 2, 2)
     with pytest.raises(ValueError, match="ASSIGN_CRITERION.*ratio"):

@@ -51,10 +51,26 @@ def test_a_run_over_the_end_of_a_column_covers_the_height():
         {"size": [80, 100], "counts": [3000, 0, 5000]},
         [[10, 20, 30, 20, 40, 20]],
         [[5, 5, 5, 5, 5, 5]],
+        [[20.1, 30.1, 20.3, 30.1, 20.3, 30.3, 20.1, 30.3]],  # 0.04 pixels
+        [[20, 30, 20.6, 30, 20.6, 30.8, 20, 30.8], [30, 30, 30.7, 30, 30.7, 30.7, 30, 30.7]],  # 0.48 and 0.49
+        [[0.1, 0.25, 0.4, 0.25, 0.4, 0.75, 0.1, 0.75]],  # shares of the image, not pixels
     ],
 )
 def test_a_mask_without_a_pixel_is_named_and_dropped(mask):
     assert inspect_mask(mask, BOX, SIZE) == ("segmentation-empty", None)
+
+
+@pytest.mark.parametrize(
+    ("polygons", "num_pixels"),
+    [
+        ([[20.3, 30.3, 21.3, 30.3, 21.3, 31.3, 20.3, 31.3]], 1),
+        ([[10, 20.4, 40, 20.4, 40, 20.6, 10, 20.6]], 30),  # a hair, 30 x 0.2
+        ([[20, 30, 20.8, 30, 20.8, 30.8, 20, 30.8], [30, 30, 30.8, 30, 30.8, 30.8, 30, 30.8]], 2),  # twice 0.64
+    ],
+)
+def test_a_small_or_thin_mask_that_is_drawn_is_kept(polygons, num_pixels):
+    assert coco_mask.area(coco_mask.merge(coco_mask.frPyObjects(polygons, 80, 100))) == num_pixels
+    assert inspect_mask(polygons, BOX, SIZE) == (None, polygons)
 
 
 def test_broken_masks_go_before_the_comparison():

@@ -110,6 +110,24 @@ def test_nothing_to_make_is_an_error(tmp_path):
         prepare_docpages(tmp_path / "out", pdfs=tmp_path)
 
 
+@pytest.mark.parametrize("name", ["train.json", "val.json", "manifest.json", "images/a.jpg"])
+def test_a_folder_of_somebody_else_is_refused_and_left_alone(folder, tmp_path, name):
+    file = tmp_path / "out" / name
+    file.parent.mkdir(parents=True)
+    file.write_text("[]")
+    with pytest.raises(ValueError, match=f"holds {name.split('/')[0]}, .* choose another --out"):
+        prepare_docpages(tmp_path / "out", pdfs=folder, long_side=200)
+    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == [file] and file.read_text() == "[]"
+
+
+@pytest.mark.parametrize("gone", ["manifest.json", "parts"])
+def test_a_folder_of_an_earlier_run_goes_on_by_its_manifest_or_its_parts(folder, tmp_path, gone):
+    out = tmp_path / "out"
+    prepare_docpages(out, pdfs=folder, long_side=200)
+    (out / gone).rename(tmp_path / "gone")
+    assert not prepare_docpages(out, pdfs=folder, long_side=200, classes=["Picture"])["already_there"]
+
+
 def test_unfit_pages_of_a_folder_are_left_out(tmp_path, write_pdf, prose, words):
     code = "".join(words("F2", 9, 72, 700 - 11 * i, "x <- c(1, 2, 3); mean(x)") for i in range(20))
     many = "".join(words("F1", 10, 72 + 250 * (i % 2), 740 - 18 * (i // 2), f"entry {i}") for i in range(78))

@@ -1,3 +1,5 @@
+import io
+
 import numpy as np
 import pytest
 import torch
@@ -149,6 +151,22 @@ def test_exif_turns_the_image(tmp_path):
     exif[0x0112] = 6  # to be turned clockwise
     read = read_image(save(image, tmp_path / "photo.png", exif=exif))
     assert read.shape == (4, 2, 3) and read[0, 1].tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("levels", [np.uint8, np.uint16])  # modes L and I;16
+@pytest.mark.parametrize("orientation", [5, 6, 7, 8])
+def test_an_uncompressed_tiff_is_turned(tmp_path, levels, orientation):
+    unit = 16 if levels is np.uint8 else 16 * 256
+    stored = (np.arange(15).reshape(3, 5) * unit).astype(levels)
+    path = save(Image.fromarray(stored), tmp_path / "scan.tif", tiffinfo={0x0112: orientation})
+    turned = {
+        5: [[0, 5, 10], [1, 6, 11], [2, 7, 12], [3, 8, 13], [4, 9, 14]],
+        6: [[10, 5, 0], [11, 6, 1], [12, 7, 2], [13, 8, 3], [14, 9, 4]],
+        7: [[14, 9, 4], [13, 8, 3], [12, 7, 2], [11, 6, 1], [10, 5, 0]],
+        8: [[4, 9, 14], [3, 8, 13], [2, 7, 12], [1, 6, 11], [0, 5, 10]],
+    }
+    for given in (path, str(path), io.BytesIO(path.read_bytes())):
+        assert (read_image(given)[:, :, 0] // 16).tolist() == turned[orientation]
 
 
 def test_bad_files_are_named(record, tmp_path):

@@ -1,6 +1,7 @@
 """A .deb made by hand: an ar archive of debian-binary, control.tar and data.tar."""
 
 import io
+import random
 import subprocess
 import tarfile
 
@@ -85,6 +86,45 @@ def test_a_package_cut_short(write_deb):
     with pytest.raises(ValueError, match="cut short"):
         read_package(path)
     assert read_packages(path.parent) == {}, "so that it is fetched again"
+
+
+def member_span(path, stem: str) -> tuple[int, int]:
+    """Where the content of a .deb's member begins and ends."""
+    for name, size, start in packages._ar_headers(path):
+        if name.startswith(stem):
+            return start, start + size
+    raise AssertionError(stem)
+
+
+def overwrite(path, start: int, content: bytes) -> None:
+    old = path.read_bytes()
+    path.write_bytes(old[:start] + content + old[start + len(content) :])
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+def test_a_package_with_changed_bytes_is_named(write_deb, tmp_path, share):
+    noise = random.Random(0).randbytes(100_000)
+    path = write_deb("fox", files={"./usr/share/a.pdf": noise, "./usr/share/b.pdf": noise[::-1]})
+    package = read_package(path)
+    start, end = member_span(path, "data.tar")
+    overwrite(path, start + int(share * (end - start)), bytes(2000))
+    with pytest.raises(ValueError, match="fox_1.0-1_all.deb is damaged: data.tar.xz"):
+        unpack_files(package, tmp_path / "out")
+
+
+@pytest.mark.parametrize("compression", ["xz", "gz"])
+@pytest.mark.parametrize("share", [0.1, 0.2, 0.5, 0.9])
+def test_a_control_archive_with_changed_bytes_is_named(tmp_path, compression, share):
+    sums = random.Random(0).randbytes(100_000).hex().encode()
+    files = {"./md5sums": sums, "./control": b"Package: fox\nVersion: 1\n"}
+    path = tmp_path / "fox.deb"
+    path.write_bytes(ar_of({f"control.tar.{compression}": tar_of(files, f"w:{compression}")}))
+    start, end = member_span(path, "control.tar")
+    overwrite(path, start + int(share * (end - start)), bytes(2000))
+    # gzip goes on through some changes, and loses what comes behind them
+    with pytest.raises(ValueError, match="fox.deb is damaged: control.tar|names no Package"):
+        read_package(path)
+    assert read_packages(tmp_path) == {}
 
 
 def test_a_download_that_is_interrupted_leaves_nothing(write_deb, tmp_path, monkeypatch):

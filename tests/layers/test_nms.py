@@ -55,5 +55,13 @@ def test_no_box_below_those_wanted_is_compared(monkeypatch):
     assert seen == [300, 300, 700]
 
 
+@pytest.mark.parametrize("count", [5, 700])
+def test_below_zero_there_is_no_limit_and_zero_is_refused(count):
+    scores, classes = torch.linspace(1, 0.05, count), torch.zeros(count, dtype=torch.int64)
+    assert best_by_nms(row(count), scores, classes, 0.5, -1).tolist() == list(range(count))
+    with pytest.raises(ValueError, match="DETECTIONS_PER_IMAGE.* got 0"):
+        best_by_nms(row(count), scores, classes, 0.5, 0)
+
+
 def test_nothing_gives_nothing():
     assert best_by_nms(torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, dtype=torch.int64), 0.5, 9).tolist() == []

@@ -49,3 +49,19 @@ def test_a_file_for_another_network_is_refused(tmp_path):
     with pytest.raises(SystemExit, match="error: .* of backbone.bottom_up's"):
         tool.main([str(tmp_path / "timm.pth"), str(tmp_path / "ours.pth"), "--config-file", str(CONFIG)])
     assert not (tmp_path / "ours.pth").exists()
+
+
+def test_a_name_under_which_the_result_could_not_be_read_is_refused(tmp_path):
+    files = [str(tmp_path / "timm.pth"), str(tmp_path / "ours.safetensors")]
+    with pytest.raises(SystemExit, match=r"error: OUT .*ours.safetensors: .* call it .*ours\.pth"):
+        tool.main([*files, "--config-file", str(CONFIG)])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_original_is_not_overwritten(tmp_path, monkeypatch):
+    torch.save(timm.create_model("ese_vovnet19b_slim_dw").state_dict(), tmp_path / "timm.pth")
+    before = (tmp_path / "timm.pth").read_bytes()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match="error: OUT timm.pth is FILE"):
+        tool.main([str(tmp_path / "timm.pth"), "timm.pth", "--config-file", str(CONFIG)])
+    assert (tmp_path / "timm.pth").read_bytes() == before

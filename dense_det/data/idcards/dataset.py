@@ -4,10 +4,12 @@ import hashlib
 import importlib.metadata
 import json
 import logging
+import re
 from pathlib import Path
 
 from dense_det.atomic_file import atomic_file
 from dense_det.data.cache import cache_folder
+from dense_det.data.docpages_work import require_own_folder
 from dense_det.data.idcards.contact_sheet import draw_contact_sheet
 from dense_det.data.idcards.fonts import find_families
 from dense_det.data.idcards.photo_packages import package_photos
@@ -59,13 +61,14 @@ def prepare_idcards(
         preview: pictures of each split on a sheet with their annotations drawn; 0 for none.
 
     Raises:
-        ValueError: numbers without sense, or something that is no folder.
+        ValueError: numbers without sense, something that is no folder, or an `out` with files of somebody else.
         ImportError: faker or scikit-image is missing.
     """
     numbers = {"train": num_train, "val": num_val, "unlabelled": num_unlabelled}
     if longer < 64 or min(numbers.values()) < 0 or min(num_train, num_val) < 1:
         raise ValueError(f"sizes start at 64 pixels, train and val at 1 picture: got {longer} pixels and {numbers}")
     out = Path(out) if out is not None else cache_folder() / "idcards"
+    require_own_folder(out, (*(f"{name}.json" for name in ("manifest", TRUTH, *numbers)), "images"))
     files = [file for folder in photo_folders for file in folder_photos(folder)]
     packed, missing = package_photos(cache_folder() / "packages") if packages else ([], [])
     photos, problems = find_photos([*files, *packed])
@@ -104,6 +107,7 @@ def code_digest() -> str:
 
 
 def _make(out: Path, numbers: dict, request: dict, stamp: str, materials: dict, problems: list, workers: int) -> dict:
+    (out / "parts").mkdir(parents=True, exist_ok=True)  # marks the folder as ours before anything is in it
     for name in ("manifest", TRUTH, *numbers):  # their images are about to change
         (out / f"{name}.json").unlink(missing_ok=True)
     parts = [
@@ -123,8 +127,9 @@ def _make(out: Path, numbers: dict, request: dict, stamp: str, materials: dict, 
         if tree["annotations"]:
             counts[split] = scene_statistics(tree)
     wanted = {image_name(split, index) for split, number in numbers.items() for index in range(number)}
+    ours = re.compile(rf"({'|'.join(numbers)})_\d{{6}}\.jpg")
     for path in (out / "images").iterdir():  # of an earlier, larger set
-        if path.name not in wanted and path.name.startswith(tuple(f"{split}_" for split in numbers)):
+        if path.name not in wanted and ours.fullmatch(path.name):
             path.unlink()
     templates = {
         split: [t.record() for kind in CLASSES for t in materials[split].templates[kind]] for split in ("train", "val")

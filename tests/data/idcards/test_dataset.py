@@ -106,6 +106,50 @@ def test_fewer_pictures_are_the_first_of_more_and_another_seed_is_another_set(tm
     assert content(tmp_path / "set")["train_000000.jpg"] != before["train_000000.jpg"]
 
 
+@pytest.mark.parametrize("name", ["train.json", "val.json", "unlabelled.json", "manifest.json", "images/holiday.jpg"])
+def test_a_folder_of_somebody_else_is_refused_and_left_alone(tmp_path, name):
+    file = tmp_path / "set" / name
+    file.parent.mkdir(parents=True)
+    file.write_text('{"mine": 1}')
+    with pytest.raises(ValueError, match=f"holds {name.split('/')[0]}, .* choose another --out"):
+        prepare_idcards(tmp_path / "set", **SMALL)
+    assert [path for path in (tmp_path / "set").rglob("*") if path.is_file()] == [file]
+    assert file.read_text() == '{"mine": 1}'
+
+
+@pytest.mark.parametrize("manifest", ['{"stamp": "a", "numbers": {}, "request": {}}', '{"request": {}}'])
+def test_a_folder_of_an_earlier_version_goes_on(tmp_path, manifest):
+    """Since the first version there is a manifest with its request, or, of an interrupted run, parts/."""
+    for name, keeps in (("whole", "manifest.json"), ("stopped", "parts/train_000000.json")):
+        (tmp_path / name / "images").mkdir(parents=True)
+        (tmp_path / name / keeps).parent.mkdir(exist_ok=True)
+        (tmp_path / name / keeps).write_text(manifest)
+        (tmp_path / name / "train.json").write_text("{}")
+        assert not prepare_idcards(tmp_path / name, **SMALL)["already_there"]
+        assert len(json.loads((tmp_path / name / "train.json").read_text())["images"]) == 4
+
+
+def test_a_run_stopped_at_its_first_picture_goes_on(tmp_path, monkeypatch):
+    with monkeypatch.context() as stopped:
+        stopped.setattr(work, "make_scene", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            prepare_idcards(tmp_path / "set", **SMALL)
+    (tmp_path / "set" / "images").mkdir(exist_ok=True)
+    assert not prepare_idcards(tmp_path / "set", **SMALL)["already_there"]
+
+
+def test_of_the_images_only_those_with_names_of_ours_go(tmp_path):
+    prepare_idcards(tmp_path, **SMALL)
+    for name in ("train_notes.jpg", "val_01.jpg", "train_000002.png", "train_000009.jpg"):
+        (tmp_path / "images" / name).write_bytes(b"")
+    prepare_idcards(tmp_path, **{**SMALL, "num_train": 2})
+    names = sorted(path.name for path in (tmp_path / "images").iterdir())
+    assert names == [
+        "train_000000.jpg", "train_000001.jpg", "train_000002.png", "train_notes.jpg", "val_000000.jpg",
+        "val_000001.jpg", "val_000002.jpg", "val_01.jpg",
+    ]  # fmt: skip
+
+
 def test_real_pages_are_used_in_their_split(tmp_path):
     pages = tmp_path / "pages"
     (pages / "images").mkdir(parents=True)
