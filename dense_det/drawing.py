@@ -16,6 +16,7 @@ PALETTE = (
     (51, 34, 136), (136, 34, 85), (153, 153, 51), (17, 119, 51), (204, 102, 119), (85, 85, 85),
 )  # fmt: skip
 PAPER, INK = (255, 255, 255), (30, 30, 30)
+JPEG_EDGE = 65_500  # pixels: the longest that libjpeg writes
 
 
 def class_color(index: int) -> tuple[int, int, int]:
@@ -28,8 +29,9 @@ def class_color(index: int) -> tuple[int, int, int]:
 
 
 def line_width(size) -> int:
-    """Pixels of a line that is still seen where a picture of (height, width) is shown whole on a screen."""
-    return max(2, round(max(size) / 500))
+    """Pixels of a line that is still seen where a picture of (height, width) is shown whole on a screen, and does not
+    fill a long and narrow one."""
+    return max(2, min(round(max(size) / 500), min(size) // 20))
 
 
 def draw_boxes(image, boxes, labels=None, colors=None, width: int | None = None) -> np.ndarray:
@@ -67,7 +69,7 @@ def draw_boxes(image, boxes, labels=None, colors=None, width: int | None = None)
         _outline(image, corners, color, width or line_width((height, wide)))
     canvas = Image.fromarray(image)
     pen = ImageDraw.Draw(canvas)
-    font = _font(max(11, max(canvas.size) // 66))
+    font = _font(max(11, min(max(canvas.size) // 66, min(canvas.size) // 3)))
     taken = np.zeros((0, 4))
     for corners, label, color in visible:
         if label:
@@ -167,13 +169,16 @@ def resize(image, scale: float) -> np.ndarray:
 
 
 def save_image(path, image) -> None:
-    """Write an RGB picture as the .png or .jpg that `path` says, whole or not at all."""
-    jpeg = Path(path).suffix.lower() in (".jpg", ".jpeg")
+    """Write an RGB picture as the .png or .jpg that `path` says, whole or not at all; a .jpg with an edge longer than
+    JPEG_EDGE is shrunk to it."""
+    image, jpeg = _checked(image), Path(path).suffix.lower() in (".jpg", ".jpeg")
+    if jpeg and max(image.shape) > JPEG_EDGE:
+        image = resize(image, JPEG_EDGE / max(image.shape))
     with atomic_file(path, "wb") as file:
         if jpeg:
-            Image.fromarray(_checked(image)).save(file, format="JPEG", quality=92, subsampling=0)
+            Image.fromarray(image).save(file, format="JPEG", quality=92, subsampling=0)
         else:
-            Image.fromarray(_checked(image)).save(file, format="PNG")
+            Image.fromarray(image).save(file, format="PNG")
 
 
 def _checked(image) -> np.ndarray:

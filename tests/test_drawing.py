@@ -3,12 +3,14 @@ import pytest
 from PIL import Image
 
 from dense_det.drawing import (
+    JPEG_EDGE,
     _place,
     add_legend,
     class_color,
     draw_boxes,
     draw_masks,
     draw_quads,
+    line_width,
     montage,
     resize,
     save_image,
@@ -151,6 +153,20 @@ def test_saved_pictures_can_be_read(tmp_path, name, kind):
     with Image.open(tmp_path / "new" / name) as image:
         assert image.format == kind and image.size == (30, 20)
         assert abs(np.asarray(image).astype(int) - 128).max() <= 2
+
+
+def test_a_jpeg_too_long_for_its_format_is_shrunk(tmp_path):
+    for name, height in (("a.jpg", JPEG_EDGE), ("b.jpg", 131_000), ("c.png", 131_000)):
+        save_image(tmp_path / name, blank(height, 8, 128))
+    sizes = [Image.open(tmp_path / name).size for name in ("a.jpg", "b.jpg", "c.png")]
+    assert sizes == [(8, 65_500), (4, 65_500), (8, 131_000)]
+
+
+def test_lines_and_letters_fit_a_long_and_narrow_picture():
+    assert [line_width(size) for size in ((2000, 1500), (100, 80), (100, 66_000), (66_000, 100))] == [4, 2, 5, 5]
+    # letters for its height would be of 15,151 pixels, for which Pillow raises
+    drawn = draw_boxes(blank(1_000_000, 30), [[2, 10, 28, 900]], ["Table 0.50"], RED)
+    assert tuple(drawn[10, 15]) == RED and tuple(drawn[450, 15]) == WHITE
 
 
 def test_masks_tint_what_they_cover():

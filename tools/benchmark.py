@@ -41,6 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="another detector, which takes turns with the first (may be repeated)")  # fmt: skip
     add("--rounds", type=int, default=50, metavar="N", help="images, one a round (default 50)")
     add("--threads", type=int, default=1, metavar="N", help="of each engine (default 1)")
+    add("--trust-pickle", action="store_true", help="torch-export's .pt2 files, too, which may run any code")
     add("--json", type=output_file, metavar="FILE", help="write all figures to FILE")
     return parser
 
@@ -60,20 +61,19 @@ def measure(args) -> dict:
     found = [(folder, images_in(images)) for folder, images in ((args.folder, args.images), *args.also)]
     truth = load_labelled(args.labelled[0], find_trained(args.folder).thresholds) if args.labelled else None
     truth_files = images_of(truth, args.labelled[1]) if truth else ()
-    lineups = [Lineup(formats_of(folder, args.threads), some_readable(files, args.rounds)) for folder, files in found]
+    lineups = [Lineup(formats_of(folder, args), some_readable(files, args.rounds)) for folder, files in found]
     lineups[0] = replace(lineups[0], truth=truth, truth_files=truth_files)
     result = benchmark(lineups, args.rounds)
     rows = zip(found, result.pop("lineups"), strict=True)
     return result | {"detectors": [{"folder": str(folder), "formats": own} for (folder, _), own in rows]}
 
 
-def formats_of(folder: Path, threads: int) -> list[Format]:
-    trained = find_trained(folder)
-    opts = ["MODEL.WEIGHTS", str(trained.weights), "MODEL.DEVICE", "cpu", "MODEL.CHANNELS_LAST"]
-    cfg = load_cfg(trained.config, [*opts, True])
-    facts = build_facts(cfg, trained.config, trained.thresholds, dense_det.__version__)
-    formats = torch_formats(lambda nhwc: load_model(load_cfg(trained.config, [*opts, nhwc])), trained.weights, facts)
-    return formats + exported_formats(trained.weights, facts, threads)
+def formats_of(folder: Path, args) -> list[Format]:
+    run = find_trained(folder)
+    opts = ["MODEL.WEIGHTS", str(run.weights), "MODEL.DEVICE", "cpu", "MODEL.CHANNELS_LAST"]
+    facts = build_facts(load_cfg(run.config, [*opts, True]), run.config, run.thresholds, dense_det.__version__)
+    formats = torch_formats(lambda nhwc: load_model(load_cfg(run.config, [*opts, nhwc])), run.weights, facts)
+    return formats + exported_formats(run.weights, facts, args.threads, args.trust_pickle)
 
 
 if __name__ == "__main__":

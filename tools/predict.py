@@ -11,19 +11,22 @@ from pathlib import Path
 from detectron2.utils.logger import setup_logger
 
 from dense_det.config import load_cfg
+from dense_det.distillation.fusion import LEAST_SIDE
+from dense_det.drawing import JPEG_EDGE
 from dense_det.engine.model import load_model
 from dense_det.prediction.job import Prediction
 from dense_det.prediction.trained import PLAIN_THRESHOLD
 from dense_det.terminal import tell
 
-EXAMPLE = """examples:
+EXAMPLE = f"""examples:
   python tools/predict.py output/mine scans/ --out found --pictures
   python tools/predict.py model.onnx more.tar papers/*.pdf --out found_more --threshold 0.4 --crops
 found.json (COCO with scores), found.csv, pictures/ and crops/ (straightened by the corners, where the detector has
 masks). Boxes and corners are in pixels of the upright image; of a PDF's page at 150 dpi (72 points are 150 pixels).
 Stopped, the same command goes on, and another --threshold is taken from what is stored; other images, or another
 detector, want another --out. Files with the same bytes are looked at once, and each has its rows; what is no image is
-left out, and OUT/work/rejected.jsonl and failures.jsonl say why."""
+left out, and OUT/work/rejected.jsonl and failures.jsonl say why. Boxes with a side below {LEAST_SIDE} pixels of their
+image are left out. Pictures are JPEGs: those longer than {JPEG_EDGE:,} pixels are shrunk to that."""
 
 
 def build_parser() -> argparse.ArgumentParser:

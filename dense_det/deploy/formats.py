@@ -8,6 +8,7 @@ import torch
 
 from dense_det.data.pdf.document import sha256_of
 from dense_det.deploy.parity import found_by
+from dense_det.deploy.program import ProgramDetector
 from dense_det.deploy.runtime import Detector
 from dense_det.fold_bn import fold_bn
 
@@ -18,6 +19,7 @@ EXPORTED = {
     "OpenVINO": (".xml", " --format openvino"),
     "OpenVINO int8": ("_int8.xml", " --format openvino --int8 IMAGES"),
 }
+PROGRAM = {"torch.export": (".pt2", " --format torch-export")}  # in which torch may unpickle what runs any code
 # facts that time and AP depend on; the digest of the whole config differs by channels_last, and by any new key of ours
 SETTINGS = (
     "classes",
@@ -82,21 +84,22 @@ def torch_formats(load: Callable[[bool], torch.nn.Module], weights: Path, facts:
     ]
 
 
-def exported_formats(weights: Path, facts: dict, threads: int) -> list[Format]:
+def exported_formats(weights: Path, facts: dict, threads: int, trust_pickle: bool = False) -> list[Format]:
     """The files beside the weights, in the order of EXPORTED; those that are not there, cannot run, leave suppression
     to who runs them, or are of other weights or settings say so.
 
     Args:
         facts: of the detector itself, see build_facts.
-        threads: of the CPU; 0 is the engine's own choice.
+        threads: of the CPU; 0 is the engine's own choice. A .pt2 file has those of torch.
+        trust_pickle: with PROGRAM.
     """
     formats, digest = [], sha256_of(weights)
-    for name, (ending, words) in EXPORTED.items():
+    for name, (ending, words) in (EXPORTED | (PROGRAM if trust_pickle else {})).items():
         file = weights.with_name(weights.stem + ending)
         detector, missing = None, f"no {file.name}: tools/export_model.py{words} writes it"
         if file.is_file():
             try:
-                detector, missing = Detector(file, threads), ""
+                detector, missing = (ProgramDetector if file.suffix == ".pt2" else Detector)(file, threads), ""
             except (ImportError, ValueError) as error:
                 missing = str(error).removeprefix(f"{file} ").replace(str(file), file.name)
         if detector and detector.facts.get("weights_sha256") != digest:

@@ -6,7 +6,7 @@ from pathlib import Path
 from PIL import Image
 
 from dense_det.data.check_images import read_image_file
-from dense_det.deploy.runtime import DRAWINGS
+from dense_det.deploy.runtime import DRAWINGS, LAYERED
 from dense_det.evaluation.ground_truth import GroundTruth
 
 logger = logging.getLogger(__name__)
@@ -29,6 +29,13 @@ def images_in(folder) -> tuple[Path, ...]:
     return files
 
 
+def several(file) -> str:
+    """What an image file holds more than one of; "" for one picture. Detector.read refuses such a file, too."""
+    with Image.open(file) as image:
+        count = 1 if image.format in LAYERED else getattr(image, "n_frames", 1)
+        return f"{image.format} of {count} pages or frames; save each as a file" if count > 1 else ""
+
+
 def images_of(truth: GroundTruth, folder) -> list[Path]:
     """The files of a labelled set's images, in its order. ValueError: one is not there, or an image names none."""
     if nameless := [image["id"] for image in truth.images if not isinstance(image.get("file_name"), str)]:
@@ -46,13 +53,13 @@ def some_of(files, most: int) -> tuple:
 
 
 def some_readable(files, most: int) -> tuple[Path, ...]:
-    """`some_of` files, without those among them that are no image or a damaged one: these are told.
+    """`some_of` files, without those among them that are no image, a damaged one, or several: these are told.
 
     Raises:
         ValueError: all of them are.
     """
     chosen = some_of(files, most)
-    reasons = {file: found.reason for file in chosen if (found := read_image_file(str(file))).reason}
+    reasons = {file: reason for file in chosen if (reason := read_image_file(str(file)).reason or several(file))}
     told = [f"{file}: {reason}" for file, reason in reasons.items()]
     if told and len(told) == len(chosen):
         raise ValueError(f"none of {len(told)} images can be read, for example {told[0]}")

@@ -157,7 +157,9 @@ def average_precisions(find, detector: Detector, files: Iterable, truth: GroundT
         boxes = (boxes * np.tile([width / pixels.shape[1], height / pixels.shape[0]], 2)).astype(np.float32)
         drawn = []
         if masks and truth.has_masks:
-            drawn = [encode_masks(paste(masks[1], boxes, (height, width))), masks[0]]
+            # row by row: one byte for each pixel of the image and row would be gigabytes
+            rows = zip(masks[1][:, None], boxes[:, None], strict=True)
+            drawn = [[encode_masks(paste(*row, (height, width)))[0] for row in rows], masks[0]]
         predictions.append(Prediction(image["id"], boxes, scores, classes, *drawn))
     found = gather_detections(predictions, truth)
     result = {"AP": coco_stats(truth.coco(), found.rows()).percent("AP")}

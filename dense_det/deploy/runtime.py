@@ -1,6 +1,5 @@
-"""Run a detector that tools/export_model.py wrote. This file stands alone: NumPy, Pillow, OpenCV, and onnxruntime for
-.onnx or openvino for .xml; it may be copied to where neither torch nor this package is, with quad.py beside it for
-corners, and suppression.py for files without suppression."""
+"""Run a detector that tools/export_model.py wrote. This file stands alone, with NumPy, Pillow, OpenCV, and onnxruntime
+for .onnx or openvino for .xml; quad.py lies beside it for corners, suppression.py for files without suppression."""
 
 import contextlib
 import functools
@@ -21,6 +20,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 KEY = "dense_det"  # of the metadata in the file, as JSON
 DRAWINGS = ("EPS", "WMF")  # for which Pillow starts another program
+LAYERED = ("MPO", "PSD")  # whose further frames are a phone's small preview, and the layers of the first
 _TURNS = {1: 0, 3: 2, 6: 3, 8: 1}  # EXIF's orientation -> quarter turns to the left; the others are mirrored
 _MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # what ends the scan of a JPEG
 
@@ -52,8 +52,7 @@ class Detector:
     most_at_once = 8  # images of predict_all: each holds its activations
 
     def __init__(self, path, threads: int = 0, scaled_decode: bool = False):
-        self._path = path = Path(path)
-        self.scaled_decode, self._threads = scaled_decode, threads
+        self._path, self._threads, self.scaled_decode = (path := Path(path)), threads, scaled_decode
         if path.suffix not in self.openers:
             raise ValueError(f"{path}: expected a file named {' or '.join(f'*{suffix}' for suffix in self.openers)}")
         if not path.is_file():
@@ -76,7 +75,7 @@ class Detector:
         Args:
             image: path or bytes of a file, of any format that Pillow reads; or (H, W, 3) uint8 RGB, upright.
             threshold: least score; None takes the best one of each class in the validation of the training.
-            masks: False leaves out masks, each as large as the image, and corners.
+            masks: False goes without masks, which cost a byte for each pixel of the image and detection, and corners.
         """
         pixels, size = self.read(image)
         return self._found(self.run(pixels[None]), pixels.shape[:2], size, threshold, masks)
@@ -128,10 +127,9 @@ class Detector:
         good = scores >= limits[classes]
         boxes = boxes[good].astype(np.float64) * np.tile(np.divide(size, shown)[::-1], 2)
         found = Detections(boxes, scores[good], [self.classes[k] for k in classes[good]])
-        if not (rest and masks):
-            return found
-        found = found._replace(mask_scores=rest[0][good], masks=paste(rest[1][good], boxes, size))
-        return found._replace(quads=self._to_quads(found.masks, boxes)) if self._to_quads else found
+        if rest and masks:
+            found = found._replace(mask_scores=rest[0][good], masks=paste(rest[1][good], boxes, size))
+        return found._replace(quads=self._to_quads(found.masks, boxes)) if rest and masks and self._to_quads else found
 
     def read(self, image) -> tuple[np.ndarray, tuple[int, int]]:
         """The pixels that the network sees, (h, w, 3) uint8 RGB, and the image's (height, width). OSError: damaged."""
@@ -145,6 +143,8 @@ class Detector:
             with Image.open(io.BytesIO(image) if isinstance(image, bytes) else image) as file:
                 if file.format in DRAWINGS:
                     raise OSError(f"{file.format} is a drawing: save it as an image, such as PNG")
+                if file.format not in LAYERED and (count := getattr(file, "n_frames", 1)) > 1:
+                    raise OSError(f"{file.format} of {count} pages or frames; save each as a file")
                 size = file.size if file.getexif().get(0x0112) in (5, 6, 7, 8) else file.size[::-1]  # turned, or not
                 shrinking = min(np.divide(size, self.shown_size(*size))) if self.scaled_decode else 1
                 pixels = _jpeg(file, min(1 << (max(int(shrinking), 1).bit_length() - 1), 8))
@@ -190,9 +190,8 @@ def paste(masks: np.ndarray, boxes: np.ndarray, size: tuple[int, int]) -> np.nda
     (H, W). Between the centres of the S x S cells they are interpolated linearly, beyond the outer ones down to 0."""
     pasted = np.zeros((len(masks), *size), bool)
     for image, mask, box in zip(pasted, masks, boxes, strict=True):
-        rows, columns = (
-            slice(max(int(np.floor(box[k])) - 1, 0), min(int(np.ceil(box[k + 2])) + 1, size[1 - k])) for k in (1, 0)
-        )
+        sides = zip(np.floor(box[:2]).astype(int) - 1, np.ceil(box[2:]).astype(int) + 1, size[::-1], strict=True)
+        columns, rows = (slice(max(start, 0), min(end, side)) for start, end, side in sides)
         y, x = (np.arange(part.start, part.stop) + 0.5 for part in (rows, columns))
         image[rows, columns] = resample(mask, box, x, y) >= 0.5
     return pasted
@@ -254,6 +253,7 @@ def upright(file: Image.Image) -> Image.Image:
     """RGB of an opened image: turned by EXIF, 16 bits scaled to 8, transparent is white. OSError: floats, damaged."""
     if file.mode == "F":
         raise OSError("32-bit floats, which do not say what is white: save it with 8 or 16 bits")
+    file.filename = ""  # or Pillow maps some files into memory, and takes the rows of a turned TIFF for others
     file.load()
     ImageOps.exif_transpose(file, in_place=True)
     if file.mode.startswith("I"):

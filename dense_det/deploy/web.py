@@ -12,11 +12,11 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from dense_det.deploy.runtime import DRAWINGS, Detector, upright
+from dense_det.drawing import JPEG_EDGE
 
 HOST = "127.0.0.1"  # nobody else can reach it
 MAX_BYTES = 64 * 2**20
 MAX_PIXELS = 100_000_000
-JPEG_EDGE = 65_500  # the longest that libjpeg writes
 LEAST_SCORE = 0.05  # where the page's threshold ends, unless the file has boxes, or a class its own threshold, below
 PAGE = Path(__file__).with_name("page.html")
 # nothing from anywhere else, whatever a name of a class might hold, and no place in another site's page
@@ -43,7 +43,7 @@ def make_server(detector: Detector, name: str, port: int) -> ThreadingHTTPServer
     class Handler(PageHandler):
         def facts(self) -> dict:
             told = {"model": name, "classes": detector.classes, "thresholds": detector.facts["thresholds"]}
-            return told | {"least": least}
+            return told | {"least": least, "most_bytes": MAX_BYTES}
 
         def find(self, content: bytes) -> dict:
             require_image(content)
@@ -145,7 +145,8 @@ class PageHandler(BaseHTTPRequestHandler):
             self._json(HTTPStatus.BAD_REQUEST, {"error": "POST an image's bytes to /detect or /picture"})
         elif len(length) > 20 or int(length) > MAX_BYTES:  # int() raises for thousands of digits
             self.close_connection = True
-            self._json(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, {"error": f"more than {MAX_BYTES // 2**20} MB"})
+            told = {"error": f"more than {MAX_BYTES // 2**20} MB: make the image smaller"}
+            self._json(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, told)
         else:
             content = self.rfile.read(int(length))
             try:

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from PIL import Image
 
 from dense_det.data.check_images import read_image_stream
+from dense_det.deploy.runtime import DRAWINGS, LAYERED
 from dense_det.distillation.sources import MOST_BYTES, Candidate
 from dense_det.distillation.work_folder import page_digest
-
-# Pillow starts Ghostscript for these, and a person would not call them pictures of documents
-_VECTOR_FORMATS = ("EPS", "WMF")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +63,11 @@ def _header_reason(file, max_pixels: int) -> str:
     """What the header alone tells against an image; "" also where the decoder is to say what is wrong."""
     try:
         image = Image.open(file)
-        if image.format in _VECTOR_FORMATS:
+        if image.format in DRAWINGS:
             return f"{image.format}: drawings are not decoded"
         if too_large := _too_large(image.size, max_pixels):
             return too_large
-        # telephones append a small preview to their JPEG (MPO): the first is the picture
-        frames = getattr(image, "n_frames", 1) if image.format != "MPO" else 1
+        frames = 1 if image.format in LAYERED else getattr(image, "n_frames", 1)
         if frames > 1:
             what = "pages; save each as a file" if image.format == "TIFF" else "frames: animated"
             return f"{image.format} of {frames} {what}"

@@ -29,9 +29,22 @@ def straighten(image: np.ndarray, quad: np.ndarray) -> np.ndarray | None:
     width, height = (round(max(pair)) for pair in ((sides[0], sides[2]), (sides[1], sides[3])))
     if min(width, height) < 1:
         return None
-    scale = min(1.0, LONGEST / max(width, height))
+    image, quad = _around(image, quad, scale := min(1.0, LONGEST / max(width, height)))
     width, height = max(1, round(width * scale)), max(1, round(height * scale))
     target = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float64)
     # OpenCV's pixel (x, y) is a point: its centre in our coordinates is (x + 0.5, y + 0.5)
     mapping = cv2.getPerspectiveTransform((quad - 0.5).astype(np.float32), (target - 0.5).astype(np.float32))
     return cv2.warpPerspective(image, mapping, (width, height), flags=cv2.INTER_LINEAR)
+
+
+def _around(image: np.ndarray, quad: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
+    """The part of an image that four corners may show, made smaller, and the corners in it: OpenCV 4 warps no picture
+    with an edge of 32,767 pixels or more."""
+    size = np.array(image.shape[1::-1])
+    start = np.clip(np.floor(quad.min(0)).astype(int) - 1, 0, size - 1)
+    end = np.clip(np.ceil(quad.max(0)).astype(int) + 1, start + 1, size)
+    part, quad = image[start[1] : end[1], start[0] : end[0]], quad - start
+    if scale == 1:
+        return part, quad
+    smaller = np.maximum(np.rint((end - start) * scale).astype(int), 1)
+    return cv2.resize(part, smaller.tolist(), interpolation=cv2.INTER_AREA), quad * smaller / (end - start)

@@ -1,6 +1,7 @@
 """Files of what a detector found: a COCO file and a table."""
 
 import csv
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from dense_det.quad import masks_to_quads
 
 COLUMNS = ("image", "class", "score", "x0", "y0", "x1", "y1")
 CORNERS = tuple(f"corner{number}_{axis}" for number in range(1, 5) for axis in "xy")
+FORMULA = ("=", "+", "-", "@", "\t", "\n")  # what a cell begins with that a spreadsheet computes (OWASP, CSV injection)
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,8 @@ def write_found(out: Path, work: WorkFolder, rule: Rule) -> dict[str, int]:
     corners, clockwise. A mask does not tell which corner is the first in the document's own frame: it is the top left
     one as the document is held.
 
-    Images that were looked at once, for their bytes are the same, are written one by one.
+    Images that were looked at once, for their bytes are the same, are written one by one. In the table a file or class
+    whose name begins like a formula has an apostrophe before it.
 
     Returns:
         {class: number of objects}, and under "" the number of images.
@@ -95,11 +98,10 @@ def write_found(out: Path, work: WorkFolder, rule: Rule) -> dict[str, int]:
     shards = _with_copies(work, read_copies(work))
     counts = write_labels(out / "found.json", classes, shards, rule, info, True, title, _quad_field)
     with atomic_file(out / "found.csv") as file:
-        table, begun = csv.writer(file, lineterminator="\n"), False
-        for found in read_found(work, rule):
-            if not begun:
-                begun = True
-                table.writerow(COLUMNS + (CORNERS if found.quads is not None else ()))
+        table, answers = csv.writer(file, lineterminator="\n"), read_found(work, rule)
+        first = next(answers, None)  # where no image has an answer, none tells of corners
+        table.writerow(COLUMNS + (CORNERS if first and first.quads is not None else ()))
+        for found in itertools.chain([first] if first else [], answers):
             table.writerows(_rows(found, classes))
     return {"": counts.images} | dict(zip(classes, counts.kept.tolist(), strict=True))
 
@@ -133,5 +135,10 @@ def _rows(found: Found, classes: list[str]) -> list[list]:
         sides = [f"{side:.2f}" for side in (*box, *corners)]
         # csv does not quote it before Python 3.13, and reads it as a row's end
         name = classes[kind].replace("\r", "\\r")
-        rows.append([printable(title(found.image)), name, f"{score:.4f}", *sides])
+        rows.append([_text_cell(printable(title(found.image))), _text_cell(name), f"{score:.4f}", *sides])
     return rows
+
+
+def _text_cell(text: str) -> str:
+    """With an apostrophe before what a spreadsheet would take for a formula."""
+    return f"'{text}" if text.startswith(FORMULA) else text

@@ -40,8 +40,10 @@ def ship(row: dict, entry: Entry, made: Path, out: Path, steps: Steps) -> Path:
         out: of all folders that are given away.
 
     Raises:
-        ValueError: more than MOST_MEGABYTES, safetensors is not installed, or a step failed.
+        ValueError: trained by code that no commit holds, more than MOST_MEGABYTES, safetensors is not installed, or a
+            step failed. What out/NAME holds stays.
     """
+    require_commit(row, made)
     name, run, trial = row["name"], run_folder(made, row["seeds"][0]), made / "shipped"
     shutil.rmtree(trial, ignore_errors=True)
     weights, config = trial / SHIPPED_WEIGHTS, trial / "config.yaml"
@@ -74,6 +76,15 @@ def ship(row: dict, entry: Entry, made: Path, out: Path, steps: Steps) -> Path:
         file.write(card(row, entry, facts, out / name))
     write_json(out / name / "row.json", row)  # for tables of later days
     return out / name
+
+
+def require_commit(row: dict, made: Path) -> None:
+    """Raises ValueError for a row that was trained with changes that are in no commit: nobody could train it again."""
+    if (row["commit"] or "").endswith("-dirty"):
+        raise ValueError(
+            f"{row['name']} was trained at {row['commit']}, with changes in no commit, and is not shipped: commit "
+            f"first, remove {made}, then train again"
+        )
 
 
 def portable(config: dict) -> dict:

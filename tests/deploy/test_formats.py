@@ -9,6 +9,7 @@ import pytest
 from dense_det.deploy import formats
 from dense_det.deploy.formats import LiveDetector, exported_formats, megabytes, torch_formats
 from dense_det.deploy.parity import difference
+from dense_det.deploy.program import ProgramDetector
 
 FACTS = {"classes": ["a", "b", "c"], "thresholds": [0.5] * 3, "min_size": 96, "max_size": 160}
 
@@ -113,6 +114,19 @@ def test_a_file_without_suppression_is_of_another_kind(tmp_path, monkeypatch):
     monkeypatch.setattr(formats, "Detector", Opened)
     found = exported_formats(tmp_path / "m.pth", facts, 1)[0]
     assert found.detector is None and found.missing == "m.onnx was made with --nms outside: export again"
+
+
+def test_a_program_of_torch_is_run_where_it_is_trusted(tmp_path, monkeypatch):
+    (tmp_path / "m.pth").write_bytes(b"weights")
+    digest = {"weights_sha256": hashlib.sha256(b"weights").hexdigest()}
+    monkeypatch.setitem(ProgramDetector.openers, ".pt2", lambda *_: (lambda image: "found", json.dumps(FACTS | digest)))
+    assert exported_formats(tmp_path / "m.pth", FACTS, 1, True)[4].missing == (
+        "no m.pt2: tools/export_model.py --format torch-export writes it"
+    )
+    (tmp_path / "m.pt2").touch()
+    assert "torch.export" not in [each.name for each in exported_formats(tmp_path / "m.pth", FACTS, 1)]
+    *_, program = exported_formats(tmp_path / "m.pth", FACTS, 1, trust_pickle=True)
+    assert program.name == "torch.export" and not program.missing and program.detector.run(None) == "found"
 
 
 def test_metadata_changed_by_hand_is_named(tmp_path, monkeypatch):

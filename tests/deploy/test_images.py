@@ -40,6 +40,15 @@ def test_some_are_spread_evenly():
     assert some_of("ab", 4) == ("a", "b") and some_of("", 4) == ()
 
 
+def test_files_of_several_images_are_left_out_and_told(tmp_path, caplog):
+    page = Image.new("RGB", (40, 30))
+    files = [tmp_path / name for name in ("a.tif", "b.tif")]
+    page.save(files[0], save_all=True, append_images=[page])
+    page.save(files[1])
+    assert some_readable(files, 9) == (files[1],)
+    assert caplog.records[0].getMessage() == f"left out: {files[0]}: TIFF of 2 pages or frames; save each as a file"
+
+
 def test_damaged_files_are_left_out_and_told(tmp_path, caplog):
     files = [tmp_path / f"{k}.png" for k in range(4)]
     for file in files:

@@ -95,3 +95,14 @@ def test_drop_a_file_and_then_a_broken_one(page):
     assert "truncated" in status(browser) or "broken" in status(browser), status(browser)
     # an earlier picture beside this one's error would mislead
     assert counts(browser) == ["Table\t0", "Text\t0"] and browser.run("at('hint').offsetWidth") > 0
+
+
+def test_a_file_that_the_server_would_refuse_is_not_sent(page, tmp_path, monkeypatch):
+    """A browser would call the connection, closed amid the file, an error of the network."""
+    asked = []
+    monkeypatch.setattr(web.PageHandler, "do_POST", lambda self: asked.append(self.path))
+    (tmp_path / "large.png").write_bytes(bytes(web.MAX_BYTES + 1))
+    page.browser.choose("#file", tmp_path / "large.png")
+    page.browser.wait("at('status').classList.contains('bad')")
+    assert status(page.browser) == "65 MB are more than 64 MB: make the image smaller" and not asked
+    assert page.browser.complaints == []

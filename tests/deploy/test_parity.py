@@ -5,6 +5,7 @@ import pytest
 
 from dense_det.deploy import parity
 from dense_det.deploy.parity import Difference, average_precisions, compare, difference, only_ties
+from dense_det.deploy.runtime import paste
 from dense_det.evaluation.ground_truth import GroundTruth
 
 OURS = (np.array([[0.0, 0, 10, 10], [20, 20, 30, 30]]), np.array([0.9, 0.5]), np.array([0, 1]))
@@ -136,6 +137,35 @@ def test_average_precision_of_boxes_and_masks():
         result = average_precisions(lambda _, drawn=drawn: (*found, found[1], drawn), Halved(), ["a.png"], truth)
         assert result == pytest.approx(expected)
     assert average_precisions(lambda _: found, Halved(), ["a.png"], truth) == pytest.approx({"AP": 100})
+
+
+def test_masks_of_an_image_are_pasted_one_at_a_time(monkeypatch):
+    """All in one array, 500 of an image of 100 megapixels would be 50 GB."""
+    sizes = []
+    monkeypatch.setattr(parity, "paste", lambda *words: sizes.append(len(words[0])) or paste(*words))
+
+    class Whole:
+        def read(self, file):
+            return np.zeros((40, 60, 3), np.uint8), (40, 60)
+
+    boxes = np.array([[10.0, 10, 30, 30], [40, 10, 50, 20], [0, 0, 5, 5]])
+    found = (
+        boxes,
+        np.array([0.9, 0.8, 0.7]),
+        np.zeros(3, int),
+        np.array([0.9, 0.8, 0.7]),
+        np.ones((3, 4, 4), np.float32),
+    )
+    truth = GroundTruth(
+        images=[{"id": 7, "file_name": "a.png", "width": 60, "height": 40}], class_names=["a"], category_ids=[1],
+        image=np.zeros(2, int), boxes_xywh=np.array([[10.0, 10, 20, 20], [40, 10, 10, 10]]), classes=np.zeros(2, int),
+        crowd=np.zeros(2, bool), area=np.array([400.0, 100]),
+        segmentations=[[[10, 10, 30, 10, 30, 30, 10, 30]], [[40, 10, 50, 10, 50, 20, 40, 20]]],
+    )  # fmt: skip
+    result = average_precisions(lambda _: found, Whole(), ["a.png"], truth)
+    assert result == pytest.approx({"AP": 100, "mask AP": 100}) and sizes == [1, 1, 1]
+    nothing = tuple(values[:0] for values in found)
+    assert average_precisions(lambda _: nothing, Whole(), ["a.png"], truth) == pytest.approx({"AP": 0, "mask AP": 0})
 
 
 def test_sum_over_images():

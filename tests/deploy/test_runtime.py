@@ -4,6 +4,7 @@ import importlib
 import io
 import json
 import shutil
+import struct
 import sys
 import threading
 
@@ -19,6 +20,8 @@ from dense_det.data.jpeg import reduced_jpeg
 from dense_det.data.mapper import read_image
 from dense_det.deploy import runtime
 from dense_det.deploy.runtime import Detector, paste, read_ahead
+from dense_det.distillation.inspection import inspect
+from dense_det.distillation.sources import Candidate
 from dense_det.quad import masks_to_quads
 
 FACTS = {"classes": ["Table", "Picture"], "thresholds": [0.5, 0.3], "min_size": 32, "max_size": 60}
@@ -244,14 +247,14 @@ def test_jpeg_files_to_the_pixels_of_training(make_detector, tmp_path, mode, ori
 
 
 @pytest.mark.parametrize("scaled", [False, True])
-@pytest.mark.parametrize("suffix", ["jpg", "png", "tif"])
+@pytest.mark.parametrize(("suffix", "mode"), [("jpg", "RGB"), ("png", "RGB"), ("tif", "RGB"), ("tif", "L")])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_turned_files_of_any_format(make_detector, tmp_path, suffix, orientation, scaled):
+def test_turned_files_of_any_format(make_detector, tmp_path, suffix, mode, orientation, scaled):
     """Pillow itself swaps the sides of a turned TIFF, which was then shown, and its boxes told, as if it were not."""
     exif = Image.Exif()
     exif[0x0112] = orientation
     y, x = np.mgrid[:90, :150]
-    picture = Image.fromarray(np.stack([x, y, 255 - x], 2).astype(np.uint8))
+    picture = Image.fromarray(np.stack([x, y, 255 - x], 2).astype(np.uint8)).convert(mode)
     path = tmp_path / f"page.{suffix}"
     picture.save(path, **({"tiffinfo": exif} if suffix == "tif" else {"exif": exif, "quality": 95}))
     upright = read_image(path, "RGB")
@@ -362,6 +365,35 @@ def test_drawings_start_no_other_program(make_detector, tmp_path, monkeypatch):
     (tmp_path / "a.eps").rename(tmp_path / "a.png")
     with pytest.raises(OSError, match="a.png: EPS is a drawing: save it as an image"):
         make_detector().read(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "GIF", "PNG", "WEBP"])
+def test_a_file_of_several_images_is_refused(make_detector, tmp_path, kind):
+    colours = [Image.new("RGB", (40, 20), colour) for colour in ("red", "blue", "green")]
+    colours[0].save(tmp_path / "a", kind, save_all=True, append_images=colours[1:])
+    detector = make_detector()
+    for image, name in ((tmp_path / "a", ".*/a"), ((tmp_path / "a").read_bytes(), "image")):
+        with pytest.raises(OSError, match=f"^{name}: {kind} of 3 pages or frames; save each as a file$"):
+            detector.predict(image)
+    colours[0].save(tmp_path / "a", kind, save_all=True)
+    assert detector.read(tmp_path / "a")[1] == (20, 40) and len(detector.seen) == 0
+
+
+def test_the_preview_of_a_phone_and_the_layers_of_a_psd_are_no_other_images(make_detector, tmp_path):
+    picture = Image.new("RGB", (40, 20), "red")
+    picture.save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=[Image.new("RGB", (8, 4))])
+    layer = struct.pack(">4IH8s4sI", 0, 0, 1, 1, 0, b"8BIMnorm", b"\xff\0\0\0", 0)  # no channels of its own
+    layers = struct.pack(">H", 2) + 2 * layer
+    layers = struct.pack(">II", len(layers) + 4, len(layers)) + layers
+    head = struct.pack(">4sH6sHIIHH", b"8BPS", 1, bytes(6), 3, 20, 40, 8, 3) + bytes(8)
+    red = b"\0\0" + b"\xff" * 800 + bytes(1600)
+    (tmp_path / "a.psd").write_bytes(head + layers + red)
+    for name in ("a.jpg", "a.psd"):
+        with Image.open(tmp_path / name) as file:
+            assert file.n_frames == 2
+        pixels, size = make_detector(min_size=0).read(tmp_path / name)
+        assert size == (20, 40) and abs(pixels.astype(int) - (255, 0, 0)).max() <= 2
+        assert not inspect(Candidate(str(tmp_path / name)), 10**6).reason  # nor for tools/predict.py
 
 
 def test_the_bytes_of_a_file(make_detector, tmp_path):

@@ -88,7 +88,7 @@ def test_the_page_asks_nobody_else(ask):
 
 def test_facts_and_boxes(ask):
     facts = {"model": "tiny.onnx", "classes": ["Table", "Text"], "thresholds": [0.3, 0.4], "least": 0.05}
-    assert ask("GET", "/facts")[1] == facts
+    assert ask("GET", "/facts")[1] == facts | {"most_bytes": 64 * 2**20}
     status, told, _ = ask("POST", "/detect", picture())
     assert status == 200 and told["found"] == [{"box": [1.0, 2.0, 3.46, 4.0], "score": 0.5, "name": "Table"}]
     assert told["size"] == [8, 6] and not told["turned"]
@@ -170,7 +170,7 @@ def test_what_would_fill_the_memory_is_refused(ask, monkeypatch):
 @pytest.mark.parametrize("digits", [10, 5000])
 def test_a_length_of_many_digits_is_too_large(ask, digits):
     status, told, _ = ask("POST", "/detect", b"", content_length="9" * digits)
-    assert status == 413 and told["error"] == "more than 64 MB"
+    assert status == 413 and told["error"] == "more than 64 MB: make the image smaller"
 
 
 def test_pages_of_other_sites_cannot_ask(ask):

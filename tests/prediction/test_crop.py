@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from dense_det.prediction import crop as crop_module
 from dense_det.prediction.crop import LONGEST, crop_box, straighten
 
 PICTURE = np.arange(6 * 8 * 3, dtype=np.uint8).reshape(6, 8, 3)
@@ -33,3 +34,21 @@ def test_nothing_to_see(quad):
 
 def test_corners_far_apart_are_made_smaller():
     assert straighten(PICTURE, [(0, 0), (1e5, 0), (1e5, 5e4), (0, 5e4)]).shape == (LONGEST // 2, LONGEST, 3)
+
+
+def test_no_long_picture_is_warped_whole(monkeypatch):
+    """OpenCV 4 refuses one with an edge of 32,767 pixels or more; here is another OpenCV, perhaps."""
+    seen, warp = [], crop_module.cv2.warpPerspective
+    monkeypatch.setattr(
+        crop_module.cv2, "warpPerspective", lambda image, *w, **k: seen.append(image) or warp(image, *w, **k)
+    )
+    picture = np.random.default_rng(0).integers(0, 256, (66_000, 40, 3), np.uint8)
+    for top in (0, 40_000, 65_980):
+        crop = straighten(picture, [(10, top), (30, top), (30, top + 20), (10, top + 20)])
+        assert np.array_equal(crop, picture[top : top + 20, 10:30])
+    assert straighten(picture, [(90, 10), (95, 10), (95, 20), (90, 20)]).shape == (10, 5, 3)
+    # all of it, 16.1 times smaller: the upper half white, the lower one black
+    picture[:33_000], picture[33_000:] = 255, 0
+    whole = straighten(picture, [(0, 0), (40, 0), (40, 66_000), (0, 66_000)])
+    assert whole.shape == (LONGEST, 2, 3) and (whole[:2040] == 255).all() and (whole[2056:] == 0).all()
+    assert max(max(image.shape) for image in seen) == LONGEST

@@ -509,6 +509,34 @@ def test_names_that_break_lines_break_no_rows(tmp_path):
     assert {row["y1"] for row in rows} == {"40.00"}
 
 
+def test_the_table_has_its_header_where_no_image_has_an_answer(tmp_path):
+    work = WorkFolder(tmp_path / "work")
+    Image.new("RGB", (60, 40)).save(tmp_path / "card.png")
+    list_images(work, [str(tmp_path / "card.png")], [])
+    work.settle_manifest(Manifest(["card"], [], [], {}, 0.05, 100))
+    ShardPredictions.join([]).save(work.images.predictions(0))
+    assert write_found(tmp_path, work, Rule(np.array([0.5], np.float32), 1.0)) == {"": 0, "card": 0}
+    assert (tmp_path / "found.csv").read_text() == "image,class,score,x0,y0,x1,y1\n"
+
+
+def test_names_that_a_spreadsheet_would_compute_are_text(tmp_path):
+    work = WorkFolder(tmp_path / "work")
+    names = ["=1+1", "@SUM(A1)", "-", "+1", "\ttab", "\rline", "a=b", "'quoted'"]
+    Image.new("RGB", (60, 40)).save(tmp_path / "card.png")
+    list_images(work, [str(tmp_path / "card.png")], [])
+    work.settle_manifest(Manifest(names, [], [], {}, 0.05, 100))
+    ones, boxes = np.ones(8, np.float32), np.array([[1, 2, 30, 40]] * 8, np.float32)
+    found = ImagePredictions(1, boxes, ones * 0.9, np.arange(8, dtype=np.int32), ones, ones)
+    ShardPredictions.join([found]).save(work.images.predictions(0))
+    write_found(tmp_path, work, Rule(np.full(8, 0.5, np.float32), 1.0))
+    with open(tmp_path / "found.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    told = ["'=1+1", "'@SUM(A1)", "'-", "'+1", "'\ttab", "\\rline", "a=b", "'quoted'"]
+    assert [row["class"] for row in rows] == told and rows[0]["image"] == str(tmp_path / "card.png")
+    coco = json.loads((tmp_path / "found.json").read_text())
+    assert [category["name"] for category in coco["categories"]] == names
+
+
 def test_masks_become_corners():
     mask = np.zeros((40, 60), np.uint8)
     mask[10:30, 20:50] = 1

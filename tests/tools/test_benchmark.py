@@ -3,6 +3,7 @@
 import importlib.util
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
@@ -29,6 +30,16 @@ def test_labelled_classes_are_those_of_the_detector(tmp_path, monkeypatch):
     folder = str(tmp_path)
     tool.measure(tool.build_parser().parse_args([folder, folder, "--labelled", str(tmp_path / "val.json"), folder]))
     assert lineups[0].truth.class_names == ["page", "card"] and lineups[0].truth.classes.tolist() == [1]
+
+
+@pytest.mark.parametrize(("words", "trusted"), [([], False), (["--trust-pickle"], True)])
+def test_programs_of_torch_are_run_where_they_are_trusted(monkeypatch, words, trusted):
+    run, asked = SimpleNamespace(config="c", weights="w", thresholds={}), []
+    for name, value in (("find_trained", run), ("load_cfg", None), ("build_facts", {}), ("torch_formats", [])):
+        monkeypatch.setattr(tool, name, lambda *_, value=value: value)
+    monkeypatch.setattr(tool, "exported_formats", lambda *given: asked.append(given) or [])
+    assert tool.formats_of("run", tool.build_parser().parse_args(["run", "images", "--threads", "3", *words])) == []
+    assert asked == [("w", {}, 3, trusted)]
 
 
 def test_the_target_is_checked_before_anything_is_measured(tmp_path, capsys):

@@ -54,3 +54,12 @@ def test_what_is_wrong_is_said_and_nothing_is_left(page, tmp_path, capsys, monke
     assert tool.main([words[0], str(page), "--out", str(tmp_path / "out"), *words[1:]]) == 2
     assert complaint in capsys.readouterr().err
     assert not (tmp_path / "out" / "found.json").exists()
+
+
+def test_what_is_left_out_and_made_smaller_is_told(capsys):
+    with pytest.raises(SystemExit):
+        tool.main(["--help"])
+    out = " ".join(capsys.readouterr().out.split())
+    assert (
+        "a side below 0.1 pixels of their image are left out" in out and "longer than 65,500 pixels are shrunk" in out
+    )

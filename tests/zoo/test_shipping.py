@@ -86,6 +86,17 @@ def test_the_card_of_one_that_begins_from_what_is_there(shipped, entries, opts, 
     assert f"- initial weights: {line}\n" in card(row, entry, facts, Path("zoo/small"))
 
 
+def test_code_in_no_commit_is_not_shipped_and_what_is_there_stays(shipped, entries, steps, tmp_path):
+    folder = shipped(30.0)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    row, made = finished_row(folder) | {"commit": "abc-dirty"}, tmp_path / "out" / "small"
+    words = f"small was trained at abc-dirty, .*: commit first, remove {made}, then train again"
+    with pytest.raises(ValueError, match=words):
+        ship(row, entries["small"], made, tmp_path / "zoo", steps)
+    assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert ship(row | {"commit": None}, entries["small"], made, tmp_path / "zoo", steps) == folder  # no repository
+
+
 def test_what_is_too_large_is_not_shipped(shipped, monkeypatch, tmp_path):
     monkeypatch.setattr(shipping, "MOST_MEGABYTES", 1e-6)
     with pytest.raises(ValueError, match="small is 0.0 MB, at most 0 are shipped"):
