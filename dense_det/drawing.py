@@ -4,7 +4,6 @@ import colorsys
 from functools import cache
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -210,7 +209,8 @@ def _outline(image, corners, color, width: int) -> None:
 
 @cache
 def _font(size: int):
-    # matplotlib brings DejaVu with it: the same letters on every machine
+    import matplotlib  # brings DejaVu: the same letters on every machine; what only runs a detector does without it
+
     return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"), size)
 
 

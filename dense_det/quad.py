@@ -91,7 +91,7 @@ def _refine(corners: np.ndarray, outline: np.ndarray) -> np.ndarray:
     lines = [_fit_side(corners[k], corners[(k + 1) % 4], outline, centre) for k in range(4)]
     diagonal = np.linalg.norm(corners.max(0) - corners.min(0))
     # an outline is of pixel centres: where no line was moved to the pixels' edge, half a pixel away from the centre is
-    refined = corners + 0.5 * np.sign(corners - centre)
+    refined = corners + 0.5 * np.sign(np.round(corners - centre, 6))
     found = False
     for k in range(4):
         meeting = _meet(lines[k - 1], lines[k])

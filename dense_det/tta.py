@@ -112,7 +112,7 @@ def merge(found: list[Instances], iou: float, max_detections: int) -> Instances:
     overlaps by more than `iou`."""
     every = Instances.cat(found)
     kept = batched_nms(every.pred_boxes.tensor, every.scores, every.pred_classes, iou)
-    return every[kept[:max_detections]]
+    return every[kept if max_detections < 0 else kept[:max_detections]]
 
 
 def _in_image(seen: Instances, transform, size: tuple[int, int]) -> Instances:

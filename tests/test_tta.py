@@ -76,6 +76,7 @@ def test_merging_by_hand():
     assert merged.scores.tolist() == pytest.approx([0.9, 0.7, 0.2])
     assert merged.pred_boxes.tensor[0].tolist() == [1, 0, 11, 10] and merged.pred_classes.tolist() == [0, 1, 0]
     assert len(merge([first, second], 0.85, 100)) == 4 and len(merge([first, second], 0.5, 2)) == 2
+    assert len(merge([first, second], 0.85, -1)) == 4  # all
 
 
 def tiny(architecture: str, **roi):

@@ -1,5 +1,6 @@
 """Loaders whose batches depend on the seed and the step, and on nothing else."""
 
+import itertools
 import logging
 import random
 from contextlib import contextmanager
@@ -42,8 +43,8 @@ def build_train_loader(cfg, start_iter: int = 0, histogram: bool = True) -> Data
             f"SOLVER.IMS_PER_BATCH is {batch_size}, which {processes} processes cannot share evenly: "
             f"choose a multiple of {processes}"
         )
-    records = load_records(cfg.DATASETS.TRAIN)
-    mixed = is_mixed(cfg.DATALOADER.LABELLED_SHARE, records)
+    datasets = load_datasets(cfg.DATASETS.TRAIN)
+    mixed, records = is_mixed(cfg.DATALOADER.LABELLED_SHARE, datasets), list(itertools.chain(*datasets))
     if cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS:
         records = filter_images_with_only_crowd_annotations(records)
         if not records:
@@ -66,19 +67,21 @@ def build_train_loader(cfg, start_iter: int = 0, histogram: bool = True) -> Data
     )
 
 
-def is_mixed(share: float, records: list[dict]) -> bool:
-    """Whether `share`, DATALOADER.LABELLED_SHARE, applies: to data sets of pseudo-labels beside others.
+def is_mixed(share: float, datasets: list[list[dict]]) -> bool:
+    """Whether `share`, DATALOADER.LABELLED_SHARE, applies: to data sets with pseudo-labels beside others without.
 
     A file of pseudo-labels alone is not mixed: where a person reviewed a few of its images, these few would fill most
-    of every batch. Nor is one of which every image was reviewed.
+    of every batch. One of which every image was reviewed has none.
 
     Raises:
         ValueError: a share that leaves nothing to one kind.
     """
     if share and not 0.001 <= share <= 0.999:
         raise ValueError(f"DATALOADER.LABELLED_SHARE is between 0.001 and 0.999, or 0 (do not mix), got {share}")
-    # a file of pseudo-labels says of each image whether it is still the teacher's; others say nothing
-    return share > 0 and {None, True} <= {record.get("pseudo") for record in records}
+    are_pseudo = [any(record.get("pseudo") for record in records) for records in datasets]
+    if share and all(are_pseudo):
+        logger.info("DATALOADER.LABELLED_SHARE does not apply: no data set of DATASETS.TRAIN is without pseudo-labels")
+    return share > 0 and len(set(are_pseudo)) == 2
 
 
 def build_mixed_sampler(cfg, records: list[dict], stream: tuple) -> MixedSampler:
@@ -148,21 +151,26 @@ def build_test_loader(cfg, dataset_name: str, with_annotations: bool = False) ->
 
 
 def load_records(names) -> list[dict]:
-    """The records (Detectron2's dataset dicts) of registered data sets, one after the other.
+    """The records of `load_datasets`, one after the other."""
+    return list(itertools.chain(*load_datasets(names)))
+
+
+def load_datasets(names) -> list[list[dict]]:
+    """The records (Detectron2's dataset dicts) of each of some registered data sets.
 
     Raises:
         ValueError: no data set, an unknown or empty one, or sets whose class names differ.
     """
     if not names:
         raise ValueError("no data set given: set DATASETS.TRAIN and DATASETS.TEST, or --train-json and --val-json")
-    records, classes = [], {}
+    datasets, classes = [], {}
     for name in names:
         if name not in DatasetCatalog.list():
             raise ValueError(unknown("data set", name, DatasetCatalog.list()))
         of_this = DatasetCatalog.get(name)
         if not of_this:
             raise ValueError(f"data set {name!r} has no images")
-        records += of_this
+        datasets.append(of_this)
         classes[name] = list(MetadataCatalog.get(name).thing_classes)
     first = names[0]
     for name in names:
@@ -171,7 +179,7 @@ def load_records(names) -> list[dict]:
                 f"data sets that are used together need the same classes in the same order: {first!r} has "
                 f"{classes[first]}, {name!r} has {classes[name]}"
             )
-    return records
+    return datasets
 
 
 class PositionedImages(Dataset):

@@ -51,7 +51,8 @@ class Model:
     weights: of a teacher that is trained already; "" trains it on the labelled images.
     onnx: a teacher's ONNX file, instead of all that.
     class_map: {the teacher's class: ours, or None}, for --class-map.
-    deployed: a teacher labels by its file of tools/export_model.py, which takes about half of the time.
+    deployed: a teacher labels by its file of tools/export_model.py, which takes about half of the time and has the
+        config's TEST.DETECTIONS_PER_IMAGE and score threshold in it.
     """
 
     config: str = ""
@@ -184,6 +185,8 @@ def parse_recipe(tree: dict, path) -> Recipe:
             require_words(how.run, how.select)
         except ValueError as error:
             raise ValueError(f"{path}: labels.{name}: {error}") from error
+        if teacher.deployed and any(word == "--opts" or word.startswith("--opts=") for word in how.run):
+            raise ValueError(f"{path}: labels.{name}: a deployed teacher takes no --opts: they belong into its config")
         if how.truth and how.truth not in USES:
             raise ValueError(f"{path}: {unknown(f'labels.{name}.truth', how.truth, USES)}")
         if how.truth and not data.truth:

@@ -181,7 +181,7 @@ class Evaluation(HookBase):
         if known and self.metric not in metrics:
             raise ValueError(
                 f"TEST.BEST_METRIC: {unknown('metric of this detector and test set', self.metric, known)}; "
-                "with another, --resume goes on from the last checkpoint"
+                "with another, --resume goes on from the last checkpoint, if there is one"
             )
 
     def _stop_without_gain(self, done: int) -> None:

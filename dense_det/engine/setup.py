@@ -4,6 +4,7 @@ import functools
 import logging
 import os
 import secrets
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from dense_det.data.check import check_once
 from dense_det.engine.anchor_strides import anchor_strides
 from dense_det.engine.launch import require_processes
 from dense_det.engine.model import build_without_data
-from dense_det.engine.run_datasets import choose_datasets, register, training_record
+from dense_det.engine.run_datasets import choose_datasets, files_of, register, require_datasets, training_record
 from dense_det.suggest import unknown
 from dense_det.tta import build_tta
 from dense_det.weights.weights_file import weights_file
@@ -64,7 +65,7 @@ def setup(args) -> Job:
     cfg.MODEL.TRUST_PICKLE = cfg.MODEL.TRUST_PICKLE or args.trust_pickle
     datasets = choose_datasets(cfg, args)
     register(datasets)
-    _require_datasets(cfg, args.eval_only)
+    require_datasets(cfg, args.eval_only)
     if cfg.DATASETS.CHECK and int(os.environ.get("RANK", 0)) == 0:
         _check(cfg, args.eval_only)
     classes = _set_classes(cfg, args.eval_only)
@@ -99,46 +100,6 @@ def _require_registered(cfg) -> None:
 def _choose_device(cfg, args) -> None:
     if args.num_procs or (cfg.MODEL.DEVICE.startswith("cuda") and not torch.cuda.is_available()):
         cfg.MODEL.DEVICE = "cpu"
-
-
-def _require_datasets(cfg, eval_only: bool) -> None:
-    needed = cfg.DATASETS.TEST if eval_only else cfg.DATASETS.TRAIN
-    if not needed:
-        split = "val" if eval_only else "train"
-        raise ValueError(
-            f"no data: give --{split}-json and --{split}-images, or DATASETS.{'TEST' if eval_only else 'TRAIN'}"
-        )
-    for name in (*(() if eval_only else cfg.DATASETS.TRAIN), *cfg.DATASETS.TEST):
-        if name not in DatasetCatalog:
-            raise ValueError(unknown("data set", name, sorted(DatasetCatalog.list())))
-        for path in (*_files(name), *_more_files(cfg, name)):
-            if not Path(path).exists():
-                raise FileNotFoundError(
-                    f"data set {name}: {path} does not exist. Put it there, set DETECTRON2_DATASETS, or give "
-                    "--train-json/--train-images and --val-json/--val-images"
-                )
-
-
-def _files(name: str) -> tuple[str, str]:
-    meta = MetadataCatalog.get(name)
-    return meta.json_file, meta.image_root
-
-
-def _more_files(cfg, name: str) -> list[str]:
-    """What a panoptic network needs beside boxes and masks.
-
-    Raises:
-        ValueError: a data set that has no classes of pixels.
-    """
-    if cfg.MODEL.META_ARCHITECTURE != "PanopticFPN":
-        return []
-    meta = MetadataCatalog.get(name)
-    if not meta.get("sem_seg_root") or not meta.get("stuff_classes"):
-        raise ValueError(
-            f"PanopticFPN learns the classes of pixels, too, and data set {name} has none: register it with "
-            "Detectron2's register_coco_panoptic_separated, or train configs/mask_rcnn_vovnet.yaml"
-        )
-    return [meta.sem_seg_root]
 
 
 def _set_classes(cfg, eval_only: bool) -> list[str]:
@@ -183,7 +144,7 @@ def _require_trainable(cfg, resume: bool) -> None:
         logger.warning(
             "MODEL.BACKBONE.FREEZE_AT %d without MODEL.WEIGHTS freezes random layers", cfg.MODEL.BACKBONE.FREEZE_AT
         )
-    if cfg.TEST.BEST_METRIC.startswith("segm/") and not cfg.MODEL.MASK_ON:
+    if cfg.TEST.BEST_METRIC.startswith("segm/") and cfg.DATASETS.TEST and not cfg.MODEL.MASK_ON:
         raise ValueError(
             f"TEST.BEST_METRIC is {cfg.TEST.BEST_METRIC}, but MODEL.MASK_ON is False and nothing has masks: bbox/AP "
             "judges boxes"
@@ -258,12 +219,12 @@ def _check(cfg, eval_only: bool) -> None:
     names = list(dict.fromkeys([*(() if eval_only else cfg.DATASETS.TRAIN), *cfg.DATASETS.TEST]))
     for position, name in enumerate(names):
         report = check_once(
-            *_files(name),
+            *files_of(name),
             cache_folder() / "checks",
-            others=[_files(other) for other in names[:position]],
+            others=[files_of(other) for other in names[:position]],
             min_size=min(cfg.INPUT.MIN_SIZE_TRAIN),
             max_size=cfg.INPUT.MAX_SIZE_TRAIN,
-            max_detections=cfg.TEST.DETECTIONS_PER_IMAGE,
+            max_detections=most if (most := cfg.TEST.DETECTIONS_PER_IMAGE) >= 0 else sys.maxsize,  # below 0 are all
         )
         # a test set without objects is evaluated without a figure: what is found is written
         if any(not eval_only or finding.kind != "no-annotations" for finding in report.errors):

@@ -99,6 +99,7 @@ def _require_same_optimizer(saved: list[dict], built: list[dict]) -> None:
     if theirs != ours:
         raise ValueError(
             f"this config gives the optimizer groups of {ours} parameters, the checkpoint has groups of {theirs}: it "
-            "is of another network, other frozen layers, or other SOLVER.BIAS_LR_FACTOR or WEIGHT_DECAY_BIAS. Resume "
-            "with the config.yaml beside the checkpoint"
+            "is of another network, other frozen layers, or other SOLVER.BIAS_LR_FACTOR, WEIGHT_DECAY_BIAS or "
+            "WEIGHT_DECAY_NORM (those that are equal to WEIGHT_DECAY share its group). Resume with the config.yaml "
+            "beside the checkpoint"
         )

@@ -208,9 +208,10 @@ def test_what_a_person_reviewed_is_labelled(pages, tmp_path):
     try:
         records = load_records(["loader_reviewed"])
         assert [record["pseudo"] for record in records] == [True, False] + [True] * (NUM_IMAGES - 2)
-        assert is_mixed(0.6, [*records, {}])
-        assert not is_mixed(0.6, [*({**record, "pseudo": False} for record in records), {}])  # all reviewed
-        assert not is_mixed(0.6, records)  # or the one image would fill 6 of 10 places
+        reviewed = [{**record, "pseudo": False} for record in records]
+        assert is_mixed(0.6, [records, [{}]]) and is_mixed(0.6, [reviewed, records])
+        assert not is_mixed(0.6, [reviewed, [{}]])  # nothing is a teacher's any more
+        assert not is_mixed(0.6, [records])  # or the one image would fill 6 of 10 places
     finally:
         DatasetCatalog.remove("loader_reviewed")
         MetadataCatalog.remove("loader_reviewed")

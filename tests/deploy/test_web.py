@@ -2,6 +2,8 @@ import http.client
 import io
 import json
 import socket
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -203,3 +205,10 @@ def test_who_has_gone_is_answered_once_and_leaves_no_traceback(ask, monkeypatch)
     with pytest.raises(http.client.RemoteDisconnected):
         ask("POST", "/detect", picture())
     assert answers == [200] and not errors
+
+
+def test_what_serves_needs_no_package_of_training():
+    """`pip install .[runtime]` brings neither of them."""
+    absent = "torch", "torchvision", "detectron2", "matplotlib", "fvcore", "yacs"
+    code = f"import sys; sys.modules.update(dict.fromkeys({absent})); import dense_det.deploy.web"
+    subprocess.run([sys.executable, "-c", code], check=True)

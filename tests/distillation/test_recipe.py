@@ -67,6 +67,10 @@ def test_some_ways_of_labelling():
         ({"teacher": {"onnx": "b.onnx", "opts": "A 1"}}, "teacher.opts are for its training"),
         ({"teacher": {"onnx": "b.onnx", "deployed": True}}, "deployed is for a teacher with a config"),
         ({"student": {"config": "a.yaml", "deployed": True}}, "deployed is for a teacher with a config"),
+        (
+            {"teacher": {"config": "a.yaml", "deployed": True}, "labels": {"a": {"run": "--opts A 1"}}},
+            "labels.a: a deployed teacher takes no --opts",
+        ),
         ({"labels": {}}, "labels need one entry"),
         (
             {"labels": {"a": {"run": "--veiws 64"}}},

@@ -209,6 +209,17 @@ def test_fcos_has_no_anchors_to_fit(words, tmp_path):
         job(words(tmp_path, *FCOS, flags=["--fit-anchors"]))
 
 
+def test_all_boxes_may_be_wanted(words, tmp_path):
+    assert job(words(tmp_path, "TEST.DETECTIONS_PER_IMAGE", -1)).cfg.TEST.DETECTIONS_PER_IMAGE == -1
+
+
+def test_data_that_were_moved_are_named(words, tmp_path):
+    command = words(tmp_path, "DATASETS.TEST", f"('{tmp_path}/moved.json',)")
+    at = command.index("--val-json")
+    with pytest.raises(FileNotFoundError, match="moved.json: it, or the folder .* give .*--val-json"):
+        job(command[:at] + command[at + 4 :])
+
+
 def test_masks_are_judged_where_there_are_some(words, tmp_path):
     with pytest.raises(ValueError, match="TEST.BEST_METRIC is segm/AP, but MODEL.MASK_ON is False.*bbox/AP"):
         job(words(tmp_path, "TEST.BEST_METRIC", "segm/AP"))
