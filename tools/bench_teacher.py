@@ -34,6 +34,10 @@ def main(argv=None) -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all rows to FILE")
     parser.add_argument("--write", action="store_true", help="put the table into docs/speed.md")
     args = parser.parse_args(argv)
+    for name in ("size", "edge", "rounds"):
+        value = getattr(args, name)
+        if min(value if name == "size" else [value]) < 1:
+            parser.error(f"--{name} must be positive, got {value}")
     torch.set_num_threads(1)
     rows, cells = [], []
     for name, options in ROWS:

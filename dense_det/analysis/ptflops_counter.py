@@ -2,7 +2,8 @@
 
 A multiply-add and a bias addition of a convolution or linear layer are one operation each, ReLU and its kin are one
 per value, pools one per value that comes in, upsampling one per value that goes out, and a batch norm two per value.
-Group and layer norms, sigmoids, additions and maxima are not counted.
+Of a deformable convolution the multiply-adds are counted: not how it reads between pixels, nor a bias, for torchvision
+hands over one of zeros where there is none. Group and layer norms, sigmoids, additions and maxima are not counted.
 
 The count of complexity.py is of the multiply-adds alone: name the counter wherever you print a number.
 """
@@ -10,6 +11,7 @@ The count of complexity.py is of the multiply-adds alone: name the counter where
 from math import prod
 
 import torch
+import torchvision  # noqa: F401  registers its operators
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -57,6 +59,10 @@ def _convolution(x, weight, bias, _stride, _padding, _dilation, transposed, *_ar
     return multiply_adds + (prod(out_shape) if bias else 0)
 
 
+def _deformable_convolution(_x, weight, *_args, out_shape, **_kwargs) -> int:
+    return prod(weight[1:]) * prod(out_shape)
+
+
 def _batch_norm(x, weight, *_args, **_kwargs) -> int:
     return prod(x) * (2 if weight else 1)
 
@@ -79,6 +85,7 @@ def _per_output(*_args, out_shape, **_kwargs) -> int:
 
 RULES = {
     aten.convolution: _convolution,
+    torch.ops.torchvision.deform_conv2d: _deformable_convolution,
     aten.mm: _linear,
     aten.addmm: _linear_with_bias,
     **dict.fromkeys([aten.native_batch_norm, aten._native_batch_norm_legit_no_training], _batch_norm),

@@ -134,7 +134,8 @@ def own_arguments(block: str, options: list) -> dict:
 
     Raises:
         ValueError: no such block or argument (the nearest names are suggested), words that do not pair up, an
-            argument without a default left out, a value that is not of the default's kind.
+            argument without a default left out, a value that is not of the default's kind (a whole number is a
+            float, too), not a whole number of 1 or more where the default does not tell.
     """
     if block not in BLOCK_REGISTRY:
         raise ValueError(f"BLOCKNET.BLOCK: {unknown('block', block, [name for name, _ in BLOCK_REGISTRY])}")
@@ -150,8 +151,12 @@ def own_arguments(block: str, options: list) -> dict:
         if name not in known:
             raise ValueError(f"BLOCKNET.OPTIONS: {unknown(f'argument of {block}', name, known)}")
         default = known[name]
-        if isinstance(default, (bool, int, float, str)) and type(value) is not type(default):
+        if type(default) is float and type(value) is int:
+            arguments[name] = float(value)
+        elif isinstance(default, (bool, int, float, str)) and type(value) is not type(default):
             raise ValueError(f"BLOCKNET.OPTIONS: {name} of {block} is like {default!r}, got {value!r}")
+        elif default in (None, inspect.Parameter.empty) and not (type(value) is int and value >= 1):
+            raise ValueError(f"BLOCKNET.OPTIONS: {name} of {block} is a whole number, 1 or more; got {value!r}")
     missing = [name for name, default in known.items() if default is inspect.Parameter.empty and name not in arguments]
     if missing:
         raise ValueError(f"BLOCKNET.OPTIONS: {block} has no default for {', '.join(missing)}: write NAME, value")

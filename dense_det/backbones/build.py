@@ -21,7 +21,7 @@ def bottom_up_arguments(cfg: CfgNode) -> dict:
 
     Returns:
         dict: `stem_options` and `stage_options` (LayerOptions; one for each of stage2 to stage5), `freeze_at`,
-        and `out_features`: the stages that the pyramid reads, or all four where there is no pyramid.
+        and `out_features`: the stages that the pyramid reads, or none, which is all, where there is no pyramid.
 
     Raises:
         ValueError: DEFORM_ON_PER_STAGE without exactly four values.
@@ -33,6 +33,6 @@ def bottom_up_arguments(cfg: CfgNode) -> dict:
     return {
         "stem_options": options,
         "stage_options": [replace(options, conv="deform" if d else "plain") for d in deform],
-        "out_features": tuple(cfg.MODEL.FPN.IN_FEATURES) or ("stage2", "stage3", "stage4", "stage5"),
+        "out_features": tuple(cfg.MODEL.FPN.IN_FEATURES),
         "freeze_at": cfg.MODEL.BACKBONE.FREEZE_AT,
     }

@@ -69,7 +69,12 @@ def make_densenet(
 
     Args:
         memory_efficient: see DenseBlock; the same gradients, in less memory and more time.
+
+    Raises:
+        ValueError: a deformable stage5 of a network that ends at stage4.
     """
+    for options in stage_options[len(spec.num_layers) :]:
+        options.refuse_deform("stage5, which a DenseNet of three stages lacks,")
     make_stem = CifarStem if spec.cifar else ResNetStem
     stem = make_stem(in_channels, spec.stem_channels, options=stem_options)
     stages: list[list[Block]] = []

@@ -17,7 +17,7 @@ class StagedBackbone(Backbone):
 
     Args:
         stages: the blocks of stage2, stage3, ...
-        out_features: names of the stages to return; stages above the last of them are not kept.
+        out_features: names of the stages to return, () for all; stages above the last of them are not kept.
         freeze_at: 0 freezes nothing, 1 the stem, k the stem and stages up to stage k. Batch norms of
             frozen parts become FrozenBN, those of the other parts stay as they are.
 
@@ -28,6 +28,7 @@ class StagedBackbone(Backbone):
     def __init__(self, stem: Block, stages: list[list[Block]], out_features: tuple[str, ...], freeze_at: int = 0):
         super().__init__()
         known = [f"stage{k}" for k in range(2, 2 + len(stages))]
+        out_features = out_features or tuple(known)
         for feature in out_features:
             if feature not in known:
                 raise ValueError(unknown("output of the bottom-up (MODEL.FPN.IN_FEATURES)", feature, known))

@@ -45,7 +45,12 @@ def make_thundernet(
     out_features: tuple[str, ...],
     freeze_at: int = 0,
 ) -> StagedBackbone:
-    """The network of a row; see StagedBackbone for inputs, outputs and freezing."""
+    """The network of a row; see StagedBackbone for inputs, outputs and freezing.
+
+    Raises:
+        ValueError: a deformable stage.
+    """
+    stage_options[0].refuse_deform("ThunderNet's stage2, the pooled stem,")
     stem = ConvBlock(in_channels, spec.stem_channels, stride=2, options=stem_options)
     stages: list[list[Block]] = [[MaxPoolBlock(spec.stem_channels)]]
     for out_channels, num_blocks, options in zip(spec.widths, spec.num_blocks, stage_options[1:], strict=True):

@@ -9,7 +9,7 @@ from torch.utils.checkpoint import checkpoint
 
 from dense_det.blocks.build import Block
 from dense_det.layers.conv import LayerOptions, conv3x3_norm, conv_norm
-from dense_det.layers.norm import get_activation, get_norm
+from dense_det.layers.norm import UnscaledFrozenBatchNorm, get_activation, get_norm
 
 
 class CifarStem(Block):
@@ -42,6 +42,11 @@ class NormAct(Block):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.activation(self.norm(x))
+
+    def freeze(self) -> "NormAct":
+        if not getattr(self.norm, "affine", True):
+            self.norm = UnscaledFrozenBatchNorm.convert_frozen_batchnorm(self.norm)
+        return super().freeze()
 
 
 class NormActConv(NormAct):

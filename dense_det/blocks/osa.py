@@ -23,7 +23,8 @@ class OSABlock(Block):
         depthwise: 3x3 are depthwise-separable, after a 1x1 to mid_channels where the input has another width.
 
     Raises:
-        ValueError: residual with C_in != C_out or a stride; a stride other than 1 and 2; deformable depthwise.
+        ValueError: residual with C_in != C_out or a stride; a stride other than 1 and 2; deformable depthwise;
+            mid_channels or num_convs below 1.
     """
 
     def __init__(
@@ -42,6 +43,11 @@ class OSABlock(Block):
         super().__init__(in_channels, out_channels, stride)
         if stride not in (1, 2):
             raise ValueError(f"an OSABlock has stride 1 or 2, got {stride}")
+        if mid_channels < 1 or num_convs < 1:
+            raise ValueError(
+                f"an OSABlock has 1 convolution or more, of 1 channel or more: got num_convs={num_convs}, "
+                f"mid_channels={mid_channels}"
+            )
         if residual and (in_channels != out_channels or stride != 1):
             raise ValueError(
                 "a residual OSABlock keeps width and size, got "

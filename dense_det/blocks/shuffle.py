@@ -23,7 +23,7 @@ class ShuffleBlock(Block):
         kernel_size: of the depthwise convolutions: 3 in the paper, 5 in ThunderNet's SNet.
 
     Raises:
-        ValueError: an odd out_channels; deformable.
+        ValueError: an odd out_channels; an even kernel_size, which changes the size; deformable.
     """
 
     def __init__(
@@ -32,6 +32,8 @@ class ShuffleBlock(Block):
         super().__init__(in_channels, out_channels, stride)
         if out_channels % 2:
             raise ValueError(f"a ShuffleBlock makes two halves, so out_channels is even, got {out_channels}")
+        if kernel_size < 1 or kernel_size % 2 == 0:
+            raise ValueError(f"a ShuffleBlock keeps the size, so kernel_size is odd (3, 5, ...), got {kernel_size}")
         options.refuse_deform("a ShuffleBlock")
         half = out_channels // 2
         self.split = stride == 1 and in_channels == out_channels

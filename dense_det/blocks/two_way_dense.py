@@ -75,7 +75,8 @@ class TwoWayDenseBlock(Block):
         ceil_mode: sizes that do not divide are rounded up, as Caffe does, not down.
 
     Raises:
-        ValueError: a stride other than 1 and 2; a bypass not in [0, 1), or as wide as the output.
+        ValueError: a stride other than 1 and 2; a bypass not in [0, 1), or as wide as the output; num_layers or growth
+            below 1.
     """
 
     def __init__(
@@ -92,6 +93,11 @@ class TwoWayDenseBlock(Block):
         options: LayerOptions,
     ):
         super().__init__(in_channels, out_channels, stride)
+        if num_layers < 1 or growth < 1:
+            raise ValueError(
+                f"a TwoWayDenseBlock has 1 layer or more, that adds 1 channel or more: got num_layers={num_layers}, "
+                f"growth={growth}"
+            )
         if not 0 <= bypass < 1:
             raise ValueError(f"bypass is a share of the channels, at least 0 and below 1; got {bypass}")
         self.skipped = skipped = int(in_channels * bypass)

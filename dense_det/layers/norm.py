@@ -81,6 +81,26 @@ class LevelBatchNorms(CycleBatchNormList):
         return norm(x, self.weight, self.bias)
 
 
+class UnscaledFrozenBatchNorm(FrozenBatchNorm2d):
+    """A batch norm without scales and shifts, frozen: its state holds what that of the norm itself does.
+
+    Detectron2's keeps 1 and 0 in the state, too, which a checkpoint of a network that is not frozen does not have.
+    (N, C, H, W) -> same.
+    """
+
+    affine = False
+
+    def __init__(self, channels: int):
+        super().__init__(channels)
+        for name in ("weight", "bias"):
+            self.register_buffer(name, getattr(self, name), persistent=False)
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args) -> None:
+        for name in ("weight", "bias"):  # 1 and 0, in frozen checkpoints of earlier versions
+            state_dict.pop(f"{prefix}{name}", None)
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
 def num_groups(channels: int) -> int:
     """Groups of a group norm: the largest divisor of `channels` that is at most 32, the paper's default."""
     return next(groups for groups in range(min(channels, 32), 0, -1) if channels % groups == 0)
@@ -152,6 +172,8 @@ def get_norm(name: str, channels: int, affine: bool = True) -> nn.Module | None:
         affine: it has learnable scales and shifts.
     """
     factory = norm_factory(name)
+    if factory is FrozenBatchNorm2d and not affine:
+        return UnscaledFrozenBatchNorm(channels)
     norm = factory(channels) if factory else None
     if norm is not None and not affine:
         for parameter, _ in list(norm.named_parameters()):

@@ -37,6 +37,19 @@ def test_fcos_as_another_detectors_proposal_generator():
     assert model.proposal_generator.test_selection.threshold != before
 
 
+def test_a_threshold_for_class_score_times_quality():
+    model, seen = model_of("centermask_idcards", "MODEL.FCOS.THRESH_WITH_CTR", True), []
+    with torch.no_grad():
+        model.proposal_generator.fcos_head.ctrness.bias.fill_(-3.0)
+    assert give_candidates(model, [RECORD]) == NUM_CANDIDATES
+    model.head.register_forward_hook(lambda *args: seen.append(args[-1]))
+    with torch.no_grad():
+        model([RECORD])
+    scores = [logits.sigmoid() * quality.sigmoid() for logits, quality in zip(seen[0][0], seen[0][2], strict=True)]
+    threshold = model.proposal_generator.test_selection.threshold
+    assert sum((level > threshold).sum().item() for level in scores) == pytest.approx(NUM_CANDIDATES, rel=0.02)
+
+
 def test_fewer_candidates():
     model = model_of("retina_snet")
     assert give_candidates(model, [RECORD], 20) == 20

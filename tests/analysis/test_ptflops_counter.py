@@ -9,6 +9,7 @@ import dense_det  # noqa: F401  registers
 from dense_det.analysis.complexity import count_macs, count_parameters
 from dense_det.analysis.ptflops_counter import count_operations
 from dense_det.config import load_cfg
+from dense_det.layers.conv import DeformableConv, LayerOptions
 
 CONFIG = Path(__file__).parents[2] / "configs" / "retina_snet.yaml"
 # the article on SNet prints its layers as shares of the whole, which is 166.485 million at 224x224
@@ -103,6 +104,20 @@ def test_names_are_dotted_and_contain_their_parts():
         "0.0": 48 * (9 + 3),
         "0.1": 48 * 3,
         "2": 48 * 3,
+    }
+
+
+def test_a_deformable_convolution():
+    offset, weights = 12 * (27 * 27 + 27), 12 * 4 * 27  # at stride 2, 12 of 48 pixels
+    norm, activation = 12 * 4 * 2, 12 * 4
+    options = LayerOptions(conv="deform")
+    assert count(DeformableConv(3, 4, options, stride=2)) == {
+        "": offset + weights + norm + activation,
+        "0": offset + weights + norm + activation,
+        "0.offset": offset,
+        "0.conv": weights,
+        "0.norm": norm,
+        "0.activation": activation,
     }
 
 

@@ -252,6 +252,14 @@ def test_six_lines_of_yaml(tmp_path):
         ({"BLOCK": "ResidualBlock", "OPTIONS": ["shortcut", 0]}, "shortcut of ResidualBlock is like True, got 0"),
         ({"BLOCK": "BottleneckBlock", "OPTIONS": ["r", 0]}, "1 or more, got 0"),
         ({"BLOCK": "OSABlock", "OPTIONS": ["num_convs", 3]}, "OSABlock has no default for mid_channels"),
+        ({"BLOCK": "OSABlock", "OPTIONS": ["mid_channels", 8, "num_convs", 2.5]}, "num_convs of OSABlock .* got 2.5"),
+        (
+            {"BLOCK": "TwoWayDenseBlock", "OPTIONS": ["num_layers", "two"]},
+            "num_layers of TwoWay.* 1 or more; got 'two'",
+        ),
+        ({"BLOCK": "TwoWayDenseBlock", "OPTIONS": ["num_layers", True]}, "num_layers of TwoWay.* 1 or more; got True"),
+        ({"BLOCK": "TwoWayDenseBlock", "OPTIONS": ["num_layers", 1, "bypass", False]}, "is like 0.0, got False"),
+        ({"BLOCK": "InceptionBlock", "OPTIONS": ["f", 0]}, "f of InceptionBlock is a whole number, 1 or more; got 0"),
         ({"BLOCK": "ResidualBlock", "STEM": "ResnetStem"}, "no stem .*did you mean 'ResNetStem'"),
         ({"BLOCK": "ResidualBlock", "WIDTHS": [64, 128, 256]}, "BLOCKNET.WIDTHS .* got \\[64, 128, 256\\]"),
         ({"BLOCK": "ResidualBlock", "NUM_BLOCKS": [2, 2, 0, 2]}, "BLOCKNET.NUM_BLOCKS has a whole number"),
@@ -267,8 +275,10 @@ def test_options_are_pairs():
         "inner_activation": False,
         "se_rate": 16,
     }
-    # without a default that tells, any value: the width of a branch is derived unless given
+    # the width of a branch is derived unless given
     assert own_arguments("InceptionBlock", ["f", 32]) == {"f": 32}
+    bypass = own_arguments("TwoWayDenseBlock", ["num_layers", 2, "bypass", 0])["bypass"]
+    assert type(bypass) is float and bypass == 0
 
 
 def test_repeat():

@@ -30,8 +30,9 @@ def test_what_every_bottom_up_reads():
     assert arguments["out_features"] == ("stage4", "stage5")
 
 
-def test_without_a_pyramid_every_stage_is_an_output():
-    assert bottom_up_arguments(get_cfg())["out_features"] == ("stage2", "stage3", "stage4", "stage5")
+def test_without_a_pyramid_no_stage_is_named():
+    """So that a network of any number of stages gives all that it has."""
+    assert bottom_up_arguments(get_cfg())["out_features"] == ()
 
 
 def test_deform_has_a_value_for_each_stage():

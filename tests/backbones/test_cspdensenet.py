@@ -8,6 +8,7 @@ from torch import nn
 
 from dense_det.analysis.complexity import count_macs
 from dense_det.backbones.cspdensenet import FUSIONS, VARIANTS, CSPDenseNetSpec, FusionLastBackbone, make_cspdensenet
+from dense_det.checkpoint import load_weights
 from dense_det.config import get_cfg
 from dense_det.layers.conv import DeformableConv, LayerOptions
 
@@ -218,6 +219,31 @@ def test_freezing_includes_the_output_of_a_stage(fusion):
     parts = [net.stage2, net.stage3] + ([net.taps["stage2"], net.taps["stage3"]] if fusion == "fusion-last" else [])
     norms = [m for part in parts for m in part.modules() if isinstance(m, (nn.BatchNorm2d, FrozenBatchNorm2d))]
     assert norms and all(isinstance(m, FrozenBatchNorm2d) for m in norms)
+
+
+@pytest.mark.parametrize("frozen", [{"freeze_at": 2}, {"norm": "FrozenBN"}])
+def test_fusion_last_is_frozen_with_the_weights_of_one_that_is_not(frozen, tmp_path):
+    spec = replace(TINY, fusion="fusion-last")
+    trained = make(spec)
+    trained.taps["stage2"].norm.running_mean.fill_(2.0)
+    torch.save({"model": trained.state_dict()}, tmp_path / "model.pth")
+    net = make(spec, **frozen)
+    report = load_weights(net, tmp_path / "model.pth")
+    assert report.is_clean and net.taps["stage2"].norm.running_mean.tolist() == [2.0] * widths(net)[0]
+    x = torch.randn(1, 3, 64, 64)
+    for expected, found in zip(trained.eval()(x).values(), net.eval()(x).values(), strict=True):
+        torch.testing.assert_close(found, expected)
+
+
+def test_fusion_last_takes_what_earlier_versions_saved_frozen(tmp_path):
+    """With weights of 1 and biases of 0 of norms that have none."""
+    net = make(replace(TINY, fusion="fusion-last"), freeze_at=2)
+    width = widths(net)[0]
+    ones_and_zeros = {"taps.stage2.norm.weight": torch.ones(width), "taps.stage2.norm.bias": torch.zeros(width)}
+    state = {**net.state_dict(), **ones_and_zeros}
+    net.load_state_dict(state)  # as a run resumes, strictly
+    torch.save({"model": state}, tmp_path / "model.pth")
+    assert load_weights(net, tmp_path / "model.pth").lacking == []
 
 
 def test_stages_that_nobody_reads_are_not_kept():

@@ -228,6 +228,20 @@ def test_builder_reads_variant_memory_and_input_channels():
     assert net.stage3[1].layers[2].first.recompute and not net.stage3[1].layers[2].second.recompute
 
 
+def test_three_stages_have_no_fourth_to_deform():
+    with torch.device("meta"), pytest.raises(ValueError, match="stage5.*no full 3x3 to deform.*DEFORM_ON_PER_STAGE"):
+        make("DenseNet-BC-40-12", deform=(False, False, True, True))
+
+
+@pytest.mark.parametrize(("variant", "num_stages"), [("DenseNet-BC-40-12", 3), ("DenseNet-121", 4)])
+def test_without_a_pyramid_every_stage_is_an_output(variant, num_stages):
+    cfg = get_cfg()
+    cfg.merge_from_list(["MODEL.BOTTOM_UP.VARIANT", variant, "MODEL.FPN.IN_FEATURES", []])
+    with torch.device("meta"):
+        net = BACKBONE_REGISTRY.get("build_densenet_backbone")(cfg, ShapeSpec(channels=3))
+    assert tuple(net.output_shape()) == STAGES[:num_stages]
+
+
 def test_a_pyramid_over_three_stages():
     cfg = load_cfg(CONFIG, ["MODEL.BOTTOM_UP.VARIANT", "DenseNet-BC-40-12"])
     cfg.merge_from_list(["MODEL.FPN.IN_FEATURES", ["stage2", "stage3", "stage4"], "MODEL.FPN.TOP_BLOCK_IN", "stage4"])

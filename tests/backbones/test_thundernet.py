@@ -61,6 +61,14 @@ def test_every_parameter_gets_a_gradient(variant, norm):
         assert parameter.grad is not None and parameter.grad.isfinite().all() and parameter.grad.any(), name
 
 
+def test_the_pooled_stem_has_nothing_to_deform():
+    cfg = get_cfg()
+    cfg.merge_from_list(["MODEL.BOTTOM_UP.VARIANT", "SNet49"])
+    cfg.MODEL.BOTTOM_UP.DEFORM_ON_PER_STAGE = [True, False, False, False]
+    with pytest.raises(ValueError, match="ThunderNet's stage2, .* no full 3x3 to deform.*DEFORM_ON_PER_STAGE"):
+        BACKBONE_REGISTRY.get("build_thundernet_backbone")(cfg, ShapeSpec(channels=3))
+
+
 def test_builder_freezes_and_reads_the_channels():
     cfg = get_cfg()
     cfg.merge_from_list(["MODEL.BOTTOM_UP.VARIANT", "SNet49", "MODEL.BACKBONE.FREEZE_AT", 2])

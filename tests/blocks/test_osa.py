@@ -58,6 +58,8 @@ def test_stride_two_rounds_down(size, expected):
     ("arguments", "message"),
     [
         ({"residual": True}, "keeps width and size, got in_channels=8, out_channels=16"),
+        ({"num_convs": 0}, "1 convolution or more.*num_convs=0, mid_channels=4"),
+        ({"mid_channels": 0}, "of 1 channel or more: got num_convs=1, mid_channels=0"),
         ({"stride": 4}, "stride 1 or 2, got 4"),
         ({"depthwise": True, "options": LayerOptions(conv="deform")}, "depthwise 3x3 cannot be deformable"),
     ],

@@ -43,5 +43,8 @@ def test_another_width_without_a_stride_takes_both_branches():
 def test_what_is_refused():
     with pytest.raises(ValueError, match="out_channels is even, got 7"):
         ShuffleBlock(8, 7, options=PLAIN)
+    for even in (0, 4):
+        with pytest.raises(ValueError, match=f"kernel_size is odd .*, got {even}"):
+            ShuffleBlock(8, 8, kernel_size=even, options=PLAIN)
     with pytest.raises(ValueError, match="a ShuffleBlock has no full 3x3 to deform"):
         ShuffleBlock(8, 8, options=LayerOptions(conv="deform"))

@@ -91,6 +91,8 @@ def test_every_3x3_is_deformable_when_asked_for():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ({"num_layers": 0}, "1 layer or more.*got num_layers=0, growth=16"),
+        ({"growth": 0}, "adds 1 channel or more: got num_layers=1, growth=0"),
         ({"stride": 4}, "stride 1 or 2, got 4"),
         ({"bypass": 1.0}, "below 1; got 1.0"),
         ({"bypass": -0.5}, "at least 0 and below 1; got -0.5"),
@@ -99,4 +101,4 @@ def test_every_3x3_is_deformable_when_asked_for():
 )
 def test_what_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
-        build_block("TwoWayDenseBlock", 16, 8, options=BARE, num_layers=1, **arguments)
+        build_block("TwoWayDenseBlock", 16, 8, options=BARE, **{"num_layers": 1, **arguments})

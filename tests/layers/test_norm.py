@@ -14,6 +14,7 @@ from dense_det.layers.norm import (
     GroupNorm,
     LevelBatchNorms,
     SyncBatchNorm,
+    UnscaledFrozenBatchNorm,
     get_activation,
     get_norm,
     norm_factory,
@@ -112,6 +113,22 @@ def test_a_norm_without_weights_is_what_the_norm_starts_as(name):
     torch.testing.assert_close(bare(x), plain(x))
     assert list(bare.parameters()) == []
     assert torch.equal(FrozenBatchNorm2d.convert_frozen_batchnorm(bare.eval())(x), bare(x))
+
+
+def test_a_frozen_norm_without_weights_has_its_statistics_alone_in_its_state():
+    frozen = get_norm("FrozenBN", 2, affine=False)
+    assert list(frozen.state_dict()) == ["running_mean", "running_var"]
+    plain = get_norm("BN", 2, affine=False)
+    plain.running_mean.copy_(torch.tensor([1.0, -3.0]))
+    converted = UnscaledFrozenBatchNorm.convert_frozen_batchnorm(plain)
+    assert converted.state_dict().keys() == plain.state_dict().keys()
+    converted.load_state_dict(plain.state_dict())
+    x = torch.tensor([2.0, 2.0]).reshape(1, 2, 1, 1)
+    torch.testing.assert_close(converted(x).flatten(), torch.tensor([1.0, 5.0]), atol=1e-4, rtol=0)
+    # Detectron2's, as earlier versions saved it, also holds a weight of 1 and a bias of 0
+    earlier = FrozenBatchNorm2d.convert_frozen_batchnorm(plain)
+    assert {"weight", "bias"} <= set(earlier.state_dict())
+    copy.deepcopy(converted).load_state_dict(earlier.state_dict())
 
 
 def test_level_batch_norms_may_be_converted():

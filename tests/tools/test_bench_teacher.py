@@ -4,6 +4,8 @@ import importlib.util
 import json
 from pathlib import Path
 
+import pytest
+
 _PATH = Path(__file__).parents[2] / "tools" / "bench_teacher.py"
 _SPEC = importlib.util.spec_from_file_location("bench_teacher", _PATH)
 tool = importlib.util.module_from_spec(_SPEC)
@@ -32,3 +34,10 @@ def test_what_it_measures(monkeypatch, capsys):
     *_, row, _, note = capsys.readouterr().out.splitlines()
     assert row.startswith("| retina_snet ") and row.count("|") == 10 and float(row.split("|")[-2]) <= 0.02
     assert note.endswith("JPEG of 200 x 160 at 64, 1 rounds.")
+
+
+@pytest.mark.parametrize("words", [["--rounds", "0"], ["--edge", "0"], ["--size", "200", "-1"]])
+def test_numbers_below_1_are_refused(words, capsys):
+    with pytest.raises(SystemExit):
+        tool.main(words)
+    assert f"{words[0]} must be positive, got" in capsys.readouterr().err
