@@ -99,8 +99,10 @@ def _more_files(cfg, name: str) -> list[str]:
 
 def _remembered(folder: Path) -> dict[str, tuple[str, str, str]]:
     """By name those of a training in `folder` that are still where they were."""
-    datasets = map(tuple, training_record(folder).get("datasets", []))
-    return {name: (name, *places) for name, *places in datasets if all(os.path.exists(place) for place in places)}
+    datasets = training_record(folder).get("datasets")
+    datasets = datasets if isinstance(datasets, list) else []  # of a file that somebody has changed
+    triples = [tuple(map(str, dataset)) for dataset in datasets if isinstance(dataset, list) and len(dataset) == 3]
+    return {triple[0]: triple for triple in triples if all(os.path.exists(place) for place in triple[1:])}
 
 
 def training_record(folder: Path) -> dict:

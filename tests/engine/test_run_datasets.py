@@ -63,6 +63,13 @@ def test_words_that_are_repeated_change_nothing(run):
     assert chosen(folder, "--resume", *pseudo)[1].TRAIN == (datasets[0][0],)
 
 
+def test_a_record_that_was_changed(run):
+    folder, datasets = run
+    for changed in (3, {"a": 1}, [3, ["one"], None, list(datasets[1])]):
+        (folder / "run.json").write_text(json.dumps({"datasets": changed}))
+        assert chosen(folder)[0] == (datasets[1:] if isinstance(changed, list) else ())
+
+
 def test_a_record_that_is_none(tmp_path):
     assert training_record(tmp_path) == {}
     for text in ("{", "[1]", ""):
