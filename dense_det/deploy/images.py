@@ -29,11 +29,9 @@ def images_in(folder) -> tuple[Path, ...]:
     return files
 
 
-def several(file) -> str:
-    """What an image file holds more than one of; "" for one picture. Detector.read refuses such a file, too."""
-    with Image.open(file) as image:
-        count = 1 if image.format in LAYERED else getattr(image, "n_frames", 1)
-        return f"{image.format} of {count} pages or frames; save each as a file" if count > 1 else ""
+def num_pictures(image: Image.Image) -> int:
+    """Pages or frames of an opened image; Detector.read refuses a file of several, too."""
+    return 1 if image.format in LAYERED else getattr(image, "n_frames", 1)
 
 
 def images_of(truth: GroundTruth, folder) -> list[Path]:
@@ -59,10 +57,17 @@ def some_readable(files, most: int) -> tuple[Path, ...]:
         ValueError: all of them are.
     """
     chosen = some_of(files, most)
-    reasons = {file: reason for file in chosen if (reason := read_image_file(str(file)).reason or several(file))}
+    reasons = {file: reason for file in chosen if (reason := read_image_file(str(file)).reason or _several(file))}
     told = [f"{file}: {reason}" for file, reason in reasons.items()]
     if told and len(told) == len(chosen):
         raise ValueError(f"none of {len(told)} images can be read, for example {told[0]}")
     for line in told:
         logger.warning("left out: %s", line)
     return tuple(file for file in chosen if file not in reasons)
+
+
+def _several(file) -> str:
+    """What a readable file holds more than one of; "" for one picture."""
+    with Image.open(file) as image:
+        count = num_pictures(image)
+        return f"{image.format} of {count} pages or frames; save each as a file" if count > 1 else ""

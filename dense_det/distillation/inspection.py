@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from PIL import Image
 
 from dense_det.data.check_images import read_image_stream
-from dense_det.deploy.runtime import DRAWINGS, LAYERED
+from dense_det.deploy.images import num_pictures
+from dense_det.deploy.runtime import DRAWINGS
 from dense_det.distillation.sources import MOST_BYTES, Candidate
 from dense_det.distillation.work_folder import page_digest
 
@@ -67,8 +68,7 @@ def _header_reason(file, max_pixels: int) -> str:
             return f"{image.format}: drawings are not decoded"
         if too_large := _too_large(image.size, max_pixels):
             return too_large
-        frames = 1 if image.format in LAYERED else getattr(image, "n_frames", 1)
-        if frames > 1:
+        if (frames := num_pictures(image)) > 1:
             what = "pages; save each as a file" if image.format == "TIFF" else "frames: animated"
             return f"{image.format} of {frames} {what}"
     except Exception:

@@ -51,8 +51,8 @@ class Model:
     weights: of a teacher that is trained already; "" trains it on the labelled images.
     onnx: a teacher's ONNX file, instead of all that.
     class_map: {the teacher's class: ours, or None}, for --class-map.
-    deployed: a teacher labels by its file of tools/export_model.py, which takes about half of the time and has the
-        config's TEST.DETECTIONS_PER_IMAGE and score threshold in it.
+    deployed: a teacher labels by its file of tools/export_model.py, which is faster and has the config's
+        TEST.DETECTIONS_PER_IMAGE and score threshold in it.
     """
 
     config: str = ""
