@@ -15,7 +15,7 @@ from detectron2.utils import comm
 from torch.utils.data import BatchSampler, DataLoader, Dataset
 
 from dense_det.data.mapper import build_mapper
-from dense_det.data.sampler import MixedSampler, PositionSampler, seeded_state
+from dense_det.data.sampler import MixedSampler, PositionSampler, ShapeSampler, seeded_state
 from dense_det.suggest import unknown
 
 logger = logging.getLogger(__name__)
@@ -25,8 +25,8 @@ def build_train_loader(cfg, start_iter: int = 0, histogram: bool = True) -> Data
     """Endless batches (lists of dicts, see PageMapper) from training step `start_iter` on.
 
     The global batch of step t is a pure function of cfg.SEED, t and the data: the same for any number of loader
-    workers, of processes, and after a resume. DATALOADER.ASPECT_RATIO_GROUPING is not honoured: a batch that
-    waits for images of its shape depends on all batches before it.
+    workers, of processes, and after a resume; by DATALOADER.ASPECT_RATIO_GROUPING, which Detectron2 has on, nearly
+    every batch has images of one shape, see ShapeSampler.
 
     Args:
         histogram: log how many objects each class has.
@@ -59,6 +59,10 @@ def build_train_loader(cfg, start_iter: int = 0, histogram: bool = True) -> Data
     dataset = PositionedImages(records, build_mapper(cfg, is_train=True, with_annotations=True), cfg.SEED)
     stream = (repeats, cfg.SEED, start_iter * batch_size, comm.get_rank(), processes)
     sampler = build_mixed_sampler(cfg, records, stream) if mixed else PositionSampler(*stream)
+    # Detectron2 asks no data set for the sizes of its images
+    upright = [record.get("height", 0) > record.get("width", 0) for record in records]
+    if cfg.DATALOADER.ASPECT_RATIO_GROUPING and len(set(upright)) == 2:
+        sampler = ShapeSampler(sampler, upright, batch_size)
     return _loader(
         dataset,
         cfg.DATALOADER.NUM_WORKERS,

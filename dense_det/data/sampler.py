@@ -1,6 +1,7 @@
 """Which image stands where in the endless stream of training images."""
 
 import itertools
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
@@ -44,6 +45,14 @@ class PositionSampler(Sampler):
         """The image at a place of the stream."""
         return self.stream[position]
 
+    def kind(self, position: int) -> int:
+        """Of which of several streams the image is: here there is one."""
+        return 0
+
+    def dealt(self, step: int, batch: Sequence[int]) -> Sequence[int]:
+        """Those places of a step's batch that this process reads."""
+        return batch[self.rank :: self.world_size]
+
 
 class MixedSampler(PositionSampler):
     """Two such streams in a fixed proportion: of any first P positions, floor(P * share) are labelled images.
@@ -82,19 +91,65 @@ class MixedSampler(PositionSampler):
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         for step in itertools.count(self.start // self.batch_size):
-            batch = range(step * self.batch_size, (step + 1) * self.batch_size)
-            dealt = sorted(batch, key=self._is_pseudo)
-            # another process begins each time, so that what is left over goes round
-            for position in sorted(dealt[(self.rank + step) % self.world_size :: self.world_size]):
+            for position in self.dealt(step, range(step * self.batch_size, (step + 1) * self.batch_size)):
                 yield position, self.index(position)
 
     def index(self, position: int) -> int:
-        kind, before = self._is_pseudo(position), int(position * self.share)
+        kind, before = self.kind(position), int(position * self.share)
         place = position - before if kind else before
         return self.kinds[kind][self.streams[kind][place]]
 
-    def _is_pseudo(self, position: int) -> bool:
-        return int(position * self.share) == int((position + 1) * self.share)
+    def kind(self, position: int) -> int:
+        """0 of labelled images, 1 of pseudo-labelled ones."""
+        return int(int(position * self.share) == int((position + 1) * self.share))
+
+    def dealt(self, step: int, batch: Sequence[int]) -> Sequence[int]:
+        by_kind = sorted(batch, key=self.kind)
+        # another process begins each time, so that what is left over goes round
+        return sorted(by_kind[(self.rank + step) % self.world_size :: self.world_size])
+
+
+class ShapeSampler(Sampler):
+    """The places of another sampler, changed about so that a batch's images are all upright or all lying.
+
+    A batch is padded to its tallest and its widest image: of 4 by 3 in both ways that is a third more pixels. Within
+    each block of BLOCK batches the places of a kind are sorted by shape, and the batches shuffled, so that a batch is
+    still a function of the seed and its step alone, and has as many images of each kind as before. Batches that have
+    both shapes are one of a block, or as many as the kinds differ in their parts of each.
+
+    Args:
+        sampler: whose `start` is a multiple of batch_size.
+        upright: (N,) of each image, whether it is higher than wide.
+        batch_size: images of a batch of all processes.
+    """
+
+    BLOCK = 64
+
+    def __init__(self, sampler: PositionSampler, upright: Sequence[bool], batch_size: int):
+        assert sampler.start % batch_size == 0, (sampler.start, batch_size)
+        self.sampler, self.upright, self.batch_size = sampler, upright, batch_size
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        first = self.sampler.start // self.batch_size
+        for block in itertools.count(first // self.BLOCK):
+            places = range(block * self.BLOCK * self.batch_size, (block + 1) * self.BLOCK * self.batch_size)
+            images = {position: self.sampler.index(position) for position in places}
+            for row, batch in enumerate(self._batches(block, images)):
+                if (step := block * self.BLOCK + row) >= first:
+                    yield from ((position, images[position]) for position in self.sampler.dealt(step, batch))
+
+    def _batches(self, block: int, images: dict[int, int]) -> list[list[int]]:
+        by_kind = defaultdict(list)
+        for position in images:
+            by_kind[self.sampler.kind(position)].append(position)
+        moved = {}
+        for positions in by_kind.values():
+            by_shape = sorted(positions, key=lambda position: self.upright[images[position]])
+            moved |= zip(positions, by_shape, strict=True)
+        places = [moved[position] for position in images]
+        # the 2 keeps these shuffles apart from those of the streams
+        order = seeded_state(self.sampler.stream.seeds[0], 2, block).permutation(self.BLOCK)
+        return [places[k * self.batch_size : (k + 1) * self.batch_size] for k in order]
 
 
 class _Stream:

@@ -2,7 +2,7 @@ import itertools
 
 import pytest
 
-from dense_det.data.sampler import MixedSampler, PositionSampler, seeded_state
+from dense_det.data.sampler import MixedSampler, PositionSampler, ShapeSampler, seeded_state
 
 
 def take(sampler, count):
@@ -102,3 +102,51 @@ def test_every_process_gets_its_part_of_both_kinds(share, batch, ranks):
         assert max(counts) - min(counts) <= 1
     totals = [sum(index in labelled for batch in part for _, index in batch) for part in of_ranks]
     assert max(totals) - min(totals) <= 0.15 * sum(totals) / ranks
+
+
+def batches(sampler, size: int, count: int) -> list[list[tuple[int, int]]]:
+    stream = take(sampler, size * count)
+    return [stream[start : start + size] for start in range(0, len(stream), size)]
+
+
+def test_batches_of_one_shape():
+    """Of 20 images 7 are upright: in each block of 64 batches one batch may have both shapes; nothing is lost."""
+    upright = [index % 3 == 0 for index in range(20)]
+    found = batches(ShapeSampler(PositionSampler([1] * 20, 3), upright, 4), 4, 128)
+    for block in (found[:64], found[64:]):
+        assert sum(len({upright[index] for _, index in batch}) == 2 for batch in block) <= 1
+    places = sorted(place for batch in found for place in batch)
+    assert places == take(PositionSampler([1] * 20, 3), 4 * 128)
+    # shuffled: the shapes change from batch to batch, as often as a coin of 7/20 would
+    shapes = [upright[batch[0][1]] for batch in found]
+    assert 40 < sum(a != b for a, b in itertools.pairwise(shapes)) < 80
+    assert [p for batch in found[:64] for p, _ in batch] != [p - 256 for batch in found[64:] for p, _ in batch]
+
+
+def test_batches_of_one_shape_keep_the_share_of_each_kind():
+    """1 of 4 is labelled; kinds of which the same part is upright leave few batches with both shapes."""
+    upright = [index % 2 == 0 for index in range(40)]
+    sampler = MixedSampler(list(range(8)), list(range(8, 40)), 0.25, 4, [1] * 40, 1)
+    found = batches(ShapeSampler(sampler, upright, 4), 4, 128)
+    assert all(sum(index < 8 for _, index in batch) == 1 for batch in found)
+    assert sum(len({upright[index] for _, index in batch}) == 2 for batch in found) <= 8
+    assert sorted(place for batch in found for place in batch) == take(sampler, 4 * 128)
+
+
+@pytest.mark.parametrize("start", [0, 63, 100])
+@pytest.mark.parametrize("mixed", [False, True])
+def test_batches_of_one_shape_after_a_resume_and_of_several_processes(start, mixed):
+    upright = [index % 3 == 0 for index in range(20)]
+
+    def rows(*place):
+        stream = ([1] * 20, 5, *place)
+        sampler = MixedSampler(range(6), range(6, 20), 0.5, 4, *stream) if mixed else PositionSampler(*stream)
+        return ShapeSampler(sampler, upright, 4)
+
+    whole = batches(rows(), 4, 120)
+    assert [set(batch) for batch in batches(rows(4 * start), 4, 20)] == [set(batch) for batch in whole[start:]][:20]
+    halves = [batches(rows(4 * start, rank, 2), 2, 20) for rank in (0, 1)]
+    for first, second, batch in zip(*halves, whole[start : start + 20], strict=True):
+        assert sorted(first + second) == sorted(batch)
+        if mixed:
+            assert [sum(index < 6 for _, index in half) for half in (first, second)] == [1, 1]
