@@ -259,3 +259,13 @@ def test_pseudo_labels_have_their_share_of_every_batch(pages, tmp_path):
     finally:
         DatasetCatalog.remove("loader_pseudo")
         MetadataCatalog.remove("loader_pseudo")
+
+
+@pytest.mark.parametrize(("grouping", "least", "most"), [(True, 0, 1), (False, 20, 40)])
+def test_nearly_every_batch_has_images_of_one_shape(pages, grouping, least, most):
+    """Of 14 pages 9 are upright, 31 to 39 by 40; without grouping a batch of 2 has both at 1 - (9² + 5²) / 14²."""
+    cfg = page_cfg(batch=2)
+    cfg.DATASETS.TRAIN, cfg.DATALOADER.ASPECT_RATIO_GROUPING = (pages("mixed_pages", num_images=14),), grouping
+    cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS = False
+    both = sum(len({row["height"] > row["width"] for row in batch}) == 2 for batch in batches(cfg, 64))
+    assert least <= both <= most
