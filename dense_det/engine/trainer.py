@@ -21,7 +21,7 @@ from dense_det.engine.model import build_model
 from dense_det.engine.step import Step, amp_dtype
 from dense_det.engine.validation import validation_losses
 from dense_det.engine.writers import build_writers
-from dense_det.evaluation import build_evaluator
+from dense_det.evaluation import CocoEvaluator, build_evaluator
 from dense_det.suggest import unknown
 from dense_det.tta import build_tta
 
@@ -53,6 +53,8 @@ class Trainer(DefaultTrainer):
         self.scheduler = self.build_lr_scheduler(cfg, optimizer)
         states = {"trainer": weakref.proxy(self)} | ({"ema": self.average} if self.average else {})
         self.checkpointer = Checkpointer(self.network, cfg.OUTPUT_DIR, **states)
+        # with its predictions, where the last weights are the best: the report needs them again
+        self.evaluator_of_best: CocoEvaluator | None = None
         self.register_hooks(self.build_hooks())
 
         if resuming:
@@ -126,11 +128,14 @@ class Trainer(DefaultTrainer):
     def build_evaluation(self) -> Evaluation:
         """The hook that evaluates on the first test set, quickly: numbers only."""
         cfg = self.cfg
+        evaluator = None
 
         def evaluate() -> dict:
+            nonlocal evaluator
             name = cfg.DATASETS.TEST[0]
             take_buffers_of_first(self.evaluated_model)
-            results = self.test(cfg, self.evaluated_model, [build_evaluator(cfg, name, None)], names=[name])
+            evaluator = build_evaluator(cfg, name, None)
+            results = self.test(cfg, self.evaluated_model, [evaluator], names=[name])
             if cfg.TEST.VAL_LOSS:
                 results.update(validation_losses(self.evaluated_model, build_test_loader(cfg, name, True)))
             self.network.train()
@@ -138,6 +143,9 @@ class Trainer(DefaultTrainer):
 
         def save_best() -> None:
             self.checkpointer.save_weights("model_best", self.evaluated_model)
+            is_last = self.iter + 1 == self.max_iter and isinstance(evaluator, CocoEvaluator)
+            if is_last and len(cfg.DATASETS.TEST) == 1 and not cfg.TEST.AUG.ENABLED:
+                self.evaluator_of_best = evaluator
 
         return Evaluation(
             cfg.TEST.EVAL_PERIOD, evaluate, cfg.TEST.BEST_METRIC, save_best, cfg.SOLVER.EARLY_STOP_PATIENCE
@@ -172,6 +180,9 @@ class Trainer(DefaultTrainer):
         comm.synchronize()
         if not self.cfg.DATASETS.TEST:
             return OrderedDict()
+        if self.evaluator_of_best:
+            self.evaluator_of_best.output_dir = folder / "evaluation"
+            return self.evaluator_of_best.evaluate() or OrderedDict()
         model = self.evaluated_model
         if (folder / "model_best.pth").is_file():
             load_weights(model, folder / "model_best.pth")

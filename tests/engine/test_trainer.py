@@ -1,7 +1,9 @@
 import shutil
 
 import pytest
+from detectron2.evaluation import inference_on_dataset
 
+import dense_det.engine.trainer
 from dense_det.engine.arguments import build_parser, parse
 from dense_det.engine.setup import register, setup
 from dense_det.engine.trainer import Trainer
@@ -44,3 +46,21 @@ def test_resume_takes_the_learning_rate_and_decay_from_the_config(trained, words
     assert trainer.scheduler.last_epoch == 2 and trainer.scheduler.base_lrs == [0.0001, 0.0001]
     trainer.train()
     assert settings(trainer, "lr") == [(0.0,), (0.0,)]  # the cosine's end
+
+
+@pytest.mark.parametrize(("options", "passes"), [((), 1), (("TEST.AUG.ENABLED", True), 2)])
+def test_the_last_weights_are_not_evaluated_twice(words, tmp_path, monkeypatch, options, passes):
+    """Where they are the best, the report takes their predictions, but for those in other views."""
+    seen = []
+
+    def counted(model, loader, evaluator):
+        seen.append(loader)
+        return inference_on_dataset(model, loader, evaluator)
+
+    monkeypatch.setattr(dense_det.engine.trainer, "inference_on_dataset", counted)
+    trainer = trainer_of(words(tmp_path, "TEST.EVAL_PERIOD", 0, *options))
+    trainer.max_iter = 2
+    results = trainer.train()
+    assert len(seen) == passes
+    assert results["bbox"].keys() >= {"AP", "AP50"}
+    assert (tmp_path / "evaluation" / "metrics.json").is_file() and (tmp_path / "model_best.pth").is_file()
