@@ -6,6 +6,7 @@ import re
 from dense_det.data.cache import cache_folder
 from dense_det.suggest import unknown
 
+_PLAIN = {str: "text", bool: "true or false"}
 _PREPARES = re.compile(r"(datasets|tools)/prepare_\w+\.py")
 
 
@@ -16,7 +17,7 @@ def checked(tree, kind, place: str, words=()) -> dict:
         place: what stands before a key in messages: "data." or "".
 
     Raises:
-        TypeError: no mapping, or words that are none.
+        TypeError: no mapping, or words, text, true or false that are none.
         ValueError: a key that does not exist; the nearest ones are suggested.
         KeyError: one that is missing.
     """
@@ -29,6 +30,9 @@ def checked(tree, kind, place: str, words=()) -> dict:
     for f in dataclasses.fields(kind):
         if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING and f.name not in tree:
             raise KeyError(f"{place}{f.name}")
+    for f in dataclasses.fields(kind):
+        if f.type in _PLAIN and f.name in tree and f.name not in words and not isinstance(tree[f.name], f.type):
+            raise TypeError(f"{place}{f.name}: expected {_PLAIN[f.type]}, got {tree[f.name]!r}")
     return {key: _split(value, f"{place}{key}") if key in words else _filled(value) for key, value in tree.items()}
 
 

@@ -19,7 +19,7 @@ from dense_det.distillation.ingredients import (
     require_same_classes,
 )
 from dense_det.distillation.known_truth import Agreement, KnownTruth
-from dense_det.distillation.recipe import ALONE, Labels, Model, Recipe, slug
+from dense_det.distillation.recipe import ALONE, Labels, Model, Recipe, slug, words_name
 from dense_det.distillation.rule import manifest_path, read_shards
 from dense_det.distillation.work_folder import WorkFolder, write_json
 from dense_det.evaluation.coco_ap import coco_stats
@@ -93,13 +93,16 @@ class Distillation:
         settled, recipe = self.out / "recipe.json", {"sha256": self.recipe.sha256(), **_as_json(self.recipe)}
         if settled.is_file():
             before = json.loads(settled.read_text())
-            before["labels"] = _with_all_keys(before["labels"])
-            changed = [way for way, how in recipe["labels"].items() if before["labels"].get(way, how) != how]
+            # files are called by slugs, so a way of another spelling is the same
+            earlier = {slug(way): how for way, how in _with_all_keys(before["labels"]).items()}
+            changed = [way for way, how in recipe["labels"].items() if earlier.get(slug(way), how) != how]
             changed = [way for way in changed if manifest_path(_labels(self._round(1), way)).exists()]
             if before["sha256"] != recipe["sha256"] or changed:
                 what = f"other labels called {changed[0]!r}" if changed else "another recipe (or other seeds)"
                 raise ValueError(f"{self.out} was begun with {what}: choose another --out")
-            recipe["labels"] = before["labels"] | recipe["labels"]
+            ours = {slug(way) for way in recipe["labels"]}
+            others = {way: how for way, how in _with_all_keys(before["labels"]).items() if slug(way) not in ours}
+            recipe["labels"] = others | recipe["labels"]
         return recipe
 
     def _prepare(self) -> None:
@@ -127,11 +130,13 @@ class Distillation:
         folder = self.out / "teacher"
         return Model(config=str(folder / "config.yaml"), weights=str(folder / "model_best.pth"))
 
-    def _exported(self, teacher: Model, folder: Path) -> Model:
-        """A teacher as a file of tools/export_model.py, which compares both on labelled images."""
-        file = folder / "teacher.onnx"
+    def _exported(self, teacher: Model, number: int, way: str) -> Model:
+        """A teacher as a file of tools/export_model.py, which compares both on labelled images; after the first round
+        each way has its own, see _work."""
+        folder, own = self._round(number), "" if number == 1 else f"-{slug(way)}"
+        file = folder / f"teacher{own}.onnx"
         words = ("tools/export_model.py", teacher.config, "--weights", teacher.weights, "--out", str(file))
-        step = Step(f"{folder.name}-export", (*words, "--images", self.recipe.data.labelled_images), file)
+        step = Step(f"{folder.name}-export{own}", (*words, "--images", self.recipe.data.labelled_images), file)
         self.steps.run([step])
         return Model(onnx=str(file), class_map=teacher.class_map)
 
@@ -170,7 +175,7 @@ class Distillation:
         """A COCO file for the students of each way; ways that look at images alike share the looking."""
         data, made, seen, folder = self.recipe.data, {}, set(), self._round(number)
         if self.recipe.teacher.deployed:
-            teacher = self._exported(teacher, folder)
+            teacher = self._exported(teacher, number, next(iter(ways)))
         for name, way in ways.items():
             work = self._work(number, name)
             if work not in seen:
@@ -234,8 +239,8 @@ class Distillation:
     def _work(self, number: int, way: str) -> Path:
         """The work folder of a way. In the first round ways that look at images alike share one; later each has a
         teacher of its own, the best of its students, so that even equal words give other boxes."""
-        words = " ".join(self.whole.labels[way].run) if number == 1 else way
-        return self._round(number) / f"work-{slug(words)}"
+        name = words_name(self.whole.labels[way].run) if number == 1 else slug(way)
+        return self._round(number) / f"work-{name}"
 
     def _student_folder(self, folder: Path, name: str, seed: int) -> Path:
         return folder / f"{slug(name)}-seed{seed}"

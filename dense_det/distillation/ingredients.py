@@ -6,8 +6,11 @@ from dataclasses import dataclass
 
 from dense_det.data.catalog import class_names
 from dense_det.data.pdf.document import sha256_of
+from dense_det.distillation.class_table import read_class_map
 from dense_det.distillation.recipe import Recipe
 from dense_det.distillation.sources import Expansion
+from dense_det.distillation.verb_words import run_arguments
+from dense_det.suggest import unknown
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,8 @@ def require_ingredients(recipe: Recipe, doors: ConfigDoors) -> None:
     """What a person may have misspelt in the recipe.
 
     Raises:
-        ValueError: a file, a folder or a source that is not there, or an option that no config has.
+        ValueError: a file, a folder or a source that is not there, an option that no config has, or a class map that
+            leads to a class that the labelled images do not have.
         FileNotFoundError: no such config.
     """
     data, teacher = recipe.data, recipe.teacher
@@ -43,6 +47,15 @@ def require_ingredients(recipe: Recipe, doors: ConfigDoors) -> None:
     for source in data.unlabelled:
         if not os.path.exists(source):
             next(Expansion().candidates(source), None)  # raises where a pattern finds nothing
+    if teacher.class_map:
+        _require_targets("teacher.class_map", teacher.class_map, class_names(data.labelled))
+    for name, way in recipe.labels.items():
+        args = run_arguments(way.run)
+        if args.class_map:
+            known = args.classes or class_names(data.labelled)
+            _require_targets(f"labels.{name}: {args.class_map}", read_class_map(args.class_map), known)
+        if args.opts and teacher.config:
+            doors.initial_weights(teacher.config, tuple(args.opts))  # raises for a key that no config has
 
 
 def ingredient_digests(recipe: Recipe, doors: ConfigDoors) -> dict[str, str]:
@@ -64,6 +77,12 @@ def require_same_classes(recipe: Recipe) -> None:
             f"{recipe.data.labelled} has the classes {labelled}, but {recipe.data.validation} has {validation}: they "
             "must be the same by rising id, also those without a box; mend the categories"
         )
+
+
+def _require_targets(what: str, class_map: dict, classes) -> None:
+    for target in class_map.values():
+        if target is not None and target not in classes:
+            raise ValueError(f"{what}: {unknown('class of the labelled images', target, classes)}")
 
 
 def _initial_weights(recipe: Recipe, doors: ConfigDoors) -> list[str]:

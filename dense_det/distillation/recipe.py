@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dense_det.distillation.known_truth import USES
-from dense_det.distillation.verb_words import require_words
+from dense_det.distillation.verb_words import require_words, run_arguments
 from dense_det.job_file import checked, preparation
 from dense_det.suggest import unknown
 
 ALONE = "labels alone"  # the student without pseudo-labels
+_LONGEST_NAME = 80  # letters, some of three bytes; most file systems take 255 bytes, and more stands around it
 
 
 @dataclass(frozen=True)
@@ -159,6 +160,8 @@ def parse_recipe(tree: dict, path) -> Recipe:
     try:
         known = checked(tree, Recipe, "")
         data = Data(**checked(known["data"], Data, "data.", words=("unlabelled",)))
+        if not (data.labelled and data.validation and data.unlabelled):
+            raise ValueError("data: labelled, validation and unlabelled name at least one file each")
         teacher, student = (_model(folder, known[name], f"{name}.") for name in ("teacher", "student"))
         labels = {
             str(name): Labels(**checked(how or {}, Labels, f"labels.{name}.", words=("run", "select", "opts")))
@@ -176,6 +179,8 @@ def parse_recipe(tree: dict, path) -> Recipe:
         )
     if len({slug(name) for name in labels}) < len(labels):
         raise ValueError(f"{path}: labels need names that differ in letters and digits, got {list(labels)}")
+    if too_long := next((name for name in labels if len(name) > _LONGEST_NAME), None):
+        raise ValueError(f"{path}: files are called as labels, so at most {_LONGEST_NAME} letters, got {too_long}")
     if not student.config or student.onnx or student.weights:
         raise ValueError(
             f"{path}: the student needs a config, and is trained here; MODEL.WEIGHTS in its opts is what it begins from"
@@ -185,7 +190,9 @@ def parse_recipe(tree: dict, path) -> Recipe:
             require_words(how.run, how.select)
         except ValueError as error:
             raise ValueError(f"{path}: labels.{name}: {error}") from error
-        if teacher.deployed and any(word == "--opts" or word.startswith("--opts=") for word in how.run):
+        if teacher.class_map and run_arguments(how.run).class_map:
+            raise ValueError(f"{path}: labels.{name}: --class-map, and teacher.class_map, too: leave out one of them")
+        if teacher.deployed and run_arguments(how.run).opts:
             raise ValueError(f"{path}: labels.{name}: a deployed teacher takes no --opts: they belong into its config")
         if how.truth and how.truth not in USES:
             raise ValueError(f"{path}: {unknown(f'labels.{name}.truth', how.truth, USES)}")
@@ -205,11 +212,24 @@ def parse_recipe(tree: dict, path) -> Recipe:
 
 def slug(name: str) -> str:
     """A name of labels, or words, as the name of a file: "three views, NMS" is three-views-nms."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "labels"
+    return re.sub(r"[\W_]+", "-", name.lower()).strip("-") or "labels"
+
+
+def words_name(words: tuple[str, ...]) -> str:
+    """Words as the name of a file, no two alike: of long ones, and where more than options and numbers stand in them,
+    such as the name of a file, with a part of their hash."""
+    text = " ".join(words)
+    if len(text) <= _LONGEST_NAME and all(re.fullmatch(r"--[a-z-]+|[a-z0-9.,]+", word) for word in words):
+        return slug(text)
+    return f"{slug(text)[:40]}-{hashlib.sha256(repr(words).encode()).hexdigest()[:8]}"
 
 
 def _model(folder: Path, tree, place: str) -> Model:
     model = Model(**checked(tree, Model, place, words=("opts",)))
+    table = {} if model.class_map is None else model.class_map
+    names = (*table, *filter(None, table.values())) if isinstance(table, dict) else (None,)
+    if not all(isinstance(name, str) for name in names):
+        raise TypeError(f"{place}class_map: expected {{teacher's class: ours, or null}}, got {table!r}")
     return dataclasses.replace(model, config=str(folder / model.config)) if model.config else model
 
 
@@ -226,6 +246,7 @@ def _preparations(lines) -> tuple[tuple[str, ...], ...]:
 
 
 def _seeds(seeds) -> tuple[int, ...]:
-    if not isinstance(seeds, list) or any(type(seed) is not int for seed in seeds):
-        raise TypeError(f"seeds: expected a list of whole numbers such as [0, 1, 2], got {seeds!r}")
+    # Detectron2 draws a seed of its own for one below 0
+    if not isinstance(seeds, list) or any(type(seed) is not int or seed < 0 for seed in seeds):
+        raise TypeError(f"seeds: expected a list of whole numbers such as [0, 1, 2], none below 0, got {seeds!r}")
     return tuple(seeds)

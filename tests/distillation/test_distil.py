@@ -227,8 +227,8 @@ def test_a_deployed_teacher_labels_by_its_file_in_each_round(distillation, tmp_p
     )
     list(job.rounds(2))
     best = tmp_path / "out/round-1/students/fused-seed0"
-    for number, folder in ((1, tmp_path / "out/teacher"), (2, best)):
-        file = tmp_path / f"out/round-{number}/teacher.onnx"
+    for number, folder, name in ((1, tmp_path / "out/teacher", "teacher"), (2, best, "teacher-fused")):
+        file = tmp_path / f"out/round-{number}/{name}.onnx"
         (export,) = (s.words for s in steps.seen if s.result == file)
         assert export == (
             "tools/export_model.py", str(folder / "config.yaml"), "--weights", str(folder / "model_best.pth"),
@@ -236,6 +236,19 @@ def test_a_deployed_teacher_labels_by_its_file_in_each_round(distillation, tmp_p
         )  # fmt: skip
         runs = [s.words for s in steps.seen if s.words[1] == "run" and f"round-{number}" in s.words[2]]
         assert runs and all(words[3:5] == ("--onnx", str(file)) for words in runs)
+
+
+def test_a_deployed_teacher_of_a_later_round_is_that_of_its_way(distillation, tmp_path):
+    """Called one after the other; in the first round all ways have one teacher."""
+    teacher = {"config": "teacher.yaml", "deployed": True}
+    job, steps = distillation(lambda folder: 10.0 + 5 * ("round" in str(folder)), teacher=teacher)
+    for way in ("fused", "one view"):
+        list(dataclasses.replace(job, recipe=job.recipe.only([way])).rounds(2))
+    exports = {str(s.result.relative_to(tmp_path / "out")): s.words[1] for s in steps.seen if "export" in s.name}
+    assert {file: Path(config).parent.name for file, config in exports.items()} == {
+        "round-1/teacher.onnx": "teacher", "round-2/teacher-fused.onnx": "fused-seed0",
+        "round-2/teacher-one-view.onnx": "one-view-seed0",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("wrong", [
@@ -279,23 +292,35 @@ def test_ways_join_a_folder_one_after_the_other(distillation):
 
 
 def test_a_way_without_labels_may_be_mended(distillation):
-    """A file that `run` does not find is only missed when it begins."""
-    labels = {"fused": {"run": "--views 64"}, "fixed": {"run": "--views 64 --class-map gone.json"}}
+    """What `run` has against it may show only when it begins."""
+    labels = {"fused": {"run": "--views 64"}, "fixed": {"run": "--views 64 --floor 0.2"}}
     job, steps = distillation(lambda folder: 1.0, labels=labels)
     run = steps.run
 
     def refuse(steps, at_once=1):
-        if "gone.json" in steps[0].words:
-            raise ValueError("no file gone.json")
+        if "0.2" in steps[0].words:
+            raise ValueError("no memory left")
         run(steps, at_once)
 
     steps.run = refuse
-    with pytest.raises(ValueError, match="no file gone"):
+    with pytest.raises(ValueError, match="no memory left"):
         next(job.rounds(1))
     mended, _ = distillation(lambda folder: 1.0, labels=labels | {"fixed": {"run": "--views 80"}})
     assert [row.name for row in next(mended.rounds(1))][-2:] == ["fused", "fixed"]
-    other, _ = distillation(lambda folder: 1.0, labels=labels | {"fixed": {"run": "--views 96"}})
-    with pytest.raises(ValueError, match="begun with other labels called 'fixed'"):
+    for name in ("fixed", "Fixed!"):  # of another spelling, but of the same files
+        other, _ = distillation(lambda folder: 1.0, labels={"fused": labels["fused"], name: {"run": "--views 96"}})
+        with pytest.raises(ValueError, match=f"begun with other labels called '{name}'"):
+            next(other.rounds(1))
+
+
+def test_a_way_of_another_spelling_keeps_its_labels(distillation):
+    next(distillation(lambda folder: 1.0, labels={"fused": {"run": "--views 64"}})[0].rounds(1))
+    respelt, steps = distillation(lambda folder: 1.0, labels={"Fused": {"run": "--views 64"}})
+    assert next(respelt.rounds(1))[-1].name == "Fused"
+    # `run` itself knows what is finished
+    assert [step.name for step in steps.seen] == ["prepare-1", "round-1-run-work-views-64"]
+    other, _ = distillation(lambda folder: 1.0, labels={"fused": {"run": "--views 80"}})
+    with pytest.raises(ValueError, match="begun with other labels called 'fused'"):
         next(other.rounds(1))
 
 

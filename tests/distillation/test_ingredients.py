@@ -1,4 +1,5 @@
 import dataclasses
+import json
 
 import pytest
 
@@ -60,6 +61,17 @@ def test_the_truth_of_the_unlabelled_is_one_of_them(recipe, tmp_path):
     (tmp_path / "truth.json").touch()
     require_ingredients(known, DOORS)
     assert "truth.json" in ingredient_digests(known, DOORS)
+
+
+@pytest.mark.parametrize(("run", "told"), [
+    ("--class-map gone.json", "gone.json: cannot be read"), ("--opts SOLVER.BASE_RL 1", "SOLVER.BASE_LR"),
+    ("--class-map map.json", "labels.fused: map.json: no class of the labelled images named 'Tabel'; did you mean"),
+])  # fmt: skip
+def test_words_of_a_way_of_labelling_are_looked_at(recipe, tmp_path, run, told):
+    (tmp_path / "few.json").write_text(json.dumps({"categories": [{"id": 1, "name": "Table"}]}))
+    (tmp_path / "map.json").write_text(json.dumps({"table": "Tabel", "text": None}))
+    with pytest.raises(ValueError, match=told):
+        require_ingredients(recipe({"run": run}), DOORS)
 
 
 @pytest.mark.parametrize(("opts", "told"), [

@@ -1,6 +1,6 @@
 import pytest
 
-from dense_det.distillation.recipe import Labels, parse_recipe
+from dense_det.distillation.recipe import Labels, parse_recipe, slug, words_name
 
 
 def tree(**more):
@@ -93,6 +93,17 @@ def test_some_ways_of_labelling():
         ({"labels": {"a": {"truth": "rihgt"}}}, "no labels.a.truth named 'rihgt'; did you mean 'right'"),
         ({"labels": {"labels alone": {}}}, "none called 'labels alone'"),
         ({"labels": {"one view": {}, "One-View": {}}}, "differ in letters and digits"),
+        ({"labels": {"a" * 81: {}}}, "at most 80 letters, got aaa"),
+        ({"data": {"labelled": None, "validation": "b", "unlabelled": "c"}}, "data.labelled: expected text, got None"),
+        ({"data": {"labelled": "a", "validation": "b", "unlabelled": []}}, "unlabelled name at least one file each"),
+        ({"teacher": {"config": 5}}, "teacher.config: expected text, got 5"),
+        ({"teacher": {"config": "a.yaml", "deployed": "no"}}, "teacher.deployed: expected true or false, got 'no'"),
+        ({"teacher": {"onnx": "b.onnx", "class_map": [1]}}, "teacher.class_map: expected {teacher's class: ours, or"),
+        ({"teacher": {"onnx": "b.onnx", "class_map": {1: "a"}}}, "teacher.class_map: expected .* got {1: 'a'}"),
+        (
+            {"teacher": {"onnx": "b.onnx", "class_map": {"a": None}}, "labels": {"a": {"run": "--class-map b.json"}}},
+            "labels.a: --class-map, and teacher.class_map, too",
+        ),
         ({"labels": ["fused"]}, "a.yaml: labels: expected NAME: HOW lines, got .'fused'."),
         ({"seeds": [1, 1]}, "seeds are different numbers"),
         ({"prepare": ["/bin/rm -rf {cache}"]}, "a.yaml: prepare runs datasets/prepare_"),
@@ -100,6 +111,7 @@ def test_some_ways_of_labelling():
         ({"seeds": ["x"]}, "a.yaml: seeds: expected a list of whole numbers such as .*, got .'x'."),
         ({"seeds": [0.5]}, "seeds: expected a list of whole numbers .*, got .0.5."),
         ({"seeds": [True]}, "seeds: expected a list of whole numbers"),
+        ({"seeds": [-1]}, "seeds: expected a list of whole numbers such as .*, none below 0"),
         ({"seeds": 3}, "seeds: expected a list of whole numbers .*, got 3"),
         ({"seeds": "012"}, "seeds: expected a list of whole numbers .*, got '012'"),
         ({"prepare": "datasets/prepare_cards.py"}, "prepare: expected a list of lines, got 'datasets"),
@@ -114,6 +126,20 @@ def test_some_ways_of_labelling():
 def test_what_is_wrong_is_said(change, message):
     with pytest.raises(ValueError, match=message):
         parse_recipe(tree(**change), "a.yaml")
+
+
+def test_names_in_any_script():
+    labels = {"три вида": {"run": "--views 64,80"}, "один вид": {"run": "--views 64"}}
+    assert [slug(name) for name in parse_recipe(tree(labels=labels), "a.yaml").labels] == ["три-вида", "один-вид"]
+
+
+def test_names_of_words_are_as_different_as_the_words():
+    maps = "--class-map maps/strict.json", "--class-map maps/Strict.json", "--class-map maps-strict.json"
+    odd = *maps, "--classes 证件", "--classes 护照", "--opts" + 8 * " MODEL.RETINANET.TOPK_CANDIDATES_TEST 200"
+    plain = "--views 192,240,300 --fusion nms", "--views 192", "--floor 0.05", ""
+    names = [words_name(tuple(words.split())) for words in (*odd, *plain)]
+    assert names[len(odd) :] == ["views-192-240-300-fusion-nms", "views-192", "floor-0-05", "labels"]
+    assert len(set(names)) == len(names) and max(map(len, names)) < 60
 
 
 def test_what_belongs_to_one_teacher_goes_with_it():

@@ -24,6 +24,7 @@ from dense_det.distillation.rule import KEPT, Rule, read_images, read_rule
 from dense_det.distillation.web_page import figure, html_page, redact, table
 from dense_det.distillation.work_folder import Plan, WorkFolder
 from dense_det.drawing import class_color, draw_boxes, resize
+from dense_det.terminal import output_file
 
 EXAMPLE = """example:
   python tools/pseudo_label.py report work/ pseudo.json --out report.html --redact"""
@@ -40,7 +41,7 @@ _SAYING = {
 def add_arguments(parser) -> None:
     parser.add_argument("work", metavar="WORK", help="the work folder")
     parser.add_argument("labels", metavar="JSON", help="what select wrote")
-    parser.add_argument("--out", required=True, metavar="HTML", help="the page to write")
+    parser.add_argument("--out", required=True, type=output_file, metavar="HTML", help="the page to write")
     parser.add_argument("--pictures", type=int, default=50, metavar="N", help="of each kind (default 50)")
     parser.add_argument(
         "--redact", action="store_true", help="blur each picture whole, boxes stay drawn; name no files"

@@ -29,6 +29,7 @@ from dense_det.distillation.work_folder import Plan, WorkFolder, write_json
 from dense_det.evaluation.detections import Prediction, gather_detections
 from dense_det.evaluation.ground_truth import load_ground_truth
 from dense_det.evaluation.matching import match
+from dense_det.terminal import output_file
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ MATCH_IOU = 0.5
 
 def add_arguments(parser) -> None:
     parser.add_argument("work", metavar="WORK", help="a work folder whose run is finished")
-    parser.add_argument("--out", required=True, metavar="JSON", help="the COCO file to write")
+    parser.add_argument("--out", required=True, type=output_file, metavar="JSON", help="the COCO file to write")
     parser.add_argument("--rule", choices=RULES, default="density", help="where thresholds come from (default density)")
     parser.add_argument("--value", type=float, metavar="P", help="least precision, or the fixed score")
     parser.add_argument("--per-class", action="store_true", help="density: a threshold for each class, and "
