@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dense_det.config import load_cfg
 from dense_det.deploy.delivery import SUFFIXES, Delivery, deliver, target
-from dense_det.deploy.facts import build_facts, find_points
+from dense_det.deploy.facts import build_facts, trained_classes
 from dense_det.deploy.images import images_in, images_of, some_of, some_readable
 from dense_det.deploy.labelled import load_labelled
 from dense_det.engine.model import load_model
@@ -57,7 +57,7 @@ def export(args):
     if not Path(args.weights).is_file():
         raise ValueError(f"no file {args.weights}: --weights is a checkpoint, such as model_best.pth")
     file = target(args.out, Path(args.weights), args.format, bool(args.int8))
-    classes = args.classes or list(find_points(args.weights, ())[1])
+    classes = args.classes or list(trained_classes(args.weights))
     truth = load_labelled(args.labelled[0], classes) if args.labelled else None
     files = images_of(truth, args.labelled[1]) if truth else []
     calibration = some_readable(images_in(args.int8), NUM_CALIBRATION) if args.int8 else ()

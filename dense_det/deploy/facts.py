@@ -8,6 +8,7 @@ import numpy as np
 import yaml
 
 from dense_det.data.pdf.document import sha256_of
+from dense_det.data.training_record import recorded_classes
 
 LICENCE = (
     "dense_det, which wrote this file, is Apache-2.0. The weights stand under the terms of the data and of the weights "
@@ -25,7 +26,7 @@ def build_facts(cfg, config_file, classes, version: str, licence: str = "") -> d
     floats, see delivery for those in 8-bit integers.
 
     Args:
-        classes: names, in the order of training (by rising category id); () takes those of the evaluation.
+        classes: names, in the order of training (by rising category id); () takes those of the training.
         version: of dense_det.
         licence: of the data and of the weights that the training began from; "" takes what a card beside the weights,
             as those of zoo/, says of them.
@@ -44,11 +45,11 @@ def build_facts(cfg, config_file, classes, version: str, licence: str = "") -> d
     if masks:
         outputs += ", mask_scores float32 (R,), masks float32 (R, S, S): probabilities within the boxes"
     source, points = find_points(cfg.MODEL.WEIGHTS, classes)
-    classes = list(classes) or list(points)
+    classes = list(classes or points or recorded_classes(Path(cfg.MODEL.WEIGHTS).parent))
     if not classes:
         raise ValueError(
-            f"the classes have no names: {cfg.MODEL.WEIGHTS} has no evaluation/thresholds.json beside it, so give "
-            "--classes A B ... or --labelled JSON IMAGES"
+            f"the classes have no names: {cfg.MODEL.WEIGHTS} has neither evaluation/thresholds.json nor run.json "
+            "beside it, so give --classes A B ... or --labelled JSON IMAGES"
         )
     if len(classes) != num_classes:
         raise ValueError(f"the network has {num_classes} classes, but {len(classes)} names: {', '.join(classes)}")
@@ -111,6 +112,13 @@ def find_points(weights, classes) -> tuple[str, dict]:
     fitting = [file for file, points in found.items() if not classes or list(points) == list(classes)]
     file = choose_evaluation(folder, fitting)
     return (str(file.relative_to(folder)), found[file]) if file else ("", {})
+
+
+def trained_classes(weights) -> tuple[str, ...]:
+    """The names of a network's classes, in its order, as the evaluation or the training beside its weights has them;
+    () where there is neither. ValueError: as find_points.
+    """
+    return tuple(find_points(weights, ())[1]) or recorded_classes(Path(weights).parent)
 
 
 def thresholds_of(points: dict, classes) -> list[float]:

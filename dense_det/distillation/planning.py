@@ -1,6 +1,7 @@
 """The plan: a frozen list of images to label, cut into shards, without what is bad, double or labelled already."""
 
 import fcntl
+import filecmp
 import logging
 import os
 import re
@@ -61,7 +62,8 @@ class PlanSettings:
 
 def make_plan(work: WorkFolder, settings: PlanSettings) -> Plan:
     """Write the plan of a work folder, whole or not at all; planning the same again changes nothing. Image files that
-    a plan has read are not read again, whatever ended it; tar files and PDFs are.
+    a plan has read are not read again, whatever ended it; tar files and PDFs are. Validation images may get other
+    annotations meanwhile.
 
     Memory holds a few images; the hashes of all that went before lie on the disk meanwhile.
 
@@ -88,6 +90,7 @@ def make_plan(work: WorkFolder, settings: PlanSettings) -> Plan:
         with _locked(work.root):
             if work.plan_path.exists():
                 plan = _same_plan(work, plan)
+                _renew_truth(work, draft)
             elif work.manifest_path.exists() or work.images.finished():
                 raise ValueError(
                     f"{work.root} has no plan, but predictions of one that is gone: they would be taken for those of "
@@ -228,6 +231,25 @@ def _same_plan(work: WorkFolder, plan: Plan) -> Plan:
             + "\nGive another folder, or remove this one whole."
         )
     return old
+
+
+def _renew_truth(work: WorkFolder, draft: WorkFolder) -> None:
+    """Take the annotations of validation images as they are now: predictions do not hang on them.
+
+    Raises:
+        ValueError: other images, or other ids, than the folder's predictions are of.
+    """
+    if not draft.truth_path.exists() or filecmp.cmp(draft.truth_path, work.truth_path, shallow=False):
+        return
+    names = [file.name for file in draft.validation.inputs(0).parent.iterdir()]
+    pairs = [tuple(folder.validation.inputs(0).parent / name for folder in (work, draft)) for name in names]
+    if not all(old.exists() and filecmp.cmp(old, new, shallow=False) for old, new in pairs):
+        raise ValueError(
+            f"{work.root} has a plan already, of validation images with other files or ids: give another folder, or "
+            "remove this one whole"
+        )
+    os.replace(draft.truth_path, work.truth_path)
+    logger.warning("the validation images have other annotations than before: %s is theirs now", work.truth_path)
 
 
 def _require_ours(work: WorkFolder) -> None:

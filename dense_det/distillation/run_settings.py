@@ -1,16 +1,20 @@
 """What a run is asked for, small and plain, so that it can be handed to other processes and machines."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from dense_det.deploy.facts import find_points
+from dense_det.deploy.facts import trained_classes
 from dense_det.distillation.class_table import class_table, read_class_map
+from dense_det.distillation.coco_files import CocoFiles
 from dense_det.distillation.fusion import DEFAULT_IOU
 from dense_det.distillation.labelling import Labeller
 from dense_det.distillation.onnx_teacher import OnnxTeacher, open_onnx_teacher
 from dense_det.distillation.teacher import Teacher, build_teacher
 from dense_det.distillation.views import OWN_SIZE, View
 from dense_det.distillation.work_folder import WorkFolder
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,7 @@ def open_labeller(settings: RunSettings) -> Labeller:
     classes = settings.classes or _labelled_classes(settings.work) or _named_by_teachers(settings, onnx)
     if not classes:
         raise ValueError("the classes have no names: give --classes A B ..., or plan with --labelled-json")
+    _require_judges(WorkFolder(settings.work), classes)
     teachers = [_detector(settings, *files, classes) for files in settings.detectors] + onnx
     mapping = read_class_map(settings.class_map) if settings.class_map else {}
     tables = tuple(
@@ -115,24 +120,41 @@ def _least_edge(views) -> int:
 
 
 def _detector(settings: RunSettings, config_file: str, weights: str, classes) -> Teacher:
-    """Its classes are those of its own evaluation, if there is one: a data set may have others, or another order.
-    Where --classes names others, these are new names for the same classes."""
-    own = tuple(find_points(weights, ())[1])
+    """Its classes are those that it was trained with, where that is known: a data set may have others, or another
+    order. Where --classes names others, these are new names for the same classes."""
+    own = trained_classes(weights)
     if own and (not settings.classes or set(own) == set(classes)):
         classes = own
+    elif not own and not settings.classes:
+        logger.warning(
+            "%s: neither evaluation/ nor run.json beside it tells its classes: taken to be, in this order, %s; "
+            "--classes gives others",
+            weights, ", ".join(classes),
+        )  # fmt: skip
     cfg = settings.doors.load_cfg(config_file, [*settings.opts, "MODEL.WEIGHTS", weights])
     return build_teacher(cfg, settings.doors.load_model, classes, settings.floor, settings.detections_per_image)
 
 
 def _named_by_teachers(settings: RunSettings, onnx: list) -> tuple[str, ...]:
     """Of the first teacher that has names."""
-    known = [tuple(find_points(weights, ())[1]) for _, weights in settings.detectors]
+    known = [trained_classes(weights) for _, weights in settings.detectors]
     return next(filter(None, known + [teacher.classes for teacher in onnx]), ())
 
 
 def _labelled_classes(work: str) -> tuple[str, ...]:
     labelled = WorkFolder(work).read_plan().labelled
     return tuple(labelled["per_class"]) if labelled else ()
+
+
+def _require_judges(work: WorkFolder, classes) -> None:
+    """ValueError, before anything is labelled: the validation images know a class less, and select judges by them."""
+    validation = work.read_plan().validation
+    known = CocoFiles(str(work.truth_path), "").load().class_names if validation else classes
+    if missing := [name for name in classes if name not in known]:
+        raise ValueError(
+            f"{validation['json_file']} has no class {missing[0]!r}, only {', '.join(known)}, and select is to judge "
+            "labels by it: add the category there, and plan again"
+        )
 
 
 def _views(teacher: Teacher, asked: tuple[View, ...]) -> tuple[View, ...]:

@@ -16,8 +16,9 @@ from detectron2.utils.env import seed_all_rng
 from detectron2.utils.logger import setup_logger
 
 from dense_det.atomic_file import atomic_file
+from dense_det.data.training_record import RECORD
 from dense_det.engine.model import load_model
-from dense_det.engine.run_datasets import RECORD, register
+from dense_det.engine.run_datasets import register
 from dense_det.engine.setup import Job
 from dense_det.engine.trainer import Trainer, evaluate
 from dense_det.environment import code_version, cpu_name

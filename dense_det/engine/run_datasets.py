@@ -1,6 +1,5 @@
 """The data sets of a run: those of its command line, and those of the training whose config.yaml it is given."""
 
-import json
 import logging
 import os
 from pathlib import Path
@@ -8,10 +7,10 @@ from pathlib import Path
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from dense_det.data.catalog import register_coco
+from dense_det.data.training_record import training_record
 from dense_det.suggest import unknown
 
 logger = logging.getLogger(__name__)
-RECORD = "run.json"  # of a training: under "datasets" those of its command line, under "classes" what they hold
 
 
 def choose_datasets(cfg, args) -> tuple[tuple[str, str, str], ...]:
@@ -103,12 +102,3 @@ def _remembered(folder: Path) -> dict[str, tuple[str, str, str]]:
     datasets = datasets if isinstance(datasets, list) else []  # of a file that somebody has changed
     triples = [tuple(map(str, dataset)) for dataset in datasets if isinstance(dataset, list) and len(dataset) == 3]
     return {triple[0]: triple for triple in triples if all(os.path.exists(place) for place in triple[1:])}
-
-
-def training_record(folder: Path) -> dict:
-    """What a training left in its folder about itself; {} where there is none."""
-    try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return record if isinstance(record, dict) else {}

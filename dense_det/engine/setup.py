@@ -18,10 +18,11 @@ from dense_det.config import load_cfg
 from dense_det.data.anchors import box_shapes, choose_anchors, measure_anchors
 from dense_det.data.cache import cache_folder
 from dense_det.data.check import check_once
+from dense_det.data.training_record import training_record
 from dense_det.engine.anchor_strides import anchor_strides
 from dense_det.engine.launch import require_processes
 from dense_det.engine.model import build_without_data
-from dense_det.engine.run_datasets import choose_datasets, files_of, register, require_datasets, training_record
+from dense_det.engine.run_datasets import choose_datasets, files_of, register, require_datasets
 from dense_det.suggest import unknown
 from dense_det.tta import build_tta
 from dense_det.weights.weights_file import weights_file

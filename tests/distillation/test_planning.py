@@ -219,6 +219,24 @@ def test_planning_the_same_again_changes_nothing(work, photos, jpeg):
     assert work.read_plan() == made
 
 
+def test_validation_images_get_other_annotations_but_no_other_ids(work, photos, coco, caplog):
+    files = CocoFiles(*coco("val", 1, 2))
+    made = plan(work, photos, validation=files)
+    tree = json.loads(Path(files.json_file).read_text())
+    tree["annotations"][0]["bbox"] = [5, 5, 10, 10]
+    tree["categories"].append({"id": 9, "name": "Picture"})
+    Path(files.json_file).write_text(json.dumps(tree))
+    assert plan(work, photos, validation=files) == made
+    assert json.loads(work.truth_path.read_text()) == tree
+    assert "other annotations than before" in caplog.text
+    tree["images"][0]["id"] += 10
+    tree["annotations"][0]["image_id"] += 10
+    Path(files.json_file).write_text(json.dumps(tree))
+    with pytest.raises(ValueError, match="has a plan already, of validation images with other files or ids"):
+        plan(work, photos, validation=files)
+    assert json.loads(work.truth_path.read_text()) != tree
+
+
 def test_what_is_no_image_changes_no_plan(work, photos):
     made = plan(work, photos)
     (photos / "more.md").write_text("no image")

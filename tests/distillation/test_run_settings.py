@@ -1,5 +1,6 @@
 """What is typed for a run becomes a labeller, or is answered before anything begins."""
 
+import dataclasses
 import json
 from types import SimpleNamespace
 
@@ -42,6 +43,31 @@ def test_a_teacher_s_classes_come_in_its_own_order(settings, tmp_path, evaluated
     labeller = open_labeller(settings(**words))
     assert "".join(labeller.teachers[0].classes) == order and labeller.classes == ("a", "b", "c")
     assert labeller.tables[0].tolist() == ["abc".index(name) for name in order]
+
+
+def test_a_training_without_evaluation_tells_its_classes_too(settings, tmp_path, caplog):
+    open_labeller(settings())
+    assert "model.pth: neither evaluation/ nor run.json beside it tells its classes" in caplog.text
+    assert "in this order, a, b, c" in caplog.text
+    caplog.clear()
+    (tmp_path / "run.json").write_text(json.dumps({"classes": ["c", "a", "b"]}))
+    labeller = open_labeller(settings())
+    assert labeller.teachers[0].classes == ("c", "a", "b") and labeller.tables[0].tolist() == [2, 0, 1]
+    assert not caplog.text
+
+
+def test_validation_images_that_cannot_judge_are_told_before_the_work(settings, tmp_path):
+    work = WorkFolder(tmp_path / "work")
+    validation = {"json_file": "val.json", "image_root": "", "num_images": 0}
+    work.write_plan(dataclasses.replace(work.read_plan(), validation=validation))
+    work.truth_path.parent.mkdir()
+    for names in ("ab", "dcba"):
+        categories = [{"id": k, "name": name} for k, name in enumerate(names, 1)]
+        work.truth_path.write_text(json.dumps({"images": [], "annotations": [], "categories": categories}))
+        if names == "ab":
+            with pytest.raises(ValueError, match="val.json has no class 'c', only a, b, and select is to judge"):
+                open_labeller(settings())
+    assert open_labeller(settings()).classes == ("a", "b", "c")
 
 
 def test_own_is_the_size_of_its_tests(settings):

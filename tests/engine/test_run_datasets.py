@@ -5,7 +5,7 @@ import pytest
 
 from dense_det.config import load_cfg
 from dense_det.engine.arguments import build_parser, parse
-from dense_det.engine.run_datasets import choose_datasets, training_record
+from dense_det.engine.run_datasets import choose_datasets
 
 
 @pytest.fixture
@@ -68,10 +68,3 @@ def test_a_record_that_was_changed(run):
     for changed in (3, {"a": 1}, [3, ["one"], None, list(datasets[1])]):
         (folder / "run.json").write_text(json.dumps({"datasets": changed}))
         assert chosen(folder)[0] == (datasets[1:] if isinstance(changed, list) else ())
-
-
-def test_a_record_that_is_none(tmp_path):
-    assert training_record(tmp_path) == {}
-    for text in ("{", "[1]", ""):
-        (tmp_path / "run.json").write_text(text)
-        assert training_record(tmp_path) == {}

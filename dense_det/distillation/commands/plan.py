@@ -7,7 +7,7 @@ and image files. Bytes that were seen before, or stand in a labelled file, are l
 import os
 from collections.abc import Iterator
 
-from dense_det.deploy.facts import find_points
+from dense_det.deploy.facts import trained_classes
 from dense_det.distillation.coco_files import CocoFiles
 from dense_det.distillation.plan_text import as_text
 from dense_det.distillation.planning import PlanSettings, make_plan
@@ -70,13 +70,13 @@ def main(args) -> Iterator[str]:
     # planned again after a run: its pace is known
     pace = args.seconds_per_image or (read_progress(work).seconds_per_image if work.manifest_path.exists() else None)
     if not pace and (args.teacher or args.onnx):
-        own = find_points(args.teacher[0][1], ())[1] if args.teacher and not plan.labelled else ()
+        own = trained_classes(args.teacher[0][1]) if args.teacher and not plan.labelled else ()
         settings = RunSettings(
             work=args.work,
             detectors=tuple(map(tuple, args.teacher)),
             onnx=tuple(args.onnx),
             doors=Detectron2Doors(args.load_cfg, args.load_model),
-            classes=tuple(own),
+            classes=own,
         )
         pace = trial_pace(work, open_labeller(settings))
     yield as_text(plan, pace)
