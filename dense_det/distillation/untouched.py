@@ -135,7 +135,8 @@ def split_untouched(
     """(changed, untouched, unknown).
 
     Untouched: all boxes came from a file, and are those that were exported, neither more nor fewer; of an image that
-    `exported` does not have, those of `coco`. Unknown: all came from a file, and neither has the image, or they are
+    `exported` does not have, those of `coco`. So is one without a box that was not exported while others were: a task
+    may have more images than an export. Unknown: all came from a file, and neither has the image, or they are
     those of an earlier export, which a person who deletes boxes may give, too.
 
     Args:
@@ -145,10 +146,11 @@ def split_untouched(
     ours = _of_labels(coco)
     changed, untouched, unknown = [], [], []
     for image in reviewed:
-        if not image.as_uploaded:
-            changed.append(image)
-            continue
         name = image.file_name
+        if not image.as_uploaded:
+            never_given = image.as_uploaded is None and exported.boxes and name not in exported.boxes
+            (untouched if never_given else changed).append(image)
+            continue
         if name not in exported.boxes and name not in image_ids:
             unknown.append(image)
             continue

@@ -10,8 +10,8 @@ import pytest
 
 from dense_det.distillation.commands import export, import_review, select
 from dense_det.distillation.input_writer import InputWriter
+from dense_det.distillation.label_studio import write_label_config
 from dense_det.distillation.manifest import Manifest
-from dense_det.distillation.review import write_label_config
 from dense_det.distillation.shard_file import ShardPredictions
 from dense_det.distillation.work_folder import InputImage, Plan, WorkFolder
 
@@ -98,7 +98,8 @@ def test_cvat_gets_paths_from_one_folder_numbered_in_their_order(tmp_path, scans
 def test_a_zip_holds_the_images_by_the_names_of_the_xml(tmp_path, scans):
     root = scans()
     told, how = send(tmp_path, "review.xml", "--zip")
-    assert how == f"CVAT: make the task of {tmp_path}/review.zip; then upload the file as CVAT 1.1"
+    labels = 'with the labels Table, T & <"x">'
+    assert how == f"CVAT: make the task of {tmp_path}/review.zip, {labels}; then upload the file as CVAT 1.1"
     with zipfile.ZipFile(tmp_path / "review.zip") as archive:
         assert archive.namelist() == [name for _, name, _ in of_cvat(tmp_path / "review.xml")]
         assert all(archive.read(name) == (root / name).read_bytes() for name in archive.namelist())
@@ -266,12 +267,13 @@ def test_the_labelling_config(tmp_path, scans):
     scans()
     send(tmp_path, "review.json")
     assert (tmp_path / "review.config.xml").read_text() == (
-        '<View>\n  <Image name="image" value="$image" />\n  <RectangleLabels name="label" toName="image">\n'
-        '    <Label value="Table" />\n    <Label value="T &amp; &lt;&quot;x&quot;&gt;" />\n'
+        '<View>\n  <Image name="image" value="$image" />\n  <RectangleLabels name="label" toName="image" '
+        'canRotate="false">\n    <Label value="Table" background="#0072b2" />\n'
+        '    <Label value="T &amp; &lt;&quot;x&quot;&gt;" background="#d55e00" />\n'
         "  </RectangleLabels>\n</View>"
     )
     write_label_config(tmp_path / "a.xml", ["Straße"])
-    assert '<Label value="Straße" />' in (tmp_path / "a.xml").read_text(encoding="utf-8")
+    assert '<Label value="Straße" background="#0072b2" />' in (tmp_path / "a.xml").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("out", ["review.xml", "review.json"])

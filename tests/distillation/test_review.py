@@ -1,6 +1,7 @@
 import argparse
 import json
 import xml.etree.ElementTree as ET
+import zipfile
 from dataclasses import replace
 
 import numpy as np
@@ -8,17 +9,10 @@ import pytest
 
 from dense_det.data.catalog import is_pseudo
 from dense_det.distillation.commands import export, import_review, select
-from dense_det.distillation.review import (
-    ReviewBox,
-    ReviewImage,
-    merge_review,
-    read_cvat,
-    read_label_studio,
-    read_review,
-    uncertainty,
-    write_cvat,
-    write_label_studio,
-)
+from dense_det.distillation.cvat import read_cvat, write_cvat
+from dense_det.distillation.label_studio import read_label_studio, write_label_studio
+from dense_det.distillation.review import ReviewBox, ReviewImage, merge_review, uncertainty
+from dense_det.distillation.review_file import read_review
 from dense_det.distillation.review_name import ReviewNames
 from dense_det.distillation.rule import Rule
 from dense_det.distillation.untouched import add_to_record
@@ -47,8 +41,8 @@ def annotate(path):
 
 def test_round_trips_are_exact(tmp_path):
     write_cvat(tmp_path / "a.xml", IMAGES, ["Table", "T & <x>"])
-    assert read_cvat(tmp_path / "a.xml") == [replace(IMAGES[0], as_uploaded=True), IMAGES[1]]
-    write_label_studio(tmp_path / "a.json", IMAGES, "model")
+    assert read_cvat(tmp_path / "a.xml") == [replace(IMAGES[0], as_uploaded=True), replace(IMAGES[1], as_uploaded=None)]
+    write_label_studio(tmp_path / "a.json", IMAGES)
     assert read_label_studio(tmp_path / "a.json") == []  # nobody has annotated
     annotate(tmp_path / "a.json")
     urls = ["/data/local-files/?d=/a/%C3%BC.jpg", "/data/local-files/?d=/b.jpg"]
@@ -72,7 +66,7 @@ def test_names_that_xml_cannot_hold(tmp_path):
 
 
 def test_label_studio_has_percents(tmp_path):
-    write_label_studio(tmp_path / "a.json", [ReviewImage("x", 200, 50, (ReviewBox("A", (20, 5, 120, 30), 0.5),))], "m")
+    write_label_studio(tmp_path / "a.json", [ReviewImage("x", 200, 50, (ReviewBox("A", (20, 5, 120, 30), 0.5),))])
     (region,) = json.loads((tmp_path / "a.json").read_text())[0]["predictions"][0]["result"]
     value = {"x": 10, "y": 10, "width": 50, "height": 50, "rotation": 0, "rectanglelabels": ["A"]}
     assert region["value"] == value and region["score"] == 0.5
@@ -142,7 +136,7 @@ def write_label_studio_box(path, image="a.jpg", labels=("A",), **value):
         ('source="file"', True),
         ('source="manual"', False),
         ('source="semi-auto"', False),
-        ("", False),
+        ("", True),  # of another program; whether it is as it was tells the record
     ],
 )
 def test_what_cvat_says_of_boxes(tmp_path, box, is_uploaded):
@@ -155,7 +149,7 @@ def test_what_cvat_says_of_boxes(tmp_path, box, is_uploaded):
 
 def test_boxes_are_cut_at_the_edge(tmp_path):
     cut = [ReviewImage("a.jpg", 100, 50, (ReviewBox("A", (0, 5, 100, 50)),))]
-    write_cvat_box(tmp_path / "a.XML", ("-3", "5", "101.5", "99"), 'rotation="0.00"')
+    write_cvat_box(tmp_path / "a.XML", ("-3", "5", "101.5", "99"), 'rotation="0.00" source="manual"')
     assert read_review(tmp_path / "a.XML") == cut
     write_label_studio_box(tmp_path / "a.json", x=-20, width=500, height=200)
     assert read_review(tmp_path / "a.json") == cut
@@ -236,6 +230,26 @@ def test_other_formats_of_the_tools_are_named(tmp_path):
     (tmp_path / "video.xml").write_text('<annotations><track id="0" label="A"><box frame="0"/></track></annotations>')
     with pytest.raises(ValueError, match=r'video\.xml: .*export from CVAT as "CVAT for images 1\.1"'):
         read_review(tmp_path / "video.xml")
+    (tmp_path / "result.json").write_text('{"images": [], "annotations": []}')
+    with pytest.raises(ValueError, match=r"result\.json: no list of tasks.*export from Label Studio as JSON"):
+        read_review(tmp_path / "result.json")
+
+
+def test_the_zip_that_cvat_gives(tmp_path):
+    write_cvat_box(tmp_path / "annotations.xml")
+    with zipfile.ZipFile(tmp_path / "job.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(tmp_path / "annotations.xml", "annotations.xml")
+        archive.writestr("images/a.jpg", b"1234")
+    assert read_review(tmp_path / "job.zip") == read_review(tmp_path / "annotations.xml")
+    content = bytearray((tmp_path / "job.zip").read_bytes())
+    content[60] ^= 255
+    (tmp_path / "bad.zip").write_bytes(content)
+    with pytest.raises(ValueError, match=r"bad\.zip: a damaged ZIP file .*: export it again"):
+        read_review(tmp_path / "bad.zip")
+    with zipfile.ZipFile(tmp_path / "coco.zip", "w") as archive:
+        archive.writestr("annotations/instances.json", "{}")
+    with pytest.raises(ValueError, match=r"coco\.zip: a ZIP file without annotations\.xml: export from CVAT as"):
+        read_review(tmp_path / "coco.zip")
 
 
 def test_a_json_with_a_byte_order_mark(tmp_path):
@@ -389,6 +403,6 @@ def test_what_is_no_review_is_answered(tmp_path):
     (tmp_path / "a.xml").write_text("<annotations")
     with pytest.raises(ValueError, match="not XML"):
         run(import_review, "x", tmp_path / "a.xml", "--out", "y")
-    (tmp_path / "a.json").write_text('{"a": 1}')
+    (tmp_path / "a.json").write_text("[1]")
     with pytest.raises(ValueError, match="no export"):
         run(import_review, "x", tmp_path / "a.json", "--out", "y")

@@ -69,6 +69,15 @@ def test_what_was_exported_counts_not_what_the_labels_became(tmp_path):
     assert split_untouched(COCO, read_record(tmp_path / "r.json"), [old, new]) == ([], [old], [new])
 
 
+def test_an_image_without_boxes_that_was_not_exported_is_no_correction(tmp_path):
+    """CVAT writes all images of a task, which may have more than one export; one that was given away and comes back
+    empty was emptied by a person."""
+    given, never = ReviewImage("/a.jpg", 20, 20, (), None), ReviewImage("/b.jpg", 20, 20, (), None)
+    add_to_record(tmp_path / "r.json", [replace(IMAGE, boxes=(TABLE,))])
+    assert split_untouched(COCO, read_record(tmp_path / "r.json"), [given, never]) == ([given], [never], [])
+    assert split_untouched(COCO, Exported(), [given, never]) == ([given, never], [], [])
+
+
 def test_the_names_of_every_export_are_kept(tmp_path):
     assert read_record(tmp_path / "r.json") == Exported()
     add_to_record(tmp_path / "r.json", [IMAGE], {"/a.jpg": "a.jpg"})

@@ -14,19 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
+from dense_det.distillation.cvat import write_cvat
 from dense_det.distillation.image_name import printable
 from dense_det.distillation.image_zip import write_image_zip
 from dense_det.distillation.label_file import Extractor, read_labels
+from dense_det.distillation.label_studio import write_label_config, write_label_studio
 from dense_det.distillation.manifest import Manifest
-from dense_det.distillation.review import (
-    DECIMALS,
-    ReviewBox,
-    ReviewImage,
-    uncertainty,
-    write_cvat,
-    write_label_config,
-    write_label_studio,
-)
+from dense_det.distillation.review import DECIMALS, ReviewBox, ReviewImage, uncertainty
 from dense_det.distillation.review_name import common_folder, names_below
 from dense_det.distillation.rule import REJECTED, Rule, read_images, read_rule
 from dense_det.distillation.sampling import Smallest
@@ -116,7 +110,11 @@ def _to_cvat(args, images: list[ReviewImage], manifest: Manifest) -> Iterator[st
         yield f"{left} left out: CVAT cannot tell a.jpg from a.png in one folder; --out FILE.json has them, too"
     if kept:
         named = f"from exactly these images, named by their paths from {printable(root)}, as in the zip of --zip"
-        yield f"CVAT: make the task {f'of {packed}' if args.zip else named}; then upload the file as CVAT 1.1"
+        classes = ", ".join(manifest.classes)
+        yield (
+            f"CVAT: make the task {f'of {packed}' if args.zip else named}, with the labels {classes}; then upload the "
+            "file as CVAT 1.1"
+        )
 
 
 def _to_label_studio(args, images: list[ReviewImage], manifest: Manifest) -> Iterator[str]:
@@ -134,7 +132,7 @@ def _to_label_studio(args, images: list[ReviewImage], manifest: Manifest) -> Ite
     config = Path(args.out).with_suffix(".config.xml")
     add_to_record(record_path(args.labels), (), names)
     write_label_config(config, manifest.classes)
-    write_label_studio(args.out, _renamed(images, names), manifest.sha256[:12])
+    write_label_studio(args.out, _renamed(images, names))
     yield _written(args.out, images)
     if images:
         yield (

@@ -1,7 +1,8 @@
 """Take corrected labels back: on the images that a person saw, only the person's boxes stand.
 
 Images are known by the names that export gave them, by their paths, or by the ends of these. CVAT does not tell which
-images somebody looked at: those with all boxes as they were exported are left as they are. What was exported, with its
+images somebody looked at: those with all boxes as they were exported are left as they are, and so are those that were
+not exported and have none. What was exported, with its
 names, stands beside the labels (pseudo.json: pseudo.exported.json, which export writes); without it the labels
 themselves are compared, and uploaded boxes on images that the labels dropped count as a person's.
 """
@@ -11,7 +12,8 @@ from dataclasses import replace
 from itertools import chain
 
 from dense_det.distillation.label_file import read_labels
-from dense_det.distillation.review import merge_review, read_review
+from dense_det.distillation.review import merge_review
+from dense_det.distillation.review_file import read_review
 from dense_det.distillation.review_name import ReviewNames
 from dense_det.distillation.untouched import hand_on_record, read_record, record_path, split_untouched
 from dense_det.distillation.work_folder import write_json
@@ -24,7 +26,7 @@ _ASK = "; if a person looked at all of them, and they are right, add --accept-un
 
 def add_arguments(parser) -> None:
     parser.add_argument("labels", metavar="JSON", help="what select wrote, or the --out of another import-review")
-    parser.add_argument("review", metavar="FILE", help="Label Studio's JSON export or CVAT's XML")
+    parser.add_argument("review", metavar="FILE", help="Label Studio's JSON export, or CVAT's XML or ZIP")
     parser.add_argument("--out", required=True, metavar="JSON", help="the COCO file to write")
     parser.add_argument("--accept-untouched", action="store_true",
                         help="take CVAT's images without a change, too: a person looked at all of them")  # fmt: skip
@@ -49,10 +51,12 @@ def main(args) -> Iterator[str]:
         raise ValueError(f"{args.review}, into {args.labels}: {error}") from error
     hand_on_record(args.labels, args.out)  # first: the next review goes into the file that is written here
     write_json(args.out, merged)
-    total, added = len(merged["images"]), len(merged["images"]) - len(coco["images"])
+    rows = merged["images"]
+    total, added = sum(row.get("reviewed", False) for row in rows), len(rows) - len(coco["images"])
+    emptied = sum(not image.boxes for image in changed)
     yield (
-        f"{args.out}: {len(changed)} of {total} images have a person's boxes: "
-        f"{len(changed) - added} replaced, {added} added"
+        f"{args.out}: {total} of {len(rows)} images have a person's boxes: {len(changed) - added} replaced, "
+        f"{added} added" + (f"; {emptied} of these have no box at all" if emptied else "")
     )
     if unknown:
         yield (
