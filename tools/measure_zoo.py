@@ -44,11 +44,15 @@ def measure(args) -> Iterator[str]:
     entries = parse_zoo(read_yaml(args.list), args.list)
     with Steps(ROOT, args.out, lambda line: print(line, flush=True), num_cpus()) as steps:
         making = Making(args.out, steps, (), 1, missing_packages())
-        sources = making.sources(entries, SHIPPED)
+        sources, asked = making.sources(entries, SHIPPED), chosen(entries, args.names)
+        if args.names and (lost := next((name for name in asked if name not in sources), None)):
+            raise ValueError(
+                f"{lost} has no weights in {SHIPPED} or {args.out}: tools/make_zoo.py {lost} --out {args.out} trains it"
+            )
         failures, made = Failures(), {}
         for stale in making.measured.glob("*/row.json"):  # of another day
             stale.unlink()
-        for name, entry in chosen({name: entries[name] for name in sources}, args.names).items():
+        for name, entry in ((name, entry) for name, entry in asked.items() if name in sources):
             with failures:
                 making.again(name, entry, *sources[name], judged=not args.times)
                 made[name] = entry

@@ -104,12 +104,15 @@ class Making:
             judged: whether the AP of the files is measured; else the row's stays, and so do its times until `together`.
 
         Raises:
-            ValueError: a step failed.
+            StepFailed: one did, or a file of the folder is missing.
         """
         run = self.measured / name / "run"
         weights = SHIPPED_WEIGHTS if (source / SHIPPED_WEIGHTS).is_file() else BEST_WEIGHTS
+        parts = "config.yaml", "evaluation/thresholds.json", weights
+        if lost := next((part for part in parts if not (source / part).is_file()), None):
+            raise StepFailed(f"{name}: {source} has no {lost}, without which its files cannot be made again")
         shutil.rmtree(run, ignore_errors=True)
-        for part in ("config.yaml", "evaluation/thresholds.json", weights):
+        for part in parts:
             (run / part).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source / part, run / part)
         self._prepare(f"prepare-{name}-data", entry.data.prepare)

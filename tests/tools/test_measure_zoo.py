@@ -106,9 +106,15 @@ def test_steps_share_the_cpus_that_this_process_may_use(shipped, monkeypatch):
     assert measure("snet_idcards") == 0 and asked == [3]
 
 
-def test_what_is_not_shipped_is_answered(shipped, capsys):
-    assert measure("resnet50_idcards") == 2
-    assert "resnet50_idcards" in capsys.readouterr().err
+@pytest.mark.parametrize(("name", "told"), [
+    ("resnet50_idcards", "tools/make_zoo.py resnet50_idcards --out out trains it"),
+    ("snet_idcard", "no model in the zoo named 'snet_idcard'; did you mean 'snet_idcards'"),
+])  # fmt: skip
+def test_what_cannot_be_measured_is_answered_and_loses_nothing(shipped, capsys, name, told):
+    assert measure("mobilenetv2_idcards") == 0
+    assert measure("mobilenetv2_idcards", name) == 2
+    assert told in capsys.readouterr().err
+    assert (shipped / "out" / "measured" / "mobilenetv2_idcards" / "row.json").is_file()
 
 
 def test_where_turns_fail_nothing_is_written(shipped, monkeypatch, capsys):

@@ -59,6 +59,15 @@ def test_a_shipped_row_is_measured_again_and_not_trained(entries, steps, tmp_pat
     assert "small-int8" in names(steps)
 
 
+def test_a_folder_that_is_not_whole_is_named(entries, steps, tmp_path):
+    """A StepFailed ends this row, not those of others."""
+    making, shipped = Making(tmp_path / "out", steps, (0,), 1, {}), tmp_path / "zoo" / "small"
+    steps.write_detector(shipped)
+    (shipped / "evaluation" / "thresholds.json").unlink()
+    with pytest.raises(StepFailed, match="small: .*zoo/small has no evaluation/thresholds.json"):
+        making.again("small", entries["small"], shipped, {"name": "small"})
+
+
 def test_a_trained_row_that_is_not_shipped_is_measured_again_too(entries, steps, tmp_path):
     making = Making(tmp_path / "out", steps, (3, 1), 1, {})
     row = making.row("large", entries["large"])
