@@ -18,7 +18,7 @@ from dense_det.data.check_report import Report, Text
 logger = logging.getLogger(__name__)
 
 _SECTIONS = ("categories", "images", "annotations")
-_CACHE_FORMAT = 2  # raise it when a check finds something new, so that old verdicts are not believed
+_CACHE_FORMAT = 3  # raise it when a check finds something new, so that old verdicts are not believed
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-_EXIF_ORIENTATION = 274
+from dense_det.data.orientation import orientation
+
 _TURNED = (5, 6, 7, 8)  # orientations that swap width and height
 _PNG_METADATA = (b"eXIf", b"XML:com.adobe.xmp", b"Raw profile type")  # where a PNG may say its orientation
 _WHOLE_FILE_BYTES = 64 << 20  # larger files are never held in memory as bytes
@@ -114,7 +115,7 @@ def _measure(image: Image.Image, digest: bytes, load: bool) -> ImageFile:
     """Size after EXIF rotation; a whole PNG is known to have no EXIF, and asking would decode it."""
     if image.mode == FLOAT_MODE:
         return ImageFile(problem="image-unreadable", reason=FLOATS)
-    turned = (load or image.format != "PNG") and image.getexif().get(_EXIF_ORIENTATION) in _TURNED
+    turned = (load or image.format != "PNG") and orientation(image) in _TURNED
     if load:
         ImageOps.exif_transpose(image, in_place=True)  # not by `turned`: Pillow turns a TIFF itself
         image.convert("RGB")  # some modes open and load, but do not convert

@@ -7,7 +7,9 @@ import re
 import cv2
 import numpy as np
 import torch
-from PIL import ExifTags, Image
+from PIL import Image
+
+from dense_det.data.orientation import orientation
 
 # the first picture of an MPO file, as some phones write them, is an ordinary JPEG
 FORMATS, MODES = ("JPEG", "MPO"), ("RGB", "L")
@@ -47,7 +49,7 @@ def decoded_jpeg(image: Image.Image) -> np.ndarray | None:
         return None
     if pixels.shape[:2] != (image.height, image.width):
         return None
-    upright = UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation))
+    upright = UPRIGHT.get(orientation(image))
     return pixels if upright is None else np.ascontiguousarray(upright(pixels))
 
 

@@ -14,6 +14,7 @@ from dense_det.data.augmentation import build_augmentation
 from dense_det.data.check_images import FLOAT_MODE, FLOATS
 from dense_det.data.jpeg import decoded_jpeg
 from dense_det.data.masks import require_mask_format, tighten_boxes, transformed_masks
+from dense_det.data.orientation import orientation
 from dense_det.data.semantics import read_classes, transformed_classes
 from dense_det.data.targets import ImageTargets
 
@@ -157,7 +158,8 @@ def read_image(path, image_format: str = "BGR") -> np.ndarray:
             return pixels[:, :, ::-1] if image_format == "BGR" else pixels
         if image.mode == FLOAT_MODE:
             raise OSError(FLOATS)
-        ImageOps.exif_transpose(image, in_place=True)
+        if orientation(image) != 1:
+            ImageOps.exif_transpose(image, in_place=True)
         if image.mode in SIXTEEN_BIT_MODES:
             levels = np.asarray(image).clip(0, 65535).astype(np.uint16) >> 8
             image = Image.fromarray(levels.astype(np.uint8))

@@ -103,8 +103,7 @@ class Detector:
         at_once = min(threads := self._threads or cores, self.most_at_once)
         return (at_once, self._whole(self._open(threads, at_once)[0])) if at_once > 1 else (1, self.run)
 
-    def _whole(self, run: Callable) -> Callable:
-        """`run`, and behind it what a file without suppression leaves to do."""
+    def _whole(self, run: Callable) -> Callable:  # and behind it what a file without suppression leaves to do
         if "nms" not in self.facts:
             return run
         finish, nms = _beside("suppression", "finish"), self.facts["nms"]
@@ -145,6 +144,8 @@ class Detector:
                     raise OSError(f"{file.format} is a drawing: save it as an image, such as PNG")
                 if file.format not in LAYERED and (count := getattr(file, "n_frames", 1)) > 1:
                     raise OSError(f"{file.format} of {count} pages or frames; save each as a file")
+                with contextlib.suppress(Exception):  # damaged EXIF data, of which Pillow tells at the first call alone
+                    file.getexif()
                 size = file.size if file.getexif().get(0x0112) in (5, 6, 7, 8) else file.size[::-1]  # turned, or not
                 shrinking = min(np.divide(size, self.shown_size(*size))) if self.scaled_decode else 1
                 pixels = _jpeg(file, min(1 << (max(int(shrinking), 1).bit_length() - 1), 8))
@@ -206,8 +207,7 @@ def resample(mask: np.ndarray, box, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return down.astype(np.float32) @ mask @ across.T.astype(np.float32)
 
 
-def _beside(module: str, function: str) -> Callable:
-    """Out of a file that was copied beside this one, or of this package."""
+def _beside(module: str, function: str) -> Callable:  # of a file that was copied beside this one, or of the package
     for name in (f"{__package__}.{module}" if __package__ else module, f"dense_det.{module}"):
         with contextlib.suppress(ModuleNotFoundError):
             return getattr(importlib.import_module(name), function)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
+from dense_det.data.orientation import orientation
 from dense_det.deploy.runtime import DRAWINGS, Detector, upright
 from dense_det.drawing import JPEG_EDGE
 
@@ -88,7 +89,7 @@ def size_of(content: bytes) -> tuple[tuple[int, int], bool]:
         OSError: damaged.
     """
     with Image.open(io.BytesIO(content)) as image:
-        return image.size, image.getexif().get(0x0112, 1) in range(2, 9)
+        return image.size, orientation(image) in range(2, 9)
 
 
 def upright_jpeg(content: bytes) -> bytes:
@@ -100,6 +101,7 @@ def upright_jpeg(content: bytes) -> bytes:
     with Image.open(io.BytesIO(content)) as image:
         if max(image.size) > JPEG_EDGE:
             raise OSError(f"an edge of {max(image.size):,} pixels: expected at most {JPEG_EDGE:,}: cut the image")
+        orientation(image)  # for Pillow to say nothing of damaged EXIF data when it is asked again
         file = io.BytesIO()
         upright(image).save(file, "JPEG", quality=90, comment=b"")  # none from the file: it may be too long
     return file.getvalue()

@@ -187,6 +187,14 @@ def test_scaled_decoding_tells_what_is_cut_off(make_detector, tmp_path, kept):
         detector.read(tmp_path / "broken.jpg")
 
 
+@pytest.mark.parametrize("kind", ["PNG", "WebP", "JPEG"])
+def test_damaged_exif_data_do_not_harm_an_image(make_detector, kind):
+    file = io.BytesIO()
+    Image.new("RGB", (40, 30), "red").save(file, kind, exif=b"Exif\0\0II*\0", lossless=True)
+    pixels, size = make_detector(min_size=0).read(file.getvalue())
+    assert size == (30, 40) and np.abs(pixels.astype(int) - (255, 0, 0)).max() <= 2
+
+
 def test_all_images_in_their_order_and_the_next_one_read_meanwhile(make_detector):
     detector = make_detector()
     images = [np.full((64, side, 3), side, np.uint8) for side in (64, 96, 128)]

@@ -116,6 +116,14 @@ def test_what_a_browser_does_not_show_is_given_as_a_jpeg(ask, kind):
     assert status == 200 and Image.open(io.BytesIO(given)).size == (8, 6)
 
 
+def test_damaged_exif_data_are_no_matter(ask):
+    file = io.BytesIO()
+    Image.new("RGB", (40, 30), "red").save(file, "PNG", exif=b"Exif\0\0II*\0")
+    assert web.size_of(file.getvalue()) == ((40, 30), False)
+    with Image.open(io.BytesIO(web.upright_jpeg(file.getvalue()))) as picture:
+        assert picture.size == (40, 30)
+
+
 def test_a_long_comment_in_the_file_is_no_matter(ask):
     assert ask("POST", "/picture", picture(kind="GIF", comment=b"c" * 70_000))[0] == 200
 
