@@ -21,12 +21,13 @@ from dense_det.terminal import tell
 EXAMPLE = f"""examples:
   python tools/predict.py output/mine scans/ --out found --pictures
   python tools/predict.py model.onnx more.tar papers/*.pdf --out found_more --threshold 0.4 --crops
-found.json (COCO with scores), found.csv, pictures/ and crops/ (straightened by the corners, where the detector has
-masks). Boxes and corners are in pixels of the upright image; of a PDF's page at 150 dpi (72 points are 150 pixels).
-Stopped, the same command goes on, and another --threshold is taken from what is stored; other images, or another
-detector, want another --out. Files with the same bytes are looked at once, and each has its rows; what is no image is
-left out, and OUT/work/rejected.jsonl and failures.jsonl say why. Boxes with a side below {LEAST_SIDE} pixels of their
-image are left out. Pictures are JPEGs: those longer than {JPEG_EDGE:,} pixels are shrunk to that."""
+found.json (COCO with scores), found.csv (UTF-8, which Excel must be told), pictures/ and crops/ (straightened by the
+corners, where the detector has masks). Boxes and corners are in pixels of the upright image; of a PDF's page at 150
+dpi (72 points are 150 pixels). Stopped, the same command goes on, and another --threshold is taken from what is
+stored; other images, or another detector, want another --out. Files with the same bytes are looked at once, and each
+has its rows; what is no image is left out, and OUT/work/rejected.jsonl and failures.jsonl say why. Boxes with a side
+below {LEAST_SIDE} pixels of their image are left out. Pictures are JPEGs: those longer than {JPEG_EDGE:,} pixels are
+shrunk to that."""
 
 
 def build_parser() -> argparse.ArgumentParser:
