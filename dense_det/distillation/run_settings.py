@@ -148,6 +148,8 @@ def _labelled_classes(work: str) -> tuple[str, ...]:
 
 def _require_judges(work: WorkFolder, classes) -> None:
     """ValueError, before anything is labelled: the validation images know a class less, and select judges by them."""
+    if not work.plan_path.exists():  # predict opens its detector before it plans
+        return
     validation = work.read_plan().validation
     known = CocoFiles(str(work.truth_path), "").load().class_names if validation else classes
     if missing := [name for name in classes if name not in known]:

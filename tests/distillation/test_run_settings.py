@@ -68,6 +68,8 @@ def test_validation_images_that_cannot_judge_are_told_before_the_work(settings, 
             with pytest.raises(ValueError, match="val.json has no class 'c', only a, b, and select is to judge"):
                 open_labeller(settings())
     assert open_labeller(settings()).classes == ("a", "b", "c")
+    work.plan_path.unlink()
+    assert open_labeller(settings(classes=("a", "b", "c"))).classes == ("a", "b", "c")
 
 
 def test_own_is_the_size_of_its_tests(settings):
