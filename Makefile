@@ -16,11 +16,9 @@ distill: setup ## a teacher labels ID cards, a light student learns from them: w
 	$(PY) tools/distill.py configs/distill/idcards.yaml --ways "three views fused"
 
 distill-parts: setup ## the same with other views, fusion and thresholds: what each part of it adds
-	$(PY) tools/distill.py configs/distill/idcards.yaml \
-	    --ways "three views fused" "three views, NMS" "one view" "fixed threshold 0.5"
-
-distill-truth: setup ## the same, and what a teacher without faults would be worth: why labels gain no more
 	$(PY) tools/distill.py configs/distill/idcards.yaml
+
+distill-truth: setup ## on drawn pages, and what a teacher without faults would be worth: why labels gain no more
 	$(PY) tools/distill.py configs/distill/idcards_drawn.yaml
 
 test: setup ## run the whole test-suite
