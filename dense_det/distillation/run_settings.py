@@ -84,7 +84,6 @@ def open_labeller(settings: RunSettings) -> Labeller:
     classes = settings.classes or _labelled_classes(settings.work) or _named_by_teachers(settings, onnx)
     if not classes:
         raise ValueError("the classes have no names: give --classes A B ..., or plan with --labelled-json")
-    _require_judges(WorkFolder(settings.work), classes)
     teachers = [_detector(settings, *files, classes) for files in settings.detectors] + onnx
     mapping = read_class_map(settings.class_map) if settings.class_map else {}
     tables = tuple(
@@ -146,10 +145,8 @@ def _labelled_classes(work: str) -> tuple[str, ...]:
     return tuple(labelled["per_class"]) if labelled else ()
 
 
-def _require_judges(work: WorkFolder, classes) -> None:
+def require_judges(work: WorkFolder, classes) -> None:
     """ValueError, before anything is labelled: the validation images know a class less, and select judges by them."""
-    if not work.plan_path.exists():  # predict opens its detector before it plans
-        return
     validation = work.read_plan().validation
     known = CocoFiles(str(work.truth_path), "").load().class_names if validation else classes
     if missing := [name for name in classes if name not in known]:

@@ -84,7 +84,7 @@ def test_exif_orientation(tmp_path, image_format, orientation):
 def test_broken_exif(tmp_path):
     path = tmp_path / "broken"
     path.write_bytes(encoded("PNG", exif=b"Exif\0\0nonsense"))
-    assert agree(path) and "not a TIFF file" in read_image_file(str(path)).reason
+    assert agree(path) and not read_image_file(str(path)).reason  # Pillow says "not a TIFF file", but has the pixels
 
 
 def test_same_content_same_digest(tmp_path):

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from dense_det.distillation import run_settings as module
-from dense_det.distillation.run_settings import Detectron2Doors, RunSettings, open_labeller
+from dense_det.distillation.run_settings import Detectron2Doors, RunSettings, open_labeller, require_judges
 from dense_det.distillation.views import OWN_SIZE, View
 from dense_det.distillation.work_folder import Plan, WorkFolder
 
@@ -66,10 +66,8 @@ def test_validation_images_that_cannot_judge_are_told_before_the_work(settings, 
         work.truth_path.write_text(json.dumps({"images": [], "annotations": [], "categories": categories}))
         if names == "ab":
             with pytest.raises(ValueError, match="val.json has no class 'c', only a, b, and select is to judge"):
-                open_labeller(settings())
-    assert open_labeller(settings()).classes == ("a", "b", "c")
-    work.plan_path.unlink()
-    assert open_labeller(settings(classes=("a", "b", "c"))).classes == ("a", "b", "c")
+                require_judges(work, ("a", "b", "c"))
+    require_judges(work, ("a", "b", "c"))
 
 
 def test_own_is_the_size_of_its_tests(settings):

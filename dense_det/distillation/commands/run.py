@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dense_det.distillation.failure_budget import require_few_bad
 from dense_det.distillation.fusion import FUSIONS
 from dense_det.distillation.processes import num_cores, run_ray, run_workers
-from dense_det.distillation.run_settings import Detectron2Doors, RunSettings, open_labeller
+from dense_det.distillation.run_settings import Detectron2Doors, RunSettings, open_labeller, require_judges
 from dense_det.distillation.share import find_share
 from dense_det.distillation.views import parse_views
 from dense_det.distillation.work_folder import WorkFolder
@@ -66,7 +66,10 @@ def main(args) -> Iterator[str]:
     share = find_share(args.worker, os.environ)
     opener = functools.partial(open_labeller, settings)
     # before any worker starts: what is wrong is said once
-    work.settle_manifest(opener().manifest())
+    labeller = opener()
+    require_judges(work, labeller.classes)
+    work.settle_manifest(labeller.manifest())
+    del labeller  # workers load weights of their own
     num = args.num_workers or (1 if share.count > 1 else num_cores())
     if args.backend == "ray":
         # the cores of this machine say nothing about a cluster's
