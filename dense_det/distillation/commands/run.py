@@ -66,10 +66,9 @@ def main(args) -> Iterator[str]:
     share = find_share(args.worker, os.environ)
     opener = functools.partial(open_labeller, settings)
     # before any worker starts: what is wrong is said once
-    labeller = opener()
-    require_judges(work, labeller.classes)
-    work.settle_manifest(labeller.manifest())
-    del labeller  # workers load weights of their own
+    manifest = opener().manifest()
+    require_judges(work, manifest.classes)
+    work.settle_manifest(manifest)
     num = args.num_workers or (1 if share.count > 1 else num_cores())
     if args.backend == "ray":
         # the cores of this machine say nothing about a cluster's
