@@ -239,7 +239,8 @@ def _renew_truth(work: WorkFolder, draft: WorkFolder) -> None:
     Raises:
         ValueError: other images, or other ids, than the folder's predictions are of.
     """
-    if not draft.truth_path.exists() or filecmp.cmp(draft.truth_path, work.truth_path, shallow=False):
+    old, new = work.truth_path, draft.truth_path
+    if not new.exists() or (old.exists() and filecmp.cmp(new, old, shallow=False)):
         return
     names = [file.name for file in draft.validation.inputs(0).parent.iterdir()]
     pairs = [tuple(folder.validation.inputs(0).parent / name for folder in (work, draft)) for name in names]

@@ -13,7 +13,7 @@ from dense_det.job_file import checked, preparation
 from dense_det.suggest import unknown
 
 ALONE = "labels alone"  # the student without pseudo-labels
-_LONGEST_NAME = 80  # letters, some of three bytes; most file systems take 255 bytes, and more stands around it
+_LONGEST_NAME = 60  # letters, some of three bytes; most file systems take 255 bytes, and more stands around it
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dense_det.distillation.review import ReviewImage
 
 _IN_ZIP = "annotations.xml"
 _OF_ANOTHER_TREE = LookupError, TypeError, AttributeError, ArithmeticError, RecursionError
-_OF_A_DAMAGED_ZIP = zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError  # the last: encrypted
+_OF_A_DAMAGED_ZIP = zipfile.BadZipFile, zlib.error, EOFError, RuntimeError  # the last: encrypted
 
 
 def read_review(path) -> list[ReviewImage]:

@@ -229,6 +229,8 @@ def test_validation_images_get_other_annotations_but_no_other_ids(work, photos, 
     assert plan(work, photos, validation=files) == made
     assert json.loads(work.truth_path.read_text()) == tree
     assert "other annotations than before" in caplog.text
+    work.truth_path.unlink()
+    assert plan(work, photos, validation=files) == made and json.loads(work.truth_path.read_text()) == tree
     tree["images"][0]["id"] += 10
     tree["annotations"][0]["image_id"] += 10
     Path(files.json_file).write_text(json.dumps(tree))

@@ -93,7 +93,7 @@ def test_some_ways_of_labelling():
         ({"labels": {"a": {"truth": "rihgt"}}}, "no labels.a.truth named 'rihgt'; did you mean 'right'"),
         ({"labels": {"labels alone": {}}}, "none called 'labels alone'"),
         ({"labels": {"one view": {}, "One-View": {}}}, "differ in letters and digits"),
-        ({"labels": {"a" * 81: {}}}, "at most 80 letters, got aaa"),
+        ({"labels": {"a" * 61: {}}}, "at most 60 letters, got aaa"),
         ({"data": {"labelled": None, "validation": "b", "unlabelled": "c"}}, "data.labelled: expected text, got None"),
         ({"data": {"labelled": "a", "validation": "b", "unlabelled": []}}, "unlabelled name at least one file each"),
         ({"teacher": {"config": 5}}, "teacher.config: expected text, got 5"),
